@@ -1,0 +1,135 @@
+"""Settings: the whole configuration as frozen records, made by :mod:`snqd.config.load` and passed on explicitly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+from snqd.core.retry import RetryPolicy
+
+
+@attrs.frozen
+class DaemonSettings:
+    """``[snqd]``. Durations are seconds.
+
+    :ivar threads: children of the main group, ``auto`` already resolved to the CPUs this process may use.
+    """
+
+    id: str
+    state_dir: Path
+    control: Path
+    threads: int
+    drain_timeout: float
+    hang_timeout: float
+    respawn_max_delay: float
+
+
+@attrs.frozen
+class QueueSettings:
+    """``[queue]``. Durations are seconds.
+
+    :ivar db: path of the SQLite file behind ``db``.
+    :ivar morgue: path of the SQLite file behind ``morgue``.
+    :ivar dead_letter_dir: None where no files are wanted.
+    :ivar monitor: empty, ``udp://host:port`` or an HTTP URL.
+    """
+
+    enabled: bool
+    subsystem: str
+    db: Path
+    morgue: Path
+    dead_letter_dir: Path | None
+    spawndelay: float
+    monitor: str
+    concurrency: int
+    timeout: float
+    lease: float
+    retry: RetryPolicy
+
+
+@attrs.frozen
+class GroupSettings:
+    """One ``[group:NAME]``; `main` always exists.
+
+    :ivar children: how many processes.
+    :ivar queues: what they serve; for main all configured queues that no other group has. In configuration order.
+    """
+
+    name: str
+    children: int
+    queues: tuple[str, ...]
+    exclusive: bool = False
+
+
+@attrs.frozen
+class HandlerSettings:
+    """One queue's ``[handlers]`` entry and ``[handler:QUEUE]``, also as one site sees it.
+
+    :ivar target: dotted path of a handler class, ``exec: command ...``, an http(s) URL, or the name of an entry point.
+    :ivar concurrency: at once in one child; None leaves it to ``[queue] concurrency``.
+    :ivar threads: run the handler's blocking code in that many threads; 0 runs it on the reactor.
+    :ivar ordered: one job in flight for each site, in order.
+    :ivar http_allow: private networks that an http handler may reach, in CIDR form.
+    :ivar options: the handler's own keys, as text.
+    :ivar where: where the handler is defined, for messages: ``/etc/snq.ini [handlers] thumbnails``.
+    """
+
+    queue: str
+    target: str
+    timeout: float
+    retry: RetryPolicy
+    concurrency: int | None = None
+    threads: int = 0
+    weight: float = 1.0
+    ordered: bool = False
+    http_allow: tuple[str, ...] = ()
+    options: Mapping[str, str] = attrs.field(factory=dict)
+    where: str = ""
+
+
+@attrs.frozen
+class SiteSettings:
+    """One ``[site:NAME]``: only what it says itself; the layering is :class:`snqd.sites.site.Site`'s.
+
+    :ivar nickname: NAME, the site's key.
+    :ivar server: host name, the nickname where none is given.
+    :ivar name: for people.
+    :ivar weight: its share of handler seconds, relative to other sites'.
+    :ivar source: the file that defines it.
+    :ivar overrides: its ``queue.KEY``, ``handlers.QUEUE``, ``handler:QUEUE.KEY`` and ``app.NAME.KEY`` keys, checked, as text.
+    """
+
+    nickname: str
+    server: str
+    name: str
+    weight: float
+    source: str
+    overrides: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Settings:
+    """The whole configuration.
+
+    :ivar path: the file named by ``--config``.
+    :ivar handlers: by queue.
+    :ivar sites: by nickname.
+    :ivar apps: ``[app:NAME]`` by NAME: settings of plug-ins, as text.
+    """
+
+    path: Path
+    daemon: DaemonSettings
+    queue: QueueSettings
+    groups: Mapping[str, GroupSettings]
+    handlers: Mapping[str, HandlerSettings]
+    sites: Mapping[str, SiteSettings]
+    apps: Mapping[str, Mapping[str, str]]
+
+    def group_of(self, queue: str) -> GroupSettings | None:
+        """The group that serves `queue`, None if no handler is configured for it."""
+        for group in self.groups.values():
+            if queue in group.queues:
+                return group
+        return None

@@ -1,0 +1,130 @@
+"""The Store: what holds the jobs, behind one interface that tests/contract states clause by clause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from snqd.core.job import Job
+
+
+@attrs.frozen
+class Receipt:
+    """What a store hands out with a job and wants back to settle it.
+
+    :ivar key: the store's own name for the job.
+    :ivar epoch: the claim's owner or connection; a receipt of an earlier one settles nothing.
+    """
+
+    key: int
+    epoch: int
+
+
+@attrs.frozen
+class Claimed:
+    """A job in this process's hands."""
+
+    job: Job
+    receipt: Receipt
+
+
+@attrs.frozen
+class Want:
+    """How many more jobs of one queue a child can take.
+
+    :ivar room: at most so many.
+    :ivar held: how many it already holds and has not started, by site, so that the claim evens them out.
+    :ivar ordered: claim a site's next job only when none of that site and queue is in hand, anywhere, or waits for a retry.
+    """
+
+    room: int
+    held: Mapping[str, int] = attrs.field(factory=dict)
+    ordered: bool = False
+
+
+@attrs.frozen
+class Claim:
+    """What a claim brought.
+
+    :ivar jobs: in turn among sites.
+    :ivar next_due: seconds from now until the next delayed job is due, None if none waits.
+    :ivar solo_waiting: whether suspects wait to run alone.
+    """
+
+    jobs: list[Claimed]
+    next_due: float | None = None
+    solo_waiting: bool = False
+
+
+@attrs.frozen
+class Depth:
+    """What waits in one queue of one site; `oldest_age` is seconds since the oldest waiting job's `created`."""
+
+    queue: str
+    site: str
+    waiting: int
+    delayed: int
+    in_flight: int
+    oldest_age: float | None
+
+
+@attrs.frozen
+class Pauses:
+    """What is paused: whole queues, whole sites, and single sites' shares of a queue as (queue, site)."""
+
+    queues: frozenset[str] = frozenset()
+    sites: frozenset[str] = frozenset()
+    shares: frozenset[tuple[str, str]] = frozenset()
+
+    def covers(self, queue: str, site: str) -> bool:
+        """Whether jobs of `queue` and `site` are not to be taken."""
+        return queue in self.queues or site in self.sites or (queue, site) in self.shares
+
+
+class IStore(Interface):
+    """Holds jobs; every Deferred fails with a :class:`~snqd.core.errors.StoreError` where the store does not take part."""
+
+    durable = Attribute("False for a store that loses its jobs with its process; the contract suite checks the declaration.")
+
+    def open(wake: Callable[[], Any]) -> Deferred[None]:
+        """Connect; `wake` is called, in the reactor's thread, whenever there may be something new to claim."""
+
+    def close() -> Deferred[None]:
+        """Finish what is under way, give back what is claimed, disconnect."""
+
+    def enqueue(jobs: Sequence[Job]) -> Deferred[None]:
+        """Accept `jobs`, all or none; fires when they are durable."""
+
+    def claim(wants: Mapping[str, Want]) -> Deferred[Claim]:
+        """Take jobs of the wanted queues, by queue name, fairly among sites."""
+
+    def claim_solo(queues: Collection[str]) -> Deferred[Claim]:
+        """Take one suspect of `queues`, unless one is in hand anywhere."""
+
+    def ack(receipt: Receipt, follow_ups: Sequence[Job] = ()) -> Deferred[bool]:
+        """Remove the job once its follow-ups are durable; fires when that is so, with False if the receipt is stale
+        (then the follow-ups are dropped)."""
+
+    def retry(receipt: Receipt, delay: float, reason: str) -> Deferred[bool]:
+        """Let the job run again, as its next attempt, in `delay` seconds; fires when durable, False if stale."""
+
+    def give_back(receipts: Collection[Receipt]) -> Deferred[None]:
+        """Free jobs that were not run, or not to their end for no fault of theirs: the attempt does not count."""
+
+    def recover(owner: str, suspects: Collection[str], cause: str) -> Deferred[int]:
+        """Free what the dead process `owner` had claimed: the jobs whose ids are `suspects` go solo with one more
+        attempt and `cause` as their reason, the others as they were. Fires with the number freed; doing it twice is harmless."""
+
+    def pause(queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
+        """Stop, or go on, handing out jobs of a queue, of a site (`queue` None), or of one site's share of a queue.
+        Survives restarts."""
+
+    def pauses() -> Deferred[Pauses]:
+        """What is paused."""
+
+    def depths() -> Deferred[list[Depth]]:
+        """What waits, by queue and site."""
