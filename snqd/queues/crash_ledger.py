@@ -33,16 +33,19 @@ class CrashLedger:
     def __init__(self, path: Path, owner: str, slots: int) -> None:
         self.path = path
         size = HEADER_BYTES + slots * SLOT_BYTES
+        # It gets its name once it is locked, so that nobody takes it for a dead one's meanwhile.
+        new = path.with_suffix(".new")
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self._fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # A hole in the file would end the process (SIGBUS) at its first write to a full disk: claim the blocks now.
             os.posix_fallocate(self._fd, 0, size)
             self._map = mmap.mmap(self._fd, size)
+            name = owner.encode()
+            self._map[: 1 + len(name)] = bytes([len(name)]) + name
+            os.rename(new, path)
         except OSError as error:
             raise StoreUnavailable(f"can't make the crash ledger {path}: {error.strerror}") from error
-        name = owner.encode()
-        self._map[: 1 + len(name)] = bytes([len(name)]) + name
         self._free = list(range(HEADER_BYTES, size, SLOT_BYTES))
 
     def started(self, job_id: str) -> int:
@@ -75,12 +78,12 @@ class Remains:
 
 
 def read_remains(path: Path) -> Remains:
-    """Read the ledger at `path`, of the dead or the living; an empty owner means that it died before it wrote its name.
+    """Read the ledger at `path`, of the dead or the living.
 
     :raises FileNotFoundError: where there is none.
     """
     data = path.read_bytes()
-    owner = data[1 : 1 + data[0]].decode() if data else ""
+    owner = data[1 : 1 + data[0]].decode()
     slots = (data[at : at + SLOT_BYTES] for at in range(HEADER_BYTES, len(data), SLOT_BYTES))
     return Remains(owner, [slot[1 : 1 + slot[0]].decode("ascii", "replace") for slot in slots if slot[0]])
 
