@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
-from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from snqd.core.job import Job
+
+if TYPE_CHECKING:  # programs that only enqueue do without Twisted
+    from twisted.internet.defer import Deferred
 
 
 @attrs.frozen
