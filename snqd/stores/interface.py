@@ -90,7 +90,9 @@ class Pauses:
 class IStore(Interface):
     """Holds jobs; every Deferred fails with a :class:`~snqd.core.errors.StoreError` where the store does not take part."""
 
-    durable = Attribute("False for a store that loses its jobs with its process; the contract suite checks the declaration.")
+    durable = Attribute(
+        "False for a store that loses its jobs with its process; the contract suite checks the declaration."
+    )
 
     def open(wake: Callable[[], Any]) -> Deferred[None]:
         """Connect; `wake` is called, in the reactor's thread, whenever there may be something new to claim."""

@@ -73,7 +73,17 @@ def insert(connection: sqlite3.Connection, jobs: Iterable[Job]) -> None:
     """Add `jobs`, inside a transaction."""
     texts, others = [], []
     for job in jobs:
-        row = [job.id, job.site, job.queue, job.encoding, job.created, job.attempt, job.not_before, int(job.solo), job.reason]
+        row = [
+            job.id,
+            job.site,
+            job.queue,
+            job.encoding,
+            job.created,
+            job.attempt,
+            job.not_before,
+            int(job.solo),
+            job.reason,
+        ]
         try:
             text = job.body.decode() if job.encoding == JSON and b"\0" not in job.body else None
         except UnicodeDecodeError:
