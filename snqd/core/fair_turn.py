@@ -3,8 +3,9 @@
 Each site has used so many seconds of handlers, divided by its weight; the one that has used least goes next. A job is
 charged what its like took lately when it starts, and the rest when it ends, so that long jobs can't slip in by the dozen
 before the first is paid for. Who comes back from a pause goes on level with those being served: it neither has saved up
-turns nor pays for time that nobody else wanted. (This is start-time fair queueing. Deficit round robin shares as well,
-but needs a quantum: for jobs of 1 ms and of 600 s at once there is no good one.) Within a site its queues share likewise.
+turns nor pays for time that nobody else wanted. Within a site its queues share likewise. (This is start-time fair
+queueing. Deficit round robin shares as well, but needs a quantum: for jobs of 1 ms and of 600 s at once there is no
+good one.)
 
 Picking costs a heap's step for each queue that has something waiting, not for each site.
 """
@@ -141,7 +142,7 @@ class FairTurn(Generic[T]):
         lane.size += 1
 
     def next(self, open_to: Callable[[str], bool]) -> Turn[T] | None:
-        """Take out the job whose turn it is among those of the queues that are `open_to` more; None if there is none."""
+        """Take out the job whose turn it is, among the queues that are `open_to` more; None if there is none."""
         chosen: tuple[float, float, int] | None = None
         chosen_queue = ""
         for queue, lane in self._lanes.items():
