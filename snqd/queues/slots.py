@@ -8,8 +8,8 @@ from collections.abc import Mapping
 CLAIM_AHEAD = 0.1
 """Seconds of work that a process claims beyond what it can start at once.
 
-Jobs that take long are left to other processes until a slot is free; short ones wait here for theirs, so that no slot is
-idle during a round trip to the store.
+Jobs that take long are left to other processes until a slot is free; short ones wait here for theirs, so that no slot
+is idle during a round trip to the store.
 """
 
 
