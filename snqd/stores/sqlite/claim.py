@@ -1,7 +1,7 @@
 """Claims from the embedded queue, in turn among sites, by index seeks alone: their cost does not grow with the backlog.
 
-Each statement here returns one row of JSON. sqlite3 lets go of the interpreter lock around every row that it steps to, and
-takes up to the switch interval to get it back from a busy reactor; whole answers cost that once.
+Each statement here returns one row of JSON. sqlite3 lets go of the interpreter lock around every row that it steps to,
+and takes up to the switch interval to get it back from a busy reactor; whole answers cost that once.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ HELD = "(owner <> 0 OR due <> 0 OR solo <> 0)"
 FEW_SITES = 8
 PROMOTED_AT_ONCE = 1000
 
-# What there is to do: is the owner still known; the queues that have something ready; the next due time; whether suspects
-# wait; what is paused.
+# What there is to do: whether the owner is still known; the queues that have something ready; the next due time; whether
+# suspects wait; what is paused.
 _LOOK = f"""
 WITH RECURSIVE q(queue) AS (
     SELECT (SELECT queue FROM job INDEXED BY job_ready WHERE {READY} ORDER BY queue LIMIT 1)
@@ -77,7 +77,7 @@ FROM (SELECT *, encoding = 'json' AND instr(CAST(body AS BLOB), x'00') = 0 AS pl
       FROM job WHERE n IN (SELECT value FROM json_each(?)))
 """
 
-_SOLO = f"""
+_SOLO = """
 SELECT n FROM job INDEXED BY job_solo
 WHERE solo <> 0 AND owner = 0 AND due = 0 AND queue IN (SELECT value FROM json_each(:queues))
     AND NOT EXISTS (SELECT 1 FROM job INDEXED BY job_solo WHERE solo <> 0 AND owner <> 0

@@ -1,5 +1,7 @@
-"""QueueDatabase: what can be done to the embedded queue, one method each; synchronous, for the store's writer thread, snqctl
-and programs that only enqueue."""
+"""QueueDatabase: what can be done to the embedded queue, one method each.
+
+Synchronous: for the store's writer thread, for snqctl and for programs that only enqueue.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -24,8 +27,8 @@ _INSERT = f"INSERT INTO job ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST
 # One row of JSON and one step, for the reason given in claim.py.
 _INSERT_TEXTS = f"""
 INSERT INTO job ({_COLUMNS})
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8,
-    CAST(value ->> 9 AS BLOB)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+    value ->> 8, CAST(value ->> 9 AS BLOB)
 FROM json_each(?)
 """
 
@@ -73,11 +76,7 @@ def insert(connection: sqlite3.Connection, jobs: Iterable[Job]) -> None:
     """Add `jobs`, inside a transaction."""
     texts, others = [], []
     for job in jobs:
-        row = [job.id, job.site, job.queue, job.encoding, job.created, job.attempt, job.not_before, int(job.solo), job.reason]
-        try:
-            text = job.body.decode() if job.encoding == JSON and b"\0" not in job.body else None
-        except UnicodeDecodeError:
-            text = None
+        row, text = _row(job), _text(job)
         if text is None:
             others.append((*row, job.body))
         else:
@@ -86,6 +85,21 @@ def insert(connection: sqlite3.Connection, jobs: Iterable[Job]) -> None:
         connection.execute(_INSERT_TEXTS, (json.dumps(texts),))
     if others:
         connection.executemany(_INSERT, others)
+
+
+def _row(job: Job) -> tuple[Any, ...]:
+    when = (job.created, job.attempt, job.not_before)
+    return (job.id, job.site, job.queue, job.encoding, *when, int(job.solo), job.reason)
+
+
+def _text(job: Job) -> str | None:
+    """The body where SQLite's JSON functions can carry it unchanged."""
+    if job.encoding != JSON or b"\0" in job.body:
+        return None
+    try:
+        return job.body.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def settle(connection: sqlite3.Connection, settlement: Settlement, now: float) -> set[Receipt]:
@@ -111,7 +125,7 @@ def _by_epoch(settlement: Settlement) -> dict[int, Settlement]:
 
 
 def _settle_epoch(connection: sqlite3.Connection, epoch: int, part: Settlement, now: float) -> set[Receipt]:
-    receipts = [receipt for receipt, *_ in (*part.acks, *part.retries)] + part.given_back
+    receipts = [receipt for receipt, _ in part.acks] + [receipt for receipt, _, _ in part.retries] + part.given_back
     keys = json.dumps([receipt.key for receipt in receipts])
     (text,) = connection.execute(f"SELECT json_group_array(n) FROM job WHERE {_MINE}", (keys, epoch)).fetchone()
     mine = set(json.loads(text))

@@ -1,9 +1,12 @@
-"""The tables of the embedded queue. A program in any language may INSERT INTO job (site, queue, body): the rest has defaults."""
+"""The tables of the embedded queue.
+
+A program in any language may INSERT INTO job (site, queue, body): the rest has defaults.
+"""
 
 APPLICATION_ID = 0x736E7164
 
-# A job is ready (owner, due and solo are 0), or held: claimed by `owner`, delayed until `due` or waiting to run alone. The
-# indexes keep the two apart, so that a claim never steps over what it can't take.
+# A job is ready (owner, due and solo are 0), or held: claimed by `owner`, delayed until `due` or waiting to run alone.
+# The indexes keep the two apart, so that a claim never steps over what it can't take.
 MIGRATIONS = (
     """
     CREATE TABLE job (
