@@ -98,7 +98,8 @@ class SiteSettings:
     :ivar name: for people.
     :ivar weight: its share of handler seconds, relative to other sites'.
     :ivar source: the file that defines it.
-    :ivar overrides: its ``queue.KEY``, ``handlers.QUEUE``, ``handler:QUEUE.KEY`` and ``app.NAME.KEY`` keys, checked, as text.
+    :ivar overrides: its ``queue.KEY``, ``handlers.QUEUE``, ``handler:QUEUE.KEY`` and ``app.NAME.KEY`` keys, checked,
+        as text.
     """
 
     nickname: str

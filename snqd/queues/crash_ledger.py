@@ -1,8 +1,8 @@
 """The crash ledger: which jobs a process was running, readable after whatever killed it.
 
-A file of fixed slots, mapped into memory: a handler's start writes the job's id into a free slot, its end clears it. What
-is in the map survives the process (it lies in the kernel's page cache), so that its parent finds the suspects and leaves
-in peace the innocents that merely waited. The living hold a lock on their ledger, which the kernel frees with them.
+A file of fixed slots, mapped into memory: a handler's start writes the job's id into a free slot, its end clears it.
+What is in the map survives the process (it lies in the kernel's page cache), so that its parent finds the suspects and
+leaves in peace the innocents that merely waited. The living hold a lock on their ledger; the kernel frees it with them.
 """
 
 from __future__ import annotations
