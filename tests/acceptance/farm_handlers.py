@@ -1,4 +1,4 @@
-"""Handlers of the acceptance tests' farms: each leaves its marks in the farm's journal, from where `journal.py` reads them."""
+"""Handlers of the acceptance tests' farms: each leaves its marks in the journal that `journal.py` reads."""
 
 from __future__ import annotations
 

@@ -42,8 +42,9 @@ def module_name(path: Path, package: Path) -> str:
 
 
 def imports_of(path: Path, package: Path) -> Iterator[tuple[int, str]]:
-    """Line and dotted name of everything of snqd's that `path` imports: inside functions and under TYPE_CHECKING too, since
-    a type that points up ties the layers together as well.
+    """Line and dotted name of everything of snqd's that `path` imports.
+
+    Inside functions and under TYPE_CHECKING too, since a type that points up ties the layers together as well.
     """
     for node in ast.walk(ast.parse(path.read_text(), str(path))):
         if isinstance(node, ast.Import):
