@@ -124,7 +124,7 @@ class Farm:
 
     def kill(self, pid: int, sig: signal.Signals = signal.SIGKILL) -> None:
         """Send `sig` to a process of this farm, one that is gone already included."""
-        assert pid in {process.pid for process in self.processes()} or not psutil.pid_exists(pid), f"{pid} is not ours"
+        assert pid in {process.pid for process in self.processes()} or not alive(pid), f"{pid} is not ours"
         try:
             os.kill(pid, sig)
         except ProcessLookupError:
@@ -202,11 +202,17 @@ def ini(sections: Sections) -> str:
     )
 
 
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie, that nobody has waited for yet, does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _mark_of(process: psutil.Process) -> str | None:
     try:
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        mark: str | None = process.environ().get(MARK)
+        mark: str | None = process.environ().get(MARK) if alive(process.pid) else None
     except (psutil.Error, OSError):
         return None
     return mark

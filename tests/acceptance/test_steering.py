@@ -6,8 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 
-import psutil
-from farm import STOP_TIMEOUT, Farm
+from farm import STOP_TIMEOUT, Farm, alive
 from waiting import wait_until
 
 
@@ -103,7 +102,7 @@ def test_what_a_killed_daemon_left_is_replaced(farm: Farm) -> None:
     children = farm.child_pids()
     farm.kill(farm.daemon.pid)
     farm.daemon.wait(STOP_TIMEOUT)
-    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in children), STOP_TIMEOUT, "the orphans' end")
+    wait_until(lambda: not any(alive(pid) for pid in children), STOP_TIMEOUT, "the orphans' end")
     assert (farm.state_dir / "control.sock").exists()
     assert farm.snqctl("status", "--json").returncode == 1
     farm.start()
