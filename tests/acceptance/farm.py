@@ -27,7 +27,8 @@ MARK = "SNQ_ACCEPTANCE_FARM"
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 45.0
-BOOTING = {"", "init", "starting", "waiting", "failed"}
+# The states of a child that does not take jobs: yet, or any more.
+NOT_UP = {"init", "waiting", "hung", "shutdown"}
 
 HANDLERS = {name.lower(): f"farm_handlers.{name}" for name in ("Note", "Later", "Picky", "Killer", "Chain")}
 
@@ -112,11 +113,11 @@ class Farm:
         return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", MARK: self._mark}
 
     def ready(self) -> bool:
-        """Whether the daemon answers and all its children are past their boot."""
+        """Whether the daemon answers and all its children take jobs."""
         status = self.status()
         groups = status["groups"] if status.get("daemon") else []
         children = [child for group in groups for child in group["children"]]
-        return bool(children) and not any(child["state"] in BOOTING for child in children)
+        return bool(children) and not any(child["state"] in NOT_UP for child in children)
 
     def child_pids(self) -> list[int]:
         """The pids of the living children, as the daemon tells them."""

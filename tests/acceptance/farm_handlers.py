@@ -27,10 +27,8 @@ class Note(QueueHandler):
     """Works for `payload["seconds"]`, 0 without a payload."""
 
     async def handle(self, job: Any) -> None:
-        from twisted.internet import reactor
-
         mark(job, "start")
-        await deferLater(reactor, (job.payload or {}).get("seconds", 0))
+        await deferLater(self.reactor, (job.payload or {}).get("seconds", 0))
         mark(job, "end")
 
 
