@@ -6,48 +6,29 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from snqd.io.interface import Master
 from snqd.queues.queue_manager import QueueManager
 from snqd.stores.interface import Claim
 
 
 class SoloQueueManager(QueueManager):
-    """Runs suspects one at a time and nothing else, in a process of their own; leaves it when none came for a while.
-
-    :cvar IDLE: seconds.
-    """
-
-    IDLE = 10.0
-
-    def start(self, master: Master) -> Deferred[Any]:
-        """Open the store and claim."""
-        self._leave = self._reactor.callLater(self.IDLE, master.leave, 0)
-        return super().start(master)
-
-    def quiet(self) -> None:
-        """See :meth:`QueueManager.quiet`."""
-        if self._leave.active():
-            self._leave.cancel()
-        super().quiet()
+    """Runs suspects one at a time and nothing else, in a process of their own."""
 
     def _ask(self) -> Deferred[Claim] | None:
         if self._running or self._settling or self._claimer.dry:
             return None
-        return self._use.store.claim_solo(list(self._use.queues))
+        return self._use.store.claim_solo(frozenset(self._use.queues))
 
     def _take(self, claim: Claim) -> None:
+        super()._take(Claim([], claim.next_due, claim.suspects))
         if self._quiet:
-            return super()._take(claim)
-        if claim.jobs:
-            self._leave.reset(self.IDLE)
+            self._give_back(claim.jobs)
+        elif claim.jobs:
+            self._start_alone(claim)
         else:
             self._claimer.dry.update(self._use.queues)
-        return self._start_alone(claim)
 
     def _settled(self, _: Any, queue: str) -> None:
         super()._settled(_, queue)
-        if self._leave.active():
-            self._leave.reset(self.IDLE)
         self._claimer.claim()
 
 
@@ -66,7 +47,6 @@ class ExclusiveQueueManager(QueueManager):
         return self._use.store.claim_solo(self._suspects).addCallback(self._take_solo)
 
     def _take_solo(self, claim: Claim) -> Claim:
-        """Run the suspect, if there is one; leave to `_take` what remains."""
         if self._quiet or not claim.jobs:
             return claim
         self._start_alone(claim)
