@@ -169,10 +169,10 @@ class FairTurn(Generic[T]):
         return items
 
     def _enter(self, queue: str, site: str) -> None:
-        if not self._waits(site):
-            self._sites.enter(site)
         if len(self._sites.used) > FORGET_ABOVE:
             self._forget()
+        if not self._waits(site):
+            self._sites.enter(site)
         queues = self._queues_of.get(site)
         if queues is None:
             queues = self._queues_of[site] = Usage()
