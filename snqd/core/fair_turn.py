@@ -35,6 +35,7 @@ class Usage:
     def __init__(self) -> None:
         self.used: dict[str, float] = {}
         self.floor = 0.0
+        self._top = 0.0
 
     def enter(self, name: str) -> None:
         """`name` wants to be served again."""
@@ -45,10 +46,16 @@ class Usage:
         used = self.used[name]
         self.floor = max(self.floor, used)
         self.used[name] = used + cost
+        self._top = max(self._top, used + cost)
 
     def charge(self, name: str, cost: float) -> None:
         """Correct what `name` has used by `cost` weighted seconds."""
-        self.used[name] = max(self.used.get(name, self.floor) + cost, 0.0)
+        used = self.used[name] = max(self.used.get(name, self.floor) + cost, 0.0)
+        self._top = max(self._top, used)
+
+    def rest(self) -> None:
+        """Nobody wants to be served: whoever comes next starts level with all others."""
+        self.floor = self._top
 
     def forget(self, but: Callable[[str], bool]) -> None:
         """Drop those who would enter at the floor anyway, `but` some."""
@@ -113,6 +120,7 @@ class FairTurn(Generic[T]):
         self._sites = Usage()
         self._queues_of: dict[str, Usage] = {}
         self._ticks = count()
+        self._forget_above = FORGET_ABOVE
         self.costs = MeanCosts()
 
     def __len__(self) -> int:
@@ -169,7 +177,9 @@ class FairTurn(Generic[T]):
         return items
 
     def _enter(self, queue: str, site: str) -> None:
-        if len(self._sites.used) > FORGET_ABOVE:
+        if not any(lane.size for lane in self._lanes.values()):
+            self._sites.rest()
+        if len(self._sites.used) > self._forget_above:
             self._forget()
         if not self._waits(site):
             self._sites.enter(site)
@@ -181,6 +191,7 @@ class FairTurn(Generic[T]):
     def _forget(self) -> None:
         self._sites.forget(self._waits)
         self._queues_of = {site: usage for site, usage in self._queues_of.items() if site in self._sites.used}
+        self._forget_above = max(FORGET_ABOVE, 2 * len(self._sites.used))
 
     def _waits(self, site: str) -> bool:
         return any(lane.waiting.get(site) for lane in self._lanes.values())
