@@ -67,5 +67,5 @@ def shown(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    # Names go into messages as they are written, so that they can be searched for; but no control character reaches a log.
+    # Names stand in messages as they are written, so that they can be searched for; no control character reaches a log.
     return text if text.isprintable() else "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -28,7 +28,8 @@ def test_a_handler_has_what_the_queues_have_in_common(settings_of: Load) -> None
 def test_a_section_of_its_own_wins(settings_of: Load) -> None:
     handler = settings_of(
         "[handlers]\nq = a.B\n[handler:q]\nconcurrency = 2\nthreads = 4\ntimeout = 1m\nmax_retries = 0\n"
-        "retry_delay = 0\nweight = 0.5\nordered = site\nhttp_allow = 10.0.0.0/8, ::1\nSize = 100x100\nempty =\nsmtp.host = h\n"
+        "retry_delay = 0\nweight = 0.5\nordered = site\n"
+        "http_allow = 10.0.0.0/8, ::1\nSize = 100x100\nempty =\nsmtp.host = h\n"
     ).handlers["q"]
     assert (handler.concurrency, handler.threads, handler.timeout, handler.weight) == (2, 4, 60.0, 0.5)
     assert handler.retry == RetryPolicy(0, 0.0, 3600.0)

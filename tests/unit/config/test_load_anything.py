@@ -38,10 +38,29 @@ keys = st.sampled_from(
     ]
 )
 words = st.sampled_from(
-    ["0", "1", "-1", "1e5", "5s", "99999999h", "auto", "yes", "off", "site", "db", "a", "a b", "a,b", "a.B", "a:B"]
-    + ["exec:", "exec:cat", "exec:{site}", "exec:cat '", "udp://a:1", "http://[", "http://a:b/", "http://a/"]
-    + ["sqlite:///a", "sqlite:////a", "STATE_DIR", "STATE_DIR/x", "../..", "/", "10.0.0.0/8"]
-    + ["\u0663", "\\", "%(a)s", "${a}", "\0", "\ud800"]
+    [
+        *(
+            "0",
+            "1",
+            "-1",
+            "1e5",
+            "5s",
+            "99999999h",
+            "auto",
+            "yes",
+            "off",
+            "site",
+            "db",
+            "a",
+            "a b",
+            "a,b",
+            "a.B",
+            "a:B",
+        ),
+        *("exec:", "exec:cat", "exec:{site}", "exec:cat '", "udp://a:1", "http://[", "http://a:b/", "http://a/"),
+        *("sqlite:///a", "sqlite:////a", "STATE_DIR", "STATE_DIR/x", "../..", "/", "10.0.0.0/8"),
+        *("\u0663", "\\", "%(a)s", "${a}", "\0", "\ud800"),
+    ]
 )
 lines = (
     st.builds("[{}]".format, titles)
