@@ -95,6 +95,7 @@ class Child:
         self._parts: Parts | None = None
         self._ready = False
         self._leaving = False
+        self._handled = 0
         self._drain_timeout = DRAIN_TIMEOUT
         self._boot: Deferred[Any] = succeed(None)
         self._patience = SoloPatience()
@@ -152,9 +153,10 @@ class Child:
         """A report, and the counters since the last one."""
         if self._parts is None:
             return {"report": {"state": "init", "rss_bytes": rss_bytes()}, "counters": []}
-        counters = self._parts.counters
-        report = {**self._parts.io_master.report(), "rss_bytes": rss_bytes(), "settled": counters.settled}
-        return {"report": report, "counters": counters.take()}
+        counters = self._parts.counters.take()
+        self._handled += sum(handled for _, _, _, handled, *_ in counters)
+        counted = {"handled": self._handled, "settled": self._parts.counters.settled, "rss_bytes": rss_bytes()}
+        return {"report": {**self._parts.io_master.report(), **counted}, "counters": counters}
 
     def beat(self) -> Deferred[Any]:
         """Send a heartbeat; a solo child that has had nothing to do for long leaves."""
@@ -223,7 +225,7 @@ class Child:
 
 def _chain(failure: Failure) -> str:
     # Failure's own text leaves out the exceptions that this one was raised from, such as the plug-in's.
-    return "".join(traceback.format_exception(failure.value.with_traceback(failure.getTracebackObject())))
+    return "".join(traceback.format_exception(None, failure.value, failure.getTracebackObject()))
 
 
 def rss_bytes() -> int:

@@ -80,7 +80,7 @@ class ChildProcess(ProcessProtocol):
 
     :ivar ready_at: None until it is up.
     :ivar last_beat: when it was last heard of.
-    :ivar report: its last one (:meth:`snqd.io.io_master.IoMaster.report`, and `rss_bytes` and `settled`).
+    :ivar report: its last one (:meth:`snqd.io.io_master.IoMaster.report`, with `handled`, `settled` and `rss_bytes`).
     """
 
     transport: Any
