@@ -148,11 +148,10 @@ def _read_whole(body: bytes) -> Envelope | None:
     return Envelope(site, queue, payload.encode() if isinstance(payload, str) else payload)
 
 
-def _open_item(body: bytes, item: re.Match[bytes]) -> Envelope | None:
-    if int(item[1]) == len(item[2]) and body.endswith(b"}"):
-        return Envelope(None, item[2].decode(), body[item.end() : -1])
-    _loads(body)
-    return None
+def _open_item(body: bytes, item: re.Match[bytes]) -> Envelope:
+    if int(item[1]) != len(item[2]) or not body.endswith(b"}"):
+        _loads(body)  # raises, and names the byte
+    return Envelope(None, item[2].decode(), body[item.end() : -1])
 
 
 def _loads(body: bytes) -> Any:
