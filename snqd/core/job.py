@@ -59,7 +59,7 @@ class JobIds:
 
 
 def follow_up_id(parent: str, number: int) -> str:
-    """The id of the follow-up job `number` (from 1) of `parent`: the same at every attempt, so that a repeat is recognisable."""
+    """The id of follow-up job `number` (from 1) of `parent`, the same at every attempt: a repeat is recognisable."""
     derived = f"{parent}.{number}"
     return derived if len(derived) <= MAX_ID_CHARS else hashlib.sha256(derived.encode()).hexdigest()
 

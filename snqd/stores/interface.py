@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
-from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from snqd.core.job import Job
+
+if TYPE_CHECKING:  # programs that only enqueue do without Twisted
+    from twisted.internet.defer import Deferred
 
 
 @attrs.frozen
@@ -38,7 +40,8 @@ class Want:
 
     :ivar room: at most so many.
     :ivar held: how many it already holds and has not started, by site, so that the claim evens them out.
-    :ivar ordered: claim a site's next job only when none of that site and queue is in hand, anywhere, or waits for a retry.
+    :ivar ordered: claim a site's next job only when none of that site and queue is in hand anywhere, or waits for
+        its retry.
     """
 
     room: int
@@ -52,12 +55,12 @@ class Claim:
 
     :ivar jobs: in turn among sites.
     :ivar next_due: seconds from now until the next delayed job is due, None if none waits.
-    :ivar solo_waiting: whether suspects wait to run alone.
+    :ivar suspects: the queues in which suspects wait to run alone, none of which is in hand.
     """
 
     jobs: list[Claimed]
     next_due: float | None = None
-    solo_waiting: bool = False
+    suspects: frozenset[str] = frozenset()
 
 
 @attrs.frozen
@@ -86,9 +89,11 @@ class Pauses:
 
 
 class IStore(Interface):
-    """Holds jobs; every Deferred fails with a :class:`~snqd.core.errors.StoreError` where the store does not take part."""
+    """Holds jobs; a Deferred fails with a :class:`~snqd.core.errors.StoreError` where the store does not take part."""
 
-    durable = Attribute("False for a store that loses its jobs with its process; the contract suite checks the declaration.")
+    durable = Attribute(
+        "False for a store that loses its jobs with its process; the contract suite checks the declaration."
+    )
 
     def open(wake: Callable[[], Any]) -> Deferred[None]:
         """Connect; `wake` is called, in the reactor's thread, whenever there may be something new to claim."""
@@ -117,7 +122,8 @@ class IStore(Interface):
 
     def recover(owner: str, suspects: Collection[str], cause: str) -> Deferred[int]:
         """Free what the dead process `owner` had claimed: the jobs whose ids are `suspects` go solo with one more
-        attempt and `cause` as their reason, the others as they were. Fires with the number freed; doing it twice is harmless."""
+        attempt and `cause` as their reason, the others as they were. Fires with the number freed; doing it twice is
+        harmless."""
 
     def pause(queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
         """Stop, or go on, handing out jobs of a queue, of a site (`queue` None), or of one site's share of a queue.

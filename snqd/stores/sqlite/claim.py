@@ -1,0 +1,218 @@
+"""Claims from the embedded queue, in turn among sites, by index seeks alone: their cost does not grow with the backlog.
+
+Each statement here returns one row of JSON. sqlite3 lets go of the interpreter lock around every row that it steps to,
+and takes up to the switch interval to get it back from a busy reactor; whole answers cost that once.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from snqd.core.job import Job
+from snqd.stores.interface import Claim, Claimed, Receipt, Want
+
+READY = "owner = 0 AND due = 0 AND solo = 0"
+HELD = "(owner <> 0 OR due <> 0 OR solo <> 0)"
+FEW_SITES = 8
+PROMOTED_AT_ONCE = 1000
+
+# What there is to do: whether the owner is still known; the queues that have something ready; the next due time;
+# whether suspects wait; what is paused.
+_LOOK = f"""
+WITH RECURSIVE q(queue) AS (
+    SELECT (SELECT queue FROM job INDEXED BY job_ready WHERE {READY} ORDER BY queue LIMIT 1)
+    UNION ALL
+    SELECT (SELECT queue FROM job INDEXED BY job_ready WHERE queue > q.queue AND {READY} ORDER BY queue LIMIT 1)
+    FROM q WHERE q.queue IS NOT NULL)
+SELECT json_array(
+    EXISTS (SELECT 1 FROM owner WHERE n = :me),
+    (SELECT json_group_array(queue) FROM q WHERE queue IS NOT NULL),
+    (SELECT min(due) FROM job INDEXED BY job_due WHERE due <> 0),
+    (SELECT json_group_array(queue) FROM (
+        SELECT queue FROM job INDEXED BY job_solo WHERE solo <> 0 GROUP BY queue
+        HAVING sum(owner <> 0) = 0 AND sum(due = 0 AND NOT EXISTS (
+            SELECT 1 FROM pause WHERE pause.queue IN ('', job.queue) AND pause.site IN ('', job.site))) > 0)),
+    (SELECT json_group_array(json_array(queue, site)) FROM pause))
+"""
+
+_PROMOTE = f"""
+UPDATE job SET due = 0 WHERE n IN (
+    SELECT n FROM job INDEXED BY job_due WHERE due <> 0 AND due <= ? ORDER BY due LIMIT {PROMOTED_AT_ONCE})
+"""
+
+
+def _sites_statement(ordered: bool) -> str:
+    """The next sites behind `:after` that have ready jobs of `:queue`, each with the keys of its first ones."""
+    in_hand = f"""
+        AND NOT EXISTS (SELECT 1 FROM job INDEXED BY job_held
+            WHERE queue = :queue AND site = s.site AND {HELD} AND (owner <> 0 OR solo <> 0 OR attempt > 1))"""
+    return f"""
+WITH RECURSIVE s(site) AS (
+    SELECT (SELECT site FROM job INDEXED BY job_ready
+            WHERE queue = :queue AND site > :after AND {READY} ORDER BY site LIMIT 1)
+    UNION ALL
+    SELECT (SELECT site FROM job INDEXED BY job_ready
+            WHERE queue = :queue AND site > s.site AND {READY} ORDER BY site LIMIT 1)
+    FROM s WHERE s.site IS NOT NULL)
+SELECT json_group_array(json_array(site, (
+    SELECT json_group_array(n) FROM (
+        SELECT n FROM job INDEXED BY job_ready WHERE queue = :queue AND site = p.site AND {READY}
+        ORDER BY n LIMIT :room))))
+FROM (SELECT site FROM s WHERE site IS NOT NULL AND site <= :upto
+      AND site NOT IN (SELECT site FROM pause WHERE queue IN ('', :queue))
+      {in_hand if ordered else ""} LIMIT :limit) AS p
+"""
+
+
+_SITES = {ordered: _sites_statement(ordered) for ordered in (False, True)}
+
+_MARK = "UPDATE job SET owner = ? WHERE n IN (SELECT value FROM json_each(?))"
+
+_FETCH = """
+SELECT CAST(json_group_array(json_array(n, id, site, queue, encoding, created, attempt, solo, reason, plain,
+    CASE WHEN plain THEN CAST(body AS TEXT) ELSE hex(body) END)) AS BLOB)
+FROM (SELECT *, encoding = 'json' AND instr(CAST(body AS BLOB), x'00') = 0 AS plain
+      FROM job WHERE n IN (SELECT value FROM json_each(?)))
+"""
+
+_SOLO = """
+SELECT n FROM job INDEXED BY job_solo
+WHERE solo <> 0 AND owner = 0 AND due = 0 AND queue IN (SELECT value FROM json_each(:queues))
+    AND NOT EXISTS (SELECT 1 FROM job INDEXED BY job_solo WHERE solo <> 0 AND owner <> 0
+                    AND queue IN (SELECT value FROM json_each(:queues)))
+    AND NOT EXISTS (SELECT 1 FROM pause WHERE pause.queue IN ('', job.queue) AND pause.site IN ('', job.site))
+ORDER BY n LIMIT 1
+"""
+
+LAST = "\U0010ffff"
+"""Behind every site's name."""
+
+
+@attrs.frozen
+class _Look:
+    known: bool
+    queues: list[str]
+    next_due: float | None
+    suspects: frozenset[str]
+    paused_queues: set[str]
+
+    def claim(self, jobs: list[Claimed], now: float) -> Claim:
+        next_due = None if self.next_due is None else max(self.next_due - now, 0.0)
+        return Claim(jobs, next_due, self.suspects)
+
+
+def share_out(room: int, offers: Sequence[tuple[str, list[int]]], held: Mapping[str, int]) -> dict[str, list[int]]:
+    """Which of the keys that each site offers to take, `room` at most: always the next of the site that would then
+    hold the least, the earlier one of equals."""
+    levels = {site: held.get(site, 0) for site, _ in offers}
+    left = {site: keys for site, keys in offers if keys}
+    taken: dict[str, list[int]] = {}
+    while room and left:
+        level = min(levels[site] for site in left)
+        for site in [site for site in left if levels[site] == level][:room]:
+            mine = taken.setdefault(site, [])
+            mine.append(left[site][len(mine)])
+            levels[site] += 1
+            room -= 1
+            if len(mine) == len(left[site]):
+                del left[site]
+    return taken
+
+
+class LeaseLost(Exception):
+    """The store no longer knows this owner: its claims were given to others."""
+
+
+class FairClaim:
+    """Claims for one owner; remembers for each queue the site that was served last.
+
+    Runs inside a write transaction.
+    """
+
+    def __init__(self) -> None:
+        self._cursors: dict[str, str] = {}
+
+    def claim(self, connection: sqlite3.Connection, owner: int, wants: Mapping[str, Want], now: float) -> Claim:
+        """Take what is wanted.
+
+        :param now: Unix seconds.
+        :raises LeaseLost: when `owner` is not registered.
+        """
+        look = self._look(connection, owner, now)
+        keys: list[int] = []
+        for queue in look.queues:
+            want = wants.get(queue)
+            if want is not None and want.room > 0 and queue not in look.paused_queues:
+                keys += self._keys(connection, queue, want)
+        jobs = _take(connection, owner, keys)
+        return look.claim(jobs, now)
+
+    def claim_solo(self, connection: sqlite3.Connection, owner: int, queues: Collection[str], now: float) -> Claim:
+        """Take the longest waiting suspect of `queues`, unless one is in hand.
+
+        :raises LeaseLost: when `owner` is not registered.
+        """
+        look = self._look(connection, owner, now)
+        keys = [n for (n,) in connection.execute(_SOLO, {"queues": json.dumps(list(queues))})]
+        jobs = _take(connection, owner, keys)
+        return look.claim(jobs, now)
+
+    def _look(self, connection: sqlite3.Connection, owner: int, now: float) -> _Look:
+        look = _look(connection, owner)
+        if not look.known:
+            raise LeaseLost
+        if look.next_due is not None and look.next_due <= now:
+            connection.execute(_PROMOTE, (now,))
+            look = _look(connection, owner)
+        return look
+
+    def _keys(self, connection: sqlite3.Connection, queue: str, want: Want) -> list[int]:
+        offers = self._offers(connection, queue, want)
+        taken = share_out(want.room, offers, want.held)
+        if taken:
+            self._cursors[queue] = [site for site, _ in offers if site in taken][-1]
+        return [key for keys in taken.values() for key in keys]
+
+    def _offers(self, connection: sqlite3.Connection, queue: str, want: Want) -> list[tuple[str, list[int]]]:
+        cursor = self._cursors.get(queue, "")
+        limit = max(want.room, FEW_SITES)
+        room = 1 if want.ordered else want.room
+
+        def sites(after: str, upto: str, limit: int) -> list[tuple[str, list[int]]]:
+            arguments = {"queue": queue, "after": after, "upto": upto, "room": room, "limit": limit}
+            (text,) = connection.execute(_SITES[want.ordered], arguments).fetchone()
+            return [(site, keys) for site, keys in json.loads(text)]
+
+        offers = sites(cursor, LAST, limit)
+        if cursor and len(offers) < limit:
+            offers += sites("", cursor, limit - len(offers))
+        return offers
+
+
+def _look(connection: sqlite3.Connection, owner: int) -> _Look:
+    (text,) = connection.execute(_LOOK, {"me": owner}).fetchone()
+    known, queues, next_due, suspects, pauses = json.loads(text)
+    paused = {queue for queue, site in pauses if queue and not site}
+    return _Look(bool(known), queues, next_due, frozenset(suspects), paused)
+
+
+def _take(connection: sqlite3.Connection, owner: int, keys: list[int]) -> list[Claimed]:
+    if not keys:
+        return []
+    text = json.dumps(keys)
+    connection.execute(_MARK, (owner, text))
+    (rows,) = connection.execute(_FETCH, (text,)).fetchone()
+    claimed = {row[0]: _claimed(row, owner) for row in json.loads(rows.decode("utf-8", "surrogateescape"))}
+    return [claimed[key] for key in keys]
+
+
+def _claimed(row: list[Any], owner: int) -> Claimed:
+    key, job_id, site, queue, encoding, created, attempt, solo, reason, plain, body = row
+    data = body.encode("utf-8", "surrogateescape") if plain else bytes.fromhex(body)
+    job = Job(job_id, site, queue, data, encoding, created, attempt, 0.0, bool(solo), reason)
+    return Claimed(job, Receipt(key, owner))

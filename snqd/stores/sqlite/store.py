@@ -1,0 +1,305 @@
+"""The embedded store: SQLite behind the Store's interface, on a writer thread with group commit."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from snqd.core.backoff import Backoff
+from snqd.core.errors import StoreError, StoreUnavailable
+from snqd.core.job import Job
+from snqd.core.lease_watch import LeaseWatch
+from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
+from snqd.stores.sqlite import database
+from snqd.stores.sqlite.bell import Bell
+from snqd.stores.sqlite.claim import FairClaim, LeaseLost
+from snqd.stores.sqlite.connection import SqliteFile
+from snqd.stores.sqlite.database import QueueDatabase, Settlement
+from snqd.stores.sqlite.doorbell import Ringer, bells_of
+from snqd.stores.sqlite.writer import Operation, Writer
+
+FOREIGN_POLL = 0.1
+"""Seconds between looks for the commits of programs that ring no bell."""
+BEATS_A_LEASE = 4
+
+T = TypeVar("T")
+
+
+@implementer(IStore)
+class SqliteStore:
+    """Jobs in one SQLite file, shared by the processes of this host.
+
+    A settlement that the file refuses (disk full) is tried again for ever; everything else fails at once.
+
+    :param path: the file.
+    :param owner: this process's name, new at each start; its crash ledger tells of it under this name.
+    :param lease: seconds without a sign of life after which a process's claims are given to others.
+    :param suspects_of: the ids of the jobs that the process of that name was running.
+    """
+
+    log = Logger()
+    durable = True
+
+    def __init__(
+        self,
+        reactor: Any,
+        path: Path,
+        owner: str,
+        *,
+        lease: float,
+        suspects_of: Callable[[str], Collection[str]],
+        random: Random | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._owner_name = owner
+        self._suspects_of = suspects_of
+        self._beat_interval = lease / BEATS_A_LEASE
+        self._file = QueueDatabase(path).file
+        self._writer = Writer(reactor, self._file, self._gather)
+        self._fair_claim = FairClaim()
+        self._watch = LeaseWatch(BEATS_A_LEASE)
+        self._pending: list[Operation[Any]] = []
+        self._settlements = _Settlements()
+        self._backoff = Backoff(0.5, 15.0, random or Random())
+        self._retry_settling: Any = None
+        self._owner = 0
+        self._loops: list[LoopingCall] = []
+
+    async def _open(self, wake: Callable[[], Any]) -> None:
+        self._wake = wake
+        await self._writer.open()
+        await self._register()
+        bells = bells_of(self._file.path)
+        self._bell = Bell(self._reactor, bells, str(self._owner), wake)
+        self._bell.start()
+        self._ringer = Ringer(bells, str(self._owner))
+        self._foreign = _ForeignCommits(self._file, wake)
+        self._loop(FOREIGN_POLL, self._foreign.look)
+        self._loop(self._beat_interval, self._beat)
+
+    async def _close(self) -> None:
+        for loop in self._loops:
+            loop.stop()
+        if self._owner:
+            self._bell.stop()
+            try:
+                await self.recover(self._owner_name, (), "")
+            except StoreError as error:
+                self.log.error("could not give back what this process had claimed: {error}", error=error)
+            self._ringer.close()
+            self._foreign.close()
+        if self._retry_settling is not None:
+            self._retry_settling.cancel()
+            self._retry_settling = None
+        await self._writer.close()
+
+    def open(self, wake: Callable[[], Any]) -> Deferred[None]:
+        """See :meth:`IStore.open`."""
+        return Deferred.fromCoroutine(self._open(wake))
+
+    def close(self) -> Deferred[None]:
+        """See :meth:`IStore.close`."""
+        return Deferred.fromCoroutine(self._close())
+
+    def enqueue(self, jobs: Sequence[Job]) -> Deferred[None]:
+        """See :meth:`IStore.enqueue`."""
+        return self._do(lambda connection: database.insert(connection, jobs)).addCallback(self._changed)
+
+    def claim(self, wants: Mapping[str, Want]) -> Deferred[Claim]:
+        """See :meth:`IStore.claim`."""
+        return self._claim(
+            lambda connection: self._fair_claim.claim(connection, self._owner, wants, time.time()),
+        )
+
+    def claim_solo(self, queues: Collection[str]) -> Deferred[Claim]:
+        """See :meth:`IStore.claim_solo`."""
+        return self._claim(
+            lambda connection: self._fair_claim.claim_solo(connection, self._owner, queues, time.time()),
+        )
+
+    def ack(self, receipt: Receipt, follow_ups: Sequence[Job] = ()) -> Deferred[bool]:
+        """See :meth:`IStore.ack`."""
+        self._settlements.now.acks.append((receipt, follow_ups))
+        return self._settle(receipt)
+
+    def retry(self, receipt: Receipt, delay: float, reason: str) -> Deferred[bool]:
+        """See :meth:`IStore.retry`."""
+        self._settlements.now.retries.append((receipt, delay, reason))
+        return self._settle(receipt)
+
+    async def _give_back(self, receipts: Collection[Receipt]) -> None:
+        self._settlements.now.given_back.extend(receipts)
+        for done in [self._settle(receipt) for receipt in receipts]:
+            await done
+        self._ringer.ring()
+
+    def give_back(self, receipts: Collection[Receipt]) -> Deferred[None]:
+        """See :meth:`IStore.give_back`."""
+        return Deferred.fromCoroutine(self._give_back(receipts))
+
+    def recover(self, owner: str, suspects: Collection[str], cause: str) -> Deferred[int]:
+        """See :meth:`IStore.recover`."""
+        recovered = self._do(lambda connection: database.recover(connection, owner, suspects, cause))
+        return recovered.addCallback(self._changed)
+
+    def pause(self, queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
+        """See :meth:`IStore.pause`."""
+        done = self._do(lambda connection: database.set_pause(connection, queue, site, paused))
+        return done.addCallback(self._changed)
+
+    def pauses(self) -> Deferred[Pauses]:
+        """See :meth:`IStore.pauses`."""
+        return self._do(database.read_pauses)
+
+    def depths(self) -> Deferred[list[Depth]]:
+        """See :meth:`IStore.depths`."""
+        return self._do(lambda connection: database.read_depths(connection, time.time()))
+
+    def _do(self, action: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
+        operation: Operation[T] = Operation(action, Deferred())
+        self._pending.append(operation)
+        self._writer.kick()
+        return operation.done
+
+    def _changed(self, result: T) -> T:
+        """There is something new for this process and others."""
+        self._ringer.ring()
+        self._wake()
+        return result
+
+    async def _register(self) -> None:
+        name = self._owner_name
+        self._owner = await self._do(lambda connection: database.register(connection, name))
+
+    def _claim(self, action: Callable[[sqlite3.Connection], Claim]) -> Deferred[Claim]:
+        async def again() -> Claim:
+            self.log.warn("this process was silent for too long: its jobs were given to others")
+            await self._register()
+            return await self._do(action)
+
+        def lost(failure: Failure) -> Deferred[Claim]:
+            failure.trap(LeaseLost)
+            return Deferred.fromCoroutine(again())
+
+        return self._do(action).addErrback(lost)
+
+    def _settle(self, receipt: Receipt) -> Deferred[bool]:
+        done = self._settlements.wait_for(receipt)
+        if self._retry_settling is None:
+            self._writer.kick()
+        return done
+
+    def _gather(self) -> list[Operation[Any]]:
+        operations, self._pending = self._pending, []
+        if self._settlements.waiting and self._retry_settling is None:
+            operations.insert(0, self._settlement_operation())
+        return operations
+
+    def _settlement_operation(self) -> Operation[set[Receipt]]:
+        batch, self._settlements = self._settlements, _Settlements()
+        done: Deferred[set[Receipt]] = Deferred()
+        done.addCallback(self._settled, batch)
+        done.addErrback(self._refused, batch)
+        return Operation(lambda connection: database.settle(connection, batch.now, time.time()), done)
+
+    def _settled(self, good: set[Receipt], batch: _Settlements) -> None:
+        if self._backoff.failures:
+            self.log.info("{path} takes settlements again", path=self._file.path)
+            self._backoff.succeeded()
+        if any(follow_ups for _, follow_ups in batch.now.acks):
+            self._changed(None)
+        elif batch.now.retries:
+            self._wake()
+        for receipt, done in batch.waiting:
+            done.callback(receipt in good)
+
+    def _refused(self, failure: Failure, batch: _Settlements) -> None:
+        """Keep what could not be written, and write it later with what comes meanwhile."""
+        if failure.check(StoreUnavailable) is None:
+            for _, done in batch.waiting:
+                done.errback(failure)
+            return
+        if not self._backoff.failures:
+            self.log.error("settlements wait, and nothing new is taken: {error}", error=failure.value)
+        self._settlements = batch.joined(self._settlements)
+        self._retry_settling = self._reactor.callLater(self._backoff.failed(), self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry_settling = None
+        self._writer.kick()
+
+    async def _beat(self) -> None:
+        owner = self._owner
+        try:
+            others = await self._do(lambda connection: database.beat(connection, owner))
+            for name in self._watch.look(others):
+                self.log.error("{name} gave no sign of life for its lease: its jobs are given to others", name=name)
+                await self.recover(name, self._suspects_of(name), "its process gave no sign of life")
+        except StoreError as error:
+            self.log.warn("could not renew the lease: {error}", error=error)
+
+    def _loop(self, interval: float, call: Callable[[], Any]) -> None:
+        loop = LoopingCall(call)
+        loop.clock = self._reactor
+        self._loops.append(loop)
+        loop.start(interval, now=False)
+
+
+class _Settlements:
+    """What handlers' outcomes ask the store to write, and who waits for it."""
+
+    def __init__(self) -> None:
+        self.now = Settlement()
+        self.waiting: list[tuple[Receipt, Deferred[bool]]] = []
+
+    def wait_for(self, receipt: Receipt) -> Deferred[bool]:
+        """Fires when the receipt's settlement is durable, with False if it was stale."""
+        done: Deferred[bool] = Deferred()
+        self.waiting.append((receipt, done))
+        return done
+
+    def joined(self, later: _Settlements) -> _Settlements:
+        """These, and `later` ones after them."""
+        both = _Settlements()
+        for part in (self, later):
+            both.now.acks.extend(part.now.acks)
+            both.now.retries.extend(part.now.retries)
+            both.now.given_back.extend(part.now.given_back)
+            both.waiting.extend(part.waiting)
+        return both
+
+
+class _ForeignCommits:
+    """Notices that another process has written, by SQLite's own counter."""
+
+    def __init__(self, file: SqliteFile, changed: Callable[[], Any]) -> None:
+        self._connection = sqlite3.connect(file.path, timeout=0, isolation_level=None)
+        self._changed = changed
+        self._version = self._read()
+
+    def look(self) -> None:
+        """Call `changed` if another process has written since the last look."""
+        version = self._read()
+        if version != self._version:
+            self._version = version
+            self._changed()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def _read(self) -> int:
+        try:
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.OperationalError:
+            return self._version  # locked at this moment: the next look tells

@@ -1,0 +1,104 @@
+"""The writer thread: one transaction at a time, with everything in it that was asked for meanwhile (group commit)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Generic, TypeVar
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from snqd.stores.sqlite.connection import SqliteFile
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Operation(Generic[T]):
+    """Something to do inside a transaction, and who waits for it."""
+
+    action: Callable[[sqlite3.Connection], T]
+    done: Deferred[T]
+
+
+class Writer:
+    """Runs operations in transactions on one file, in a thread of its own.
+
+    An operation may run more than once: after one that failed, each of its transaction is done again alone.
+
+    :param gather: called before each transaction: what is to be done in it.
+    """
+
+    def __init__(self, reactor: Any, file: SqliteFile, gather: Callable[[], list[Operation[Any]]]) -> None:
+        self._reactor = reactor
+        self._file = file
+        self._gather = gather
+        self._batches: SimpleQueue[list[Operation[Any]] | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._scheduled = False
+        self._busy = False
+        self._closed: Deferred[None] | None = None
+
+    def open(self) -> Deferred[None]:
+        """Start the thread and open the file; fires when that is done."""
+        self._thread = Thread(target=self._run, name=f"writer of {self._file.path.name}", daemon=True)
+        self._thread.start()
+        done: Deferred[None] = Deferred()
+        self._submit([Operation(lambda connection: None, done)])
+        return done
+
+    def close(self) -> Deferred[None]:
+        """Write what was asked for, close the file and end the thread."""
+        self._closed = Deferred()
+        if not self._busy:
+            self._flush()
+        return self._closed
+
+    def kick(self) -> None:
+        """Write at the end of this reactor turn, or right after the transaction under way."""
+        if not (self._busy or self._scheduled):
+            self._scheduled = True
+            self._reactor.callLater(0, self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        operations = self._gather()
+        if operations:
+            self._submit(operations)
+        elif self._closed is not None:
+            self._busy = True
+            self._batches.put(None)
+
+    def _submit(self, operations: list[Operation[Any]]) -> None:
+        self._busy = True
+        self._batches.put(operations)
+
+    def _run(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            answers = self._write(batch)
+            self._reactor.callFromThread(self._deliver, batch, answers)
+        self._file.close()
+        self._reactor.callFromThread(self._finished)
+
+    def _write(self, batch: list[Operation[Any]]) -> list[Any]:
+        try:
+            with self._file.transaction() as connection:
+                return [operation.action(connection) for operation in batch]
+        except Exception:  # noqa: BLE001 - whatever it is goes to the one who asked
+            if len(batch) == 1:
+                return [Failure()]
+        return [answer for operation in batch for answer in self._write([operation])]
+
+    def _deliver(self, batch: list[Operation[Any]], answers: list[Any]) -> None:
+        for operation, answer in zip(batch, answers, strict=True):
+            operation.done.callback(answer)  # a Failure starts the errbacks
+        self._busy = False
+        self._flush()
+
+    def _finished(self) -> None:
+        assert self._closed is not None
+        self._closed.callback(None)
