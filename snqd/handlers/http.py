@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from hyperlink import EncodedURL
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.client import Agent, HTTPConnectionPool
@@ -72,7 +73,13 @@ class HttpHandler(QueueHandler):
         client = HTTPClient(self._agent)
         try:
             response = await client.request(
-                "POST", url, headers=headers, data=body, allow_redirects=False, unbuffered=True, reactor=self.reactor
+                "POST",
+                _Url.from_text(url),
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                unbuffered=True,
+                reactor=self.reactor,
             )
             return await read_answer(origin, response, self.reactor)
         except CancelledError:
@@ -134,6 +141,13 @@ def _described(error: Exception) -> str:
     """An error of the HTTP client; some only wrap a list of Failures that say what is wrong."""
     causes = [failure.value for failure in getattr(error, "reasons", [])] or [error]
     return "; ".join(f"{type(cause).__name__}: {cause}".rstrip(": ") for cause in causes)
+
+
+class _Url(EncodedURL):
+    """A URL as treq takes it, with an IPv6 address for a host, too: hyperlink takes that for a name to be encoded."""
+
+    def to_uri(self) -> EncodedURL:
+        return self if ":" in self.host else super().to_uri()
 
 
 @implementer(IAgent)
