@@ -10,7 +10,7 @@ from snqd.handlers.running_job import RunningJob
 
 
 class Greet(QueueHandler):
-    """Greets ``payload["name"]`` in the log: a plain function, done at once."""
+    """Greets ``payload["name"]`` in the log, in the site's own words: a plain function, done at once."""
 
     log = Logger()
 
@@ -19,7 +19,8 @@ class Greet(QueueHandler):
         name = job.payload.get("name") if isinstance(job.payload, dict) else None
         if not name:
             raise Reject('nobody to greet: the payload must look like {"name": "Ada"}')
-        self.log.info("Hello {name} from {site}", name=name, site=job.site.nickname)
+        greeting = job.site.config("greet", "greeting", default="Hello")
+        self.log.info("{greeting} {name} from {site}", greeting=greeting, name=name, site=job.site.nickname)
 
 
 class Resize(QueueHandler):
@@ -29,6 +30,10 @@ class Resize(QueueHandler):
     """
 
     async def handle(self, job: RunningJob) -> None:
-        """Wait, then enqueue the follow-up: it is there once this job is acknowledged."""
-        await deferLater(self.reactor, job.payload.get("seconds", 0.05))
-        job.enqueue("greet", {"name": f"image {job.payload.get('image', 'without a name')}"})
+        """Wait, then enqueue the follow-up: it exists once this job is acknowledged."""
+        image = job.payload or {}
+        seconds = image.get("seconds", 0.05) if isinstance(image, dict) else None
+        if not (isinstance(seconds, int | float) and seconds >= 0):
+            raise Reject('nothing to resize: the payload must look like {"image": 5, "seconds": 0.05}')
+        await deferLater(self.reactor, seconds)
+        job.enqueue("greet", {"name": f"image {image.get('image', '?')}"})

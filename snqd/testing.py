@@ -15,6 +15,7 @@ from snqd.config.load import load
 from snqd.config.settings import HandlerSettings, Settings, SiteSettings
 from snqd.config.sources import Sources
 from snqd.core.job import JSON, Job
+from snqd.core.names import check_queue, check_site
 from snqd.core.outcome import Ack, Outcome
 from snqd.handlers.invoke import run
 from snqd.handlers.queue_handler import QueueHandler
@@ -123,7 +124,7 @@ def _follow_up(job: Job) -> FollowUp:
 
 
 def _job(payload: Any, site: str, queue: str, attempt: int) -> Job:
-    return Job("example-1", site, queue, wire.encode(payload), JSON, attempt=attempt)
+    return Job("example-1", check_site(site), check_queue(queue), wire.encode(payload), JSON, attempt=attempt)
 
 
 def _settings(
