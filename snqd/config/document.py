@@ -109,11 +109,20 @@ def _place(document: Document, section: Section, problems: Problems) -> None:
 def _check_label(kind: SectionKind, label: str) -> None:
     if kind is SITE:
         check_site(label)
-    elif kind in (GROUP, HANDLER):
+    elif kind is HANDLER:
         check_queue(label)
+    elif kind is GROUP:
+        _check_group(label)
     elif kind is APP and (not label or "." in label):
         # A site's app.NAME.KEY must tell where NAME ends.
         raise BadName(f"{shown(label)} is no name of an app: use at least one character, and no dot")
+
+
+def _check_group(label: str) -> None:
+    try:
+        check_queue(label)
+    except BadName as error:
+        raise BadName(f"{shown(label)} is no group name: groups are named by the rules for queues") from error
 
 
 def _near_section(name: str, colon: str, label: str) -> str:

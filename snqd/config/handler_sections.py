@@ -26,16 +26,22 @@ class Handlers:
 
     :ivar on: the settings of those that are handled, in the order of ``[handlers]``, then of the entry points.
     :ivar off: those that ``[handlers]`` switches off.
+    :ivar known: all of them.
     """
 
     on: Mapping[str, HandlerSettings]
     off: frozenset[str]
+    known: frozenset[str] = attrs.field(init=False)
+
+    @known.default
+    def _both(self) -> frozenset[str]:
+        return self.off.union(self.on)
 
     def missing(self, queue: str) -> str:
         """What is wrong with naming `queue`, empty if a handler, if only one that is off, is known for it."""
-        if queue in self.on or queue in self.off:
+        if queue in self.known:
             return ""
-        return f"no handler is configured for queue {queue}{did_you_mean(nearest(queue, [*self.on, *self.off]))}"
+        return f"no handler is configured for queue {queue}{did_you_mean(nearest(queue, self.known))}"
 
 
 @attrs.frozen

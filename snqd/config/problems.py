@@ -46,7 +46,7 @@ class Problems:
 
     def _add(self, file: str, line: int, message: str) -> None:
         place = f"{file}:{line}" if line else file
-        self._found.append((self._rank.get(file, -1), line, f"{place}: {message}"))
+        self._found.append((self._rank.get(file, -1), line, _printable(f"{place}: {message}")))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -64,3 +64,8 @@ def did_you_mean(near: str) -> str:
 def shown(text: str) -> str:
     """`text` as a message quotes it: escaped, and cut where it is long."""
     return ascii(text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + "...")
+
+
+def _printable(text: str) -> str:
+    # Names stand in messages as they are written, so that they can be searched for; no control character reaches a log.
+    return text if text.isprintable() else "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

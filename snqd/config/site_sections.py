@@ -97,7 +97,7 @@ class _SiteReader:
         return queue in self.handlers.on
 
     def _accepts_handler_key(self, section: Section, name: str) -> bool:
-        found = queue_and_key(name, {*self.handlers.on, *self.handlers.off})
+        found = queue_and_key(name, self.handlers.known)
         if found is None:
             queue = name.removeprefix(HANDLER_PREFIX).rpartition(".")[0]
             problem = self.handlers.missing(queue) if queue else "names no key: write handler:QUEUE.KEY"
@@ -159,7 +159,7 @@ def _is_handler_delay(name: str, queues: Container[str]) -> bool:
 
 
 def _unknown(name: str) -> str:
-    section, dot, key = name.partition(".")
-    if section in KINDS and dot:
+    section, _, key = name.partition(".")
+    if section in KINDS and key in KINDS[section].by_name:
         return f"{key} of [{section}] is the daemon's alone: remove it here"
     return unknown_key(name, SITE)

@@ -1,7 +1,7 @@
 """FairTurn: which waiting job starts next, so that every site gets its share of the handlers' time.
 
 Each site has used so many seconds of handlers, divided by its weight; the one that has used least goes next. A job is
-charged what its like took lately when it starts, and the rest when it ends, so that long jobs can't slip in by the dozen
+charged what its like took lately when it starts, and the rest when it ends: long jobs can't slip in by the dozen
 before the first is paid for. Who comes back from a pause goes on level with those being served: it neither has saved up
 turns nor pays for time that nobody else wanted. Within a site its queues share likewise. (This is start-time fair
 queueing. Deficit round robin shares as well, but needs a quantum: for jobs of 1 ms and of 600 s at once there is no

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 from typing import Any
 
@@ -38,6 +38,7 @@ class Equipment:
 
     :ivar queues: the queues of its group: whether each is ordered.
     :ivar policy: for jobs whose site is unknown.
+    :ivar close: lets go of all this; called once, when nothing is in hand.
     """
 
     reactor: Any
@@ -50,6 +51,7 @@ class Equipment:
     queues: Mapping[str, bool]
     policy: RetryPolicy
     random: Random
+    close: Callable[[], Deferred[Any]]
 
 
 @attrs.define(eq=False)
@@ -131,9 +133,13 @@ class QueueManager(IoManager):
         return drained
 
     def stop(self) -> Deferred[Any]:
-        """Close the store."""
+        """Let go of the store and of all else."""
         self.quiet()
-        return self._use.store.close()
+        return self._use.close()
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._claimer.wake()
 
     def _ask(self) -> Deferred[Claim] | None:
         wants = self._wants()
@@ -215,9 +221,9 @@ class QueueManager(IoManager):
         outcome = running.slot.run(running.job)
         if isinstance(outcome, Deferred):
             running.work = outcome
-            outcome.addCallbacks(self._ended, self._interrupted, (running,), errbackArgs=(running,))
-            outcome.addCallback(self._go_on_after)
-            outcome.addErrback(lambda failure: self.log.failure("the end of a job broke", failure))
+            ended = outcome.addCallbacks(self._ended, self._interrupted, (running,), errbackArgs=(running,))
+            ended.addCallback(self._go_on_after)
+            ended.addErrback(lambda failure: self.log.failure("the end of a job broke", failure))
         else:
             self._ended(outcome, running)
 
@@ -247,7 +253,7 @@ class QueueManager(IoManager):
 
     def _free(self, running: Running) -> float:
         """Give up the job's slot; returns for how many seconds it was taken."""
-        seconds = max(self._reactor.seconds() - running.started, 0.0)
+        seconds: float = max(self._reactor.seconds() - running.started, 0.0)
         self._use.ledger.ended(running.ledger_slot)
         self._running.discard(running)
         self._slots.free(running.turn.queue)

@@ -17,7 +17,7 @@ from snqd.core.errors import StoreUnavailable
 from snqd.core.job import Job
 from snqd.core.outcome import Ack, DeadLetter, Outcome, Retry
 from snqd.core.retry import RetryPolicy
-from snqd.io.ping import Pinger
+from snqd.io.ping import NoPinger, Pinger
 from snqd.stores.interface import Claimed, IStore
 from snqd.stores.morgue import Letter
 from snqd.stores.morgue_writer import MorgueWriter
@@ -41,10 +41,7 @@ class Ended:
 
 
 class Settler:
-    """Carries outcomes out.
-
-    :param pinger: the monitor to tell; None for none.
-    """
+    """Carries outcomes out."""
 
     log = Logger()
 
@@ -54,7 +51,7 @@ class Settler:
         store: IStore,
         morgue: MorgueWriter,
         counters: Counters,
-        pinger: Pinger | None,
+        pinger: Pinger | NoPinger,
         random: Random,
     ) -> None:
         self._reactor = reactor
@@ -82,10 +79,8 @@ class Settler:
         tally.seconds += ended.seconds
         for follow_up in ended.follow_ups:
             self._counters.of(follow_up.queue, follow_up.site).enqueued += 1
-        if self._pinger is not None:
-            self._pinger.counter("handled", job.queue, ended.server)
-            for follow_up in ended.follow_ups:
-                self._pinger.counter("enqueued", follow_up.queue, ended.server)
+            self._pinger.counter("enqueued", follow_up.queue, ended.server)
+        self._pinger.counter("handled", job.queue, ended.server)
         return None
 
     async def _settle_failure(self, ended: Ended) -> None:
@@ -141,8 +136,7 @@ class Settler:
         tally = self._counters.of(job.queue, job.site)
         setattr(tally, name, getattr(tally, name) + 1)
         tally.seconds += ended.seconds
-        if self._pinger is not None:
-            self._pinger.counter(ping, job.queue, ended.server)
+        self._pinger.counter(ping, job.queue, ended.server)
 
     def _log_one(self, level: str, message: str, ended: Ended, outcome: Retry | DeadLetter, **more: Any) -> None:
         job = ended.claimed.job

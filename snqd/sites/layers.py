@@ -1,8 +1,8 @@
 """Layers: the daemon's settings with what one site says over them.
 
-A site's keys overlay the daemon's of the same name, and only then does the narrower key win over the wider. So the first
-that is set counts of: the site's ``handler:QUEUE.max_retries``, the daemon's ``[handler:QUEUE] max_retries``, the site's
-``queue.max_retries``, the daemon's ``[queue] max_retries``.
+A site's keys overlay the daemon's of the same name, and only then does the narrower key win over the wider. So the
+first that is set counts of: the site's ``handler:QUEUE.max_retries``, the daemon's ``[handler:QUEUE] max_retries``, the
+site's ``queue.max_retries``, the daemon's ``[queue] max_retries``.
 """
 
 from __future__ import annotations

@@ -90,18 +90,18 @@ class SqliteStore:
     async def _close(self) -> None:
         for loop in self._loops:
             loop.stop()
-        if self._owner:
-            self._bell.stop()
-            try:
-                await self.recover(self._owner_name, (), "")
-            except StoreError as error:
-                self.log.error("could not give back what this process had claimed: {error}", error=error)
-            self._ringer.close()
-            self._foreign.close()
         if self._retry_settling is not None:
             self._retry_settling.cancel()
             self._retry_settling = None
-        await self._writer.close()
+        try:
+            if self._owner:
+                self._bell.stop()
+                await self.recover(self._owner_name, (), "")
+        finally:
+            await self._writer.close()
+            if self._owner:
+                self._ringer.close()
+                self._foreign.close()
 
     def open(self, wake: Callable[[], Any]) -> Deferred[None]:
         """See :meth:`IStore.open`."""
