@@ -31,7 +31,7 @@ class HttpOutlet:
         self._reactor = reactor
         self._url = url
         self._complain = complain
-        self._pool: Any = HTTPConnectionPool(reactor)  # type: ignore[no-untyped-call]
+        self._pool: Any = HTTPConnectionPool(reactor)
         self._client = client or _client(reactor, self._pool)
         self._waiting: deque[bytes] = deque()
         self._in_flight: set[Deferred[Any]] = set()
@@ -107,7 +107,7 @@ class HttpOutlet:
 
 
 def _client(reactor: Any, pool: Any) -> HTTPClient:
-    return HTTPClient(Agent(reactor, connectTimeout=TIMEOUT, pool=pool))  # type: ignore[no-untyped-call]
+    return HTTPClient(Agent(reactor, connectTimeout=TIMEOUT, pool=pool))
 
 
 class _Ignored(Protocol):
