@@ -46,9 +46,7 @@ def makeService(options: Options) -> QueueDaemon:
         raise SystemExit(str(error)) from None
 
 
-def make_service(
-    reactor: Any, config: Path, overrides: Overrides, child_module: str = CHILD_MODULE
-) -> QueueDaemon:
+def make_service(reactor: Any, config: Path, overrides: Overrides, child_module: str = CHILD_MODULE) -> QueueDaemon:
     """The same, with what it needs passed in.
 
     :raises SnqdError: where this daemon can't start.
