@@ -131,8 +131,8 @@ class Nursery:
                 end.dataReceived(data)
 
     def seconds(self, count: float) -> None:
-        for _ in range(int(count * 10)):
-            self.reactor.advance(0.1)
+        for _ in range(int(count * 8)):
+            self.reactor.advance(0.125)
             self.pump()
 
     def begun(self) -> Nursery:
@@ -183,7 +183,7 @@ def test_a_beat_carries_report_and_counters(nursery: Nursery) -> None:
 def test_the_first_settled_job_is_told_at_once(nursery: Nursery) -> None:
     nursery.begun()
     nursery.counters.settled += 1
-    nursery.seconds(0.2)
+    nursery.seconds(0.25)
     assert nursery.parent.told("beat")[-1][1]["settled"] == 1
 
 
@@ -236,7 +236,7 @@ def test_stop_drains_and_tells_the_last_counts(nursery: Nursery) -> None:
     nursery.counters.of("q", "alpha").handled += 1
     nursery.manager.drained.callback(None)
     nursery.pump()
-    nursery.seconds(0.1)
+    nursery.seconds(0.125)
     assert nursery.manager.notes == ["drain 7.0", "stop"]
     assert nursery.parent.told("beat")[-1][2] == [["q", "alpha", 0, 1, 0, 0, 0.0]]
     assert nursery.reactor.stopped
