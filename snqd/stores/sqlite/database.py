@@ -144,6 +144,13 @@ def register(connection: sqlite3.Connection, name: str) -> int:
     return int(cursor.lastrowid or 0)
 
 
+def register_again(connection: sqlite3.Connection, name: str) -> int:
+    """Make `name` an owner after it has lost its registration, inside a transaction; returns its number, the same to
+    several who ask at once."""
+    row = connection.execute("SELECT n FROM owner WHERE name = ?", (name,)).fetchone()
+    return int(row[0]) if row is not None else register(connection, name)
+
+
 def recover(connection: sqlite3.Connection, name: str, suspects: Collection[str], cause: str) -> int:
     """Free what the owner `name` had claimed, inside a transaction; see :meth:`IStore.recover`."""
     row = connection.execute("SELECT n FROM owner WHERE name = ?", (name,)).fetchone()
