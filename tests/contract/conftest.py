@@ -230,4 +230,4 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
             pytest.fail(f"CI must be able to mount a file system: {mounted.stderr}")
         pytest.skip(f"can't mount a file system here: {mounted.stderr.strip()}")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
