@@ -128,8 +128,11 @@ class _Queueing:
 
 
 def _slots(settings: Settings, handlers: Mapping[str, HandlerSettings]) -> Slots:
-    limits = {queue: handler.concurrency for queue, handler in handlers.items() if handler.concurrency is not None}
-    return Slots(settings.queue.concurrency, limits)
+    every = settings.queue.concurrency
+    limits = {queue: handler.concurrency or every for queue, handler in handlers.items()}
+    # What has no thread to run in had better wait in the store, where other processes find it.
+    threads = {queue: handler.threads for queue, handler in handlers.items() if handler.threads}
+    return Slots(every, {queue: min(limit, threads.get(queue, limit)) for queue, limit in limits.items()})
 
 
 def _fair_turn(settings: Settings) -> FairTurn[Claimed]:
