@@ -158,7 +158,7 @@ class AsyncQueue:
         reactor.addSystemEventTrigger("before", "shutdown", self.close)
 
     def enqueue(self, site: str, queue: str, payload: Any, delay: float = 0.0, id: str | None = None) -> Deferred[str]:
-        """Put a job on `queue` of `site`; fires with its id once it is durable, or fails as :meth:`Queue.enqueue` does."""
+        """Put a job on `queue` of `site`; fires with its id once it is durable, or fails like :meth:`Queue.enqueue`."""
         return self.enqueue_many([(site, queue, payload, delay, id)]).addCallback(lambda ids: ids[0])
 
     def enqueue_many(self, jobs: Iterable[Sequence[Any]]) -> Deferred[list[str]]:

@@ -44,7 +44,7 @@ class Snqctl(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command and exit: 0 done, 1 failed, 2 wrong use or configuration."""
-        sys.exit(self._code(*args, **{**extra, "standalone_mode": False}))
+        sys.exit(self._code(*args, **{"prog_name": "snqctl", **extra, "standalone_mode": False}))
 
     def _code(self, *args: Any, **extra: Any) -> int:
         try:
@@ -63,7 +63,7 @@ class Snqctl(click.Group):
         return code if isinstance(code, int) else DONE
 
 
-@click.group(cls=Snqctl, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("snqctl", cls=Snqctl, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-c", "--config", type=click.Path(path_type=Path), metavar="FILE", help="The configuration: etc/snq.ini.")
 @click.pass_context
 def main(context: click.Context, config: Path | None) -> None:

@@ -129,7 +129,7 @@ def _pour(order: Order) -> Pour:
     if order.payloads == ("-",):
         if order.count != 1:
             raise WrongUse("--count goes with a PAYLOAD, not with lines from stdin")
-        stdin = click.get_binary_stream("stdin")
+        stdin = sys.stdin.buffer
         return lambda feed, failures: pour_lines(order, stdin, feed, failures)
     return _pour_copies(order, order.payloads[0] if order.payloads else "null")
 
@@ -183,10 +183,16 @@ def pour_lines(order: Order, stream: BinaryIO, feed: Feed, failures: Failures) -
                 try:
                     decode(body, JSON)
                 except BadPayload as error:
-                    failures.report({"line": number}, error)
+                    failures.report({"line": number}, _fault_of_line(error))
                 else:
                     feed.add(order.job(body))
         feed.flush_if_due()
+
+
+def _fault_of_line(error: BadPayload) -> str:
+    """What is wrong first, then where in the line."""
+    place, _, fault = str(error).rpartition(": not JSON: ")
+    return f"not JSON: {fault} ({place} of the line)" if place else str(error)
 
 
 def _carry_out(pour: Pour, sink: Sink, failures: Failures, order: Order) -> str:

@@ -1,4 +1,4 @@
-"""Lines of an input that may be endless, slow, or one line of gigabytes: in constant memory, each as soon as it ends."""
+"""Lines of an input that may be endless, slow, or one line of gigabytes: in constant memory, each once it ends."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import click
@@ -28,6 +29,7 @@ def run(invocation: Invocation, site: str, queue: str, payload: str, job_id: str
     PAYLOAD is JSON; - reads it from stdin. What the handler enqueues goes to the queue once the job is acknowledged.
     """
     invocation.check_target(site, queue)
+    verb = "enqueued" if invocation.settings.queue.enabled else "run"
     job = Job(check_id(job_id) if job_id else JobIds().next(), site, queue, _body(payload), created=time.time())
     from snqd.ops.snqctl_runner import JobRunner, Ran, beside_reactor, in_words, run_all
 
@@ -52,14 +54,14 @@ def run(invocation: Invocation, site: str, queue: str, payload: str, job_id: str
         if traceback and ran.outcome.traceback:
             click.echo(printable(ran.outcome.traceback), err=True)
         return 1
-    followed = "run" if not invocation.settings.queue.enabled else "enqueued"
-    say(f"job {job.id}: Ack" + (f", {len(ran.follow_ups)} follow-up jobs {followed}" if ran.follow_ups else ""))
+    followed = f", follow-up jobs {verb}: {len(ran.follow_ups)}" if ran.follow_ups else ""
+    say(f"job {job.id}: Ack{followed}")
     return 1 if failed else 0
 
 
 def _body(payload: str) -> bytes:
     if payload == "-":
-        body: bytes = click.get_binary_stream("stdin").read(MAX_BODY_BYTES + 1).strip()
+        body = sys.stdin.buffer.read(MAX_BODY_BYTES + 1).strip()
     else:
         body = payload.encode("utf-8", "surrogateescape")
     try:

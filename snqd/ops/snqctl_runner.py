@@ -9,8 +9,8 @@ from threading import Thread
 from typing import Any, TypeVar
 
 import attrs
-from twisted.internet import threads
 from twisted.internet.defer import Deferred
+from twisted.internet.threads import blockingCallFromThread
 
 from snqd.core.errors import ConfigError, SnqdError
 from snqd.core.job import Job
@@ -49,7 +49,9 @@ class JobRunner:
 
         :raises UnknownSite, NoHandler: if nobody can.
         """
-        return threads.blockingCallFromThread(self._reactor, self._start, job)
+        wait: Any = blockingCallFromThread  # its annotations know no generic Deferred
+        ran: Ran = wait(self._reactor, self._start, job)
+        return ran
 
     def _start(self, job: Job) -> Deferred[Ran]:
         return Deferred.fromCoroutine(self._run(job))

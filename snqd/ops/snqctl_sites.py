@@ -21,7 +21,14 @@ def sites(invocation: Invocation, as_json: bool) -> None:
         return
     from snqd.ops.snqctl_tables import console, table
 
-    columns = {"site": "left", "server": "left", "name": "left", "weight": "right", "": "left", "defined in": "fold"}
+    columns = {
+        "site": "left",
+        "server": "left",
+        "name": "left",
+        "weight": "right",
+        "paused": "left",
+        "defined in": "fold",
+    }
     shown = ("site", "server", "name", "weight", "paused", "source")
     console().print(table("", columns, ([row[name] for name in shown] for row in rows)))
 

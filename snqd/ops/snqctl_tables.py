@@ -17,6 +17,9 @@ from snqd.ops.snqctl_report import busiest
 TOP_SITES = 20
 
 
+_RATIO = {"fold": 1}
+
+
 def console() -> Console:
     """Writes to stdout, as wide as that is."""
     return Console(highlight=False)
@@ -32,7 +35,7 @@ def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[object
     )
     for heading, kind in columns.items():
         justify: Any = "right" if kind == "right" else "left"
-        made.add_column(heading, justify=justify, overflow="fold", ratio=1 if kind == "fold" else None)
+        made.add_column(heading, justify=justify, overflow="fold", no_wrap=kind == "right", ratio=_RATIO.get(kind))
     for row in rows:
         made.add_row(*(Text(cell(value)) for value in row))
     return made
@@ -110,13 +113,12 @@ _QUEUE_COLUMNS = {
     "retried": "right",
     "dead": "right",
     "rate/s": "right",
-    "": "left",
+    "paused": "left",
 }
 
 
 def _queue(row: Mapping[str, Any]) -> Sequence[object]:
     age = row["oldest_age"]
-    paused = "paused" if row["paused"] else _partly(row["paused_sites"], "site")
     return (
         row["queue"],
         row["waiting"],
@@ -124,7 +126,7 @@ def _queue(row: Mapping[str, Any]) -> Sequence[object]:
         "" if age is None else duration(age),
         row["in_flight"],
         *(row[name] for name in ("handled", "retried", "dead", "rate")),
-        paused,
+        _paused(row["paused"], row["paused_sites"]),
     )
 
 
@@ -136,20 +138,19 @@ _SITE_COLUMNS = {
     "retried": "right",
     "dead": "right",
     "rate/s": "right",
-    "": "left",
+    "paused": "left",
 }
 
 
 def _site(row: Mapping[str, Any]) -> Sequence[object]:
-    paused = "paused" if row["paused"] else _partly(row["paused_queues"], "queue")
     numbers = (row[name] for name in ("waiting", "in_flight", "handled", "retried", "dead", "rate"))
-    return (row["site"], *numbers, paused)
+    return (row["site"], *numbers, _paused(row["paused"], row["paused_queues"]))
 
 
-def _partly(names: Sequence[str], what: str) -> str:
-    if not names:
-        return ""
-    return f"{names[0]} paused" if len(names) == 1 else f"{len(names)} {what}s paused"
+def _paused(whole: bool, parts: Sequence[str]) -> str:
+    if whole:
+        return "paused"
+    return "partly" if parts else ""
 
 
 def duration(seconds: float) -> str:
