@@ -67,13 +67,14 @@ class GroupSettings:
 class HandlerSettings:
     """One queue's ``[handlers]`` entry and ``[handler:QUEUE]``, also as one site sees it.
 
-    :ivar target: dotted path of a handler class, ``exec: command ...``, an http(s) URL, or the name of an entry point.
+    :ivar target: dotted path of a handler class, ``exec: command ...`` or an http(s) URL; entry points are resolved.
     :ivar concurrency: at once in one child; None leaves it to ``[queue] concurrency``.
     :ivar threads: run the handler's blocking code in that many threads; 0 runs it on the reactor.
     :ivar ordered: one job in flight for each site, in order.
     :ivar http_allow: private networks that an http handler may reach, in CIDR form.
     :ivar options: the handler's own keys, as text.
-    :ivar where: where the handler is defined, for messages: ``/etc/snq.ini [handlers] thumbnails``.
+    :ivar where: where the handler is defined, for messages: ``/etc/snq.ini:12: [handlers] thumbnails``.
+    :ivar own: the keys that ``[handler:QUEUE]`` itself sets, so that a site's ``queue.KEY`` does not replace them.
     """
 
     queue: str
@@ -87,6 +88,7 @@ class HandlerSettings:
     http_allow: tuple[str, ...] = ()
     options: Mapping[str, str] = attrs.field(factory=dict)
     where: str = ""
+    own: frozenset[str] = frozenset()
 
 
 @attrs.frozen
@@ -98,8 +100,8 @@ class SiteSettings:
     :ivar name: for people.
     :ivar weight: its share of handler seconds, relative to other sites'.
     :ivar source: the file that defines it.
-    :ivar overrides: its ``queue.KEY``, ``handlers.QUEUE``, ``handler:QUEUE.KEY`` and ``app.NAME.KEY`` keys, checked,
-        as text.
+    :ivar overrides: its ``queue.KEY``, ``handlers.QUEUE``, ``handler:QUEUE.KEY`` and ``app.NAME.KEY`` keys, checked, as
+        text; those of a queue that the daemon has switched off are left out.
     """
 
     nickname: str

@@ -55,12 +55,12 @@ class Claim:
 
     :ivar jobs: in turn among sites.
     :ivar next_due: seconds from now until the next delayed job is due, None if none waits.
-    :ivar solo_waiting: whether suspects wait to run alone.
+    :ivar suspects: the queues in which suspects wait to run alone, none of which is in hand.
     """
 
     jobs: list[Claimed]
     next_due: float | None = None
-    solo_waiting: bool = False
+    suspects: frozenset[str] = frozenset()
 
 
 @attrs.frozen

@@ -156,7 +156,7 @@ async def test_a_claim_takes_no_more_than_there_is_room_for_and_only_what_is_wan
 async def test_an_empty_claim_says_that_nothing_waits(bench: Any) -> None:
     one = await bench.process()
     claim = await one.store.claim({"q": Want(10)})
-    assert (claim.jobs, claim.next_due, claim.solo_waiting) == ([], None, False)
+    assert (claim.jobs, claim.next_due, claim.suspects) == ([], None, frozenset())
 
 
 @ensureDeferred
@@ -363,7 +363,7 @@ async def test_a_dead_processs_suspects_go_solo_and_its_innocents_are_as_they_we
     await woken
     again = await other.store.claim({"q": Want(10)})
     assert [each.job for each in again.jobs] == [each.job for each in innocents]
-    assert again.solo_waiting
+    assert again.suspects == {"q"}
     (alone,) = await other.claim_solo()
     assert (alone.job.id, alone.job.attempt, alone.job.solo) == (suspect.job.id, 2, True)
     assert alone.job.reason == "killed by signal 11"
@@ -470,6 +470,18 @@ async def test_only_suspects_of_the_wanted_queues_are_handed_out(bench: Any) -> 
     assert await one.claim_solo("other") == []
     assert await one.claim() == []
     assert len(await one.claim_solo("other", "q")) == 1
+
+
+@ensureDeferred
+async def test_a_claim_tells_the_queues_whose_suspects_may_run(bench: Any) -> None:
+    await suspects(bench, "q", "q", "r", "s")
+    one, two = await bench.process(), await bench.process()
+    await one.store.pause("s", None, True)
+    assert (await two.store.claim({})).suspects == {"q", "r"}
+    (first,) = await one.claim_solo("q")
+    assert (await two.store.claim({})).suspects == {"r"}
+    await one.store.ack(first.receipt)
+    assert (await two.store.claim({})).suspects == {"q", "r"}
 
 
 @ensureDeferred

@@ -33,7 +33,10 @@ SELECT json_array(
     EXISTS (SELECT 1 FROM owner WHERE n = :me),
     (SELECT json_group_array(queue) FROM q WHERE queue IS NOT NULL),
     (SELECT min(due) FROM job INDEXED BY job_due WHERE due <> 0),
-    EXISTS (SELECT 1 FROM job INDEXED BY job_solo WHERE solo <> 0 AND owner = 0 AND due = 0),
+    (SELECT json_group_array(queue) FROM (
+        SELECT queue FROM job INDEXED BY job_solo WHERE solo <> 0 GROUP BY queue
+        HAVING sum(owner <> 0) = 0 AND sum(due = 0 AND NOT EXISTS (
+            SELECT 1 FROM pause WHERE pause.queue IN ('', job.queue) AND pause.site IN ('', job.site))) > 0)),
     (SELECT json_group_array(json_array(queue, site)) FROM pause))
 """
 
@@ -95,8 +98,12 @@ class _Look:
     known: bool
     queues: list[str]
     next_due: float | None
-    solo_waiting: bool
+    suspects: frozenset[str]
     paused_queues: set[str]
+
+    def claim(self, jobs: list[Claimed], now: float) -> Claim:
+        next_due = None if self.next_due is None else max(self.next_due - now, 0.0)
+        return Claim(jobs, next_due, self.suspects)
 
 
 class LeaseLost(Exception):
@@ -125,7 +132,7 @@ class FairClaim:
             if want is not None and want.room > 0 and queue not in look.paused_queues:
                 keys += self._keys(connection, queue, want)
         jobs = _take(connection, owner, keys)
-        return Claim(jobs, None if look.next_due is None else max(look.next_due - now, 0.0), look.solo_waiting)
+        return look.claim(jobs, now)
 
     def claim_solo(self, connection: sqlite3.Connection, owner: int, queues: Collection[str], now: float) -> Claim:
         """Take the longest waiting suspect of `queues`, unless one is in hand.
@@ -135,7 +142,7 @@ class FairClaim:
         look = self._look(connection, owner, now)
         keys = [n for (n,) in connection.execute(_SOLO, {"queues": json.dumps(list(queues))})]
         jobs = _take(connection, owner, keys)
-        return Claim(jobs, None if look.next_due is None else max(look.next_due - now, 0.0), look.solo_waiting)
+        return look.claim(jobs, now)
 
     def _look(self, connection: sqlite3.Connection, owner: int, now: float) -> _Look:
         look = _look(connection, owner)
@@ -171,9 +178,9 @@ class FairClaim:
 
 def _look(connection: sqlite3.Connection, owner: int) -> _Look:
     (text,) = connection.execute(_LOOK, {"me": owner}).fetchone()
-    known, queues, next_due, solo_waiting, pauses = json.loads(text)
+    known, queues, next_due, suspects, pauses = json.loads(text)
     paused = {queue for queue, site in pauses if queue and not site}
-    return _Look(bool(known), queues, next_due, bool(solo_waiting), paused)
+    return _Look(bool(known), queues, next_due, frozenset(suspects), paused)
 
 
 def _take(connection: sqlite3.Connection, owner: int, keys: list[int]) -> list[Claimed]:

@@ -97,15 +97,15 @@ class SqliteStore:
         if self._retry_settling is not None:
             self._retry_settling.cancel()
             self._retry_settling = None
-        if self._owner:
-            self._bell.stop()
-            try:
+        try:
+            if self._owner:
+                self._bell.stop()
                 await self.recover(self._owner_name, (), "")
-            except StoreError as error:
-                self.log.error("could not give back what this process had claimed: {error}", error=error)
-            self._ringer.close()
-            self._foreign.close()
-        await self._writer.close()
+        finally:
+            await self._writer.close()
+            if self._owner:
+                self._ringer.close()
+                self._foreign.close()
 
     def open(self, wake: Callable[[], Any]) -> Deferred[None]:
         """See :meth:`IStore.open`."""

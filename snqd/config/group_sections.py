@@ -1,0 +1,87 @@
+"""``[group:NAME]`` to GroupSettings: every queue that has a handler in exactly one group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from snqd.config.daemon_sections import Overrides
+from snqd.config.document import Document, read_values
+from snqd.config.handler_sections import Handlers
+from snqd.config.ini import Section
+from snqd.config.problems import Problems
+from snqd.config.schema import GROUP
+from snqd.config.settings import DaemonSettings, GroupSettings
+
+MAIN = "main"
+
+
+def read_groups(
+    document: Document, handlers: Handlers, daemon: DaemonSettings, overrides: Overrides, problems: Problems
+) -> dict[str, GroupSettings]:
+    """All groups, `main` first; its children are ``--threads``, else its own, else ``[snqd] threads``."""
+    sections = document.labelled(GROUP)
+    main = sections.get(MAIN) or Section(document.main_file, f"group:{MAIN}")
+    claims = _Claims(handlers, problems)
+    others = [
+        _other(name, section, read_values(GROUP, section, problems), claims)
+        for name, section in sections.items()
+        if name != MAIN
+    ]
+    values = read_values(GROUP, main, problems)
+    children = overrides.threads or values["children"] or daemon.threads
+    queues = claims.rest(main, values["queues"])
+    groups = [GroupSettings(MAIN, children, queues, values["exclusive"]), *others]
+    for group in groups:
+        _check_exclusive(group, sections.get(group.name, main), problems)
+    return {group.name: group for group in groups}
+
+
+@attrs.frozen
+class _Claims:
+    """Who serves which queue so far."""
+
+    handlers: Handlers
+    problems: Problems
+    _taken: dict[str, Section] = attrs.field(factory=dict)
+
+    def take(self, section: Section, queues: tuple[str, ...]) -> tuple[str, ...]:
+        for queue in queues:
+            if queue in self._taken:
+                first = self._taken[queue]
+                at = f"[{first.name}] in {first.file}:{first.entries['queues'].line}"
+                self.problems.at(section, "queues", f"{queue} belongs to {at} already: remove it from one of the two")
+            elif missing := self.handlers.missing(queue):
+                self.problems.at(section, "queues", f"{missing}: add [handlers] {queue} or remove it here")
+            elif queue in self.handlers.off:
+                self.problems.at(section, "queues", f"[handlers] switches {queue} off: remove it here, or there")
+            self._taken.setdefault(queue, section)
+        return queues
+
+    def rest(self, main: Section, wanted: tuple[str, ...] | None) -> tuple[str, ...]:
+        """The queues of main: `wanted`, which then must be all that are left, or just those."""
+        if not wanted:
+            return tuple(queue for queue in self.handlers.on if queue not in self._taken)
+        self.take(main, wanted)
+        left = [queue for queue in self.handlers.on if queue not in self._taken]
+        if left:
+            self.problems.at(main, "queues", f"no group serves {', '.join(left)}: add them, or leave the key empty")
+        return wanted
+
+
+def _other(name: str, section: Section, values: Mapping[str, Any], claims: _Claims) -> GroupSettings:
+    if not values["queues"] and not claims.problems.concern(section):
+        claims.problems.at(section, "queues", "is empty: list the queues that the group serves, or remove the section")
+    queues = claims.take(section, values["queues"] or ())
+    return GroupSettings(name, values["children"] or 1, queues, values["exclusive"])
+
+
+def _check_exclusive(group: GroupSettings, section: Section, problems: Problems) -> None:
+    if group.exclusive and group.children != 1:
+        problems.at(
+            section,
+            "exclusive",
+            f"the group has {group.children} children, an exclusive one has one: set children = 1, or exclusive = no",
+        )

@@ -1,0 +1,196 @@
+"""Readers of values: text of a configuration file to what it means, or a BadValue that says what to write instead.
+
+Every reader takes text that is stripped and not empty: an empty value never gets here, it means the default.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from snqd.config.problems import shown
+from snqd.core.errors import BadName, SnqdError
+from snqd.core.names import check_queue
+
+Number = TypeVar("Number", int, float)
+Reader = Callable[[str], Any]
+
+YEAR = 365 * 24 * 3600.0
+SHORTEST = 0.001
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*([smh]?)")
+_INTEGER = re.compile(r"-?[0-9]{1,12}")
+_DECIMAL = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?")
+_DAEMON_ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+_SERVER = re.compile(r"[^\s/]{1,255}")
+_BOOLEANS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+_SQLITE = "sqlite:///"
+
+
+class BadValue(SnqdError):
+    """The value can't be read."""
+
+
+def boolean(text: str) -> bool:
+    """``yes``, ``true``, ``on``, ``1`` or ``no``, ``false``, ``off``, ``0``, in any case."""
+    try:
+        return _BOOLEANS[text.lower()]
+    except KeyError:
+        raise BadValue(f"{shown(text)} is neither yes nor no: write one of them") from None
+
+
+def duration(least: float = SHORTEST, most: float = YEAR) -> Callable[[str], float]:
+    """A reader of seconds, also with a suffix ``s``, ``m`` or ``h``, from `least` to `most` seconds."""
+
+    def read(text: str) -> float:
+        match = _DURATION.fullmatch(text)
+        if not match:
+            raise BadValue(
+                f"{shown(text)} is no duration: write seconds, or a number with s, m or h, such as 90 or 15m"
+            )
+        return _within(text, float(match[1]) * _SECONDS[match[2]], least, most, " seconds")
+
+    return read
+
+
+def integer(least: int, most: int) -> Callable[[str], int]:
+    """A reader of whole numbers from `least` to `most`."""
+
+    def read(text: str) -> int:
+        if not _INTEGER.fullmatch(text):
+            raise BadValue(f"{shown(text)} is no whole number: write {least} to {most}")
+        return _within(text, int(text), least, most)
+
+    return read
+
+
+def decimal(least: float, most: float) -> Callable[[str], float]:
+    """A reader of numbers from `least` to `most`."""
+
+    def read(text: str) -> float:
+        if not _DECIMAL.fullmatch(text):
+            raise BadValue(f"{shown(text)} is no number: write {least:g} to {most:g}")
+        return _within(text, float(text), least, most)
+
+    return read
+
+
+def auto_or(reader: Callable[[str], int]) -> Callable[[str], int | None]:
+    """A reader of ``auto``, read as None, or what `reader` reads."""
+
+    def read(text: str) -> int | None:
+        return None if text == "auto" else reader(text)
+
+    return read
+
+
+def choice(**meanings: Any) -> Reader:
+    """A reader of one of the given words, as what it means."""
+
+    def read(text: str) -> Any:
+        if text not in meanings:
+            raise BadValue(f"{shown(text)} is not to be had: write {' or '.join(meanings)}")
+        return meanings[text]
+
+    return read
+
+
+def one_line(text: str) -> str:
+    """Any text of one line."""
+    if "\n" in text:
+        raise BadValue("goes on in a second line: write it in one")
+    return text
+
+
+def daemon_id(text: str) -> str:
+    """What a daemon may be called among others: 1 to 64 ASCII letters, digits, ``_``, ``.`` and ``-``."""
+    if not _DAEMON_ID.fullmatch(text):
+        raise BadValue(f"{shown(text)} is no id: write 1 to 64 ASCII letters, digits, '_', '.' and '-'")
+    return text
+
+
+def server(text: str) -> str:
+    """A host name, perhaps with a port."""
+    if not _SERVER.fullmatch(text):
+        raise BadValue(f"{shown(text)} is no server name: write a host name, at most 255 characters, without a slash")
+    return text
+
+
+def items(text: str) -> tuple[str, ...]:
+    """A comma-separated list; empty items are left out."""
+    return tuple(stripped for item in text.split(",") if (stripped := item.strip()))
+
+
+def queue_names(text: str) -> tuple[str, ...]:
+    """A list of queues, each once."""
+    names = items(text)
+    for position, name in enumerate(names):
+        try:
+            check_queue(name)
+        except BadName as error:
+            raise BadValue(f"{error}; separate queues by commas") from error
+        if name in names[:position]:
+            raise BadValue(f"names {name} twice: remove one of the two")
+    return names
+
+
+def networks(text: str) -> tuple[str, ...]:
+    """A list of networks or single addresses, in CIDR form."""
+    return tuple(_network(item) for item in items(text))
+
+
+def sqlite_path(text: str) -> str:
+    """The path in an SQLite URL: ``sqlite:////absolute`` or ``sqlite:///relative``."""
+    path = text.removeprefix(_SQLITE)
+    if path == text or not path or path == ":memory:" or re.search(r"[?#\n]", path) or path.endswith("/"):
+        raise BadValue(
+            f"{shown(text)} is no SQLite file: write sqlite:////absolute/path or sqlite:///path, without parameters"
+        )
+    return path
+
+
+def monitor_target(text: str) -> str:
+    """``udp://host:port`` or an HTTP URL."""
+    if not text.lower().startswith("udp://"):
+        return http_url(text)
+    parts = _split(text)
+    if not parts.hostname or not parts.port or parts.path or parts.query or parts.fragment or parts.username:
+        raise BadValue(f"{shown(text)} is no UDP target: write udp://host:port")
+    return text
+
+
+def http_url(text: str) -> str:
+    """An ``http://`` or ``https://`` URL, without a user and password, which would end up in logs."""
+    parts = _split(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise BadValue(f"{shown(text)} is no HTTP URL: write http://host/path or https://host/path")
+    if parts.username is not None:
+        raise BadValue("carries a user or password, which logs would show: remove it from the URL")
+    return text
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise BadValue(f"{shown(text)} is no network ({error}): write one such as 10.0.0.0/8 or ::1") from error
+
+
+def _split(url: str) -> SplitResult:
+    if re.search(r"[\s{}]|[^\x21-\x7e]", url):
+        raise BadValue(f"{shown(url)} has a blank, a brace or a letter beyond ASCII: percent-encode it")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise BadValue(f"{shown(url)} is no URL: {error}") from error
+    return parts
+
+
+def _within(text: str, value: Number, least: Number, most: Number, unit: str = "") -> Number:
+    if not least <= value <= most:
+        raise BadValue(f"{text} is out of range: write {least:.12g} to {most:.12g}{unit}")
+    return value

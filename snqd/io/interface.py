@@ -1,0 +1,83 @@
+"""IIoManager: what an IoMaster runs, and all that it knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Protocol
+
+import attrs
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from snqd.config.settings import Settings
+
+
+class Scope(Enum):
+    """How many instances of a manager run; StatusNet's constants. A factory says it in its attribute `scope`."""
+
+    SINGLE_ONLY = "single only"
+    """One in the whole daemon: in the first child of group main."""
+    INSTANCE_PER_SITE = "instance per site"
+    """In every child one for each site; `IoContext.site` says which."""
+    INSTANCE_PER_PROCESS = "instance per process"
+    """One in every child, for all sites."""
+
+
+@attrs.frozen
+class IoContext:
+    """What a factory of the entry point group ``snqd.io_managers`` gets.
+
+    :ivar sites: the child's :class:`snqd.sites.registry.SiteRegistry`.
+    :ivar site: the nickname of the site to serve, for scope `INSTANCE_PER_SITE`; None otherwise.
+    """
+
+    reactor: Any
+    settings: Settings
+    sites: Any
+    site: str | None = None
+
+
+class Master(Protocol):
+    """What a manager may ask of the IoMaster that runs it."""
+
+    def working(self, substate: str = "") -> None:
+        """Say that there is work, so that idle calls wait; `substate` is for the monitor, such as a queue's name."""
+
+    def leave(self, exit_code: int) -> None:
+        """End this process in good order; exit code 0, 100 (shuts the daemon down) or 101 (a fresh process comes)."""
+
+
+class Reporting(Protocol):
+    """A manager that has figures for the daemon's status."""
+
+    def report(self) -> Mapping[str, Any]:
+        """`in_flight` and `handled` (numbers), `solo_waiting` (whether suspects wait to run alone) and `shares`
+        (rows ``[queue, site, jobs in flight]``), as far as the manager has them.
+        """
+
+
+class IIoManager(Interface):
+    """One source of work within a child. One that is a Twisted service is attached to the IoMaster before `start`."""
+
+    name = Attribute("Its name for the log and for error messages.")
+    scope = Attribute("A Scope.")
+    poll_interval = Attribute("Longest wait between two polls in seconds; 0 or None if there is nothing to poll.")
+
+    def start(master: Master) -> Deferred[Any]:
+        """Get ready to work; a failure is a boot failure of the whole child."""
+
+    def poll() -> Deferred[bool]:
+        """Look for work once and do it; fires with whether there was any. Never called twice at a time."""
+
+    def idle() -> None:
+        """Called once a second while no manager of the child has anything to do."""
+
+    def quiet() -> None:
+        """Claim nothing new from now on."""
+
+    def drain(timeout: float) -> Deferred[Any]:
+        """Finish what is in hand within `timeout` seconds, then give back what is left."""
+
+    def stop() -> Deferred[Any]:
+        """Let go of everything; called once, after `drain`, or alone if the start of a later manager failed."""

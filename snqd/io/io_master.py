@@ -1,0 +1,172 @@
+"""IoMaster: runs the I/O managers of one child, from their start to their drain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, maybeDeferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from snqd.io.entry_points import ManagerFailed
+from snqd.io.interface import IIoManager
+from snqd.io.polling import PollLoop
+from snqd.io.states import Listener, StateLog, make_states
+
+IDLE_EVERY = 1.0
+DRAIN_GRACE = 2.0
+
+
+class IoMaster(MultiService):
+    """Starts managers in order, polls those that want it, calls `idle` in quiet seconds, drains and stops them in
+    reverse order.
+
+    :param managers: in the order of their start.
+    :param listener: told of changes of state.
+    :param leave: ends the process in good order, given an exit code.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        managers: Sequence[IIoManager],
+        listener: Listener = lambda state, substate: None,
+        leave: Callable[[int], None] = lambda exit_code: None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._clock = clock
+        self._managers = managers
+        self._log_of_states = StateLog(listener)
+        self._states = make_states(self._log_of_states)
+        self._started: list[IIoManager] = []
+        self._polls: list[PollLoop] = []
+        self._busy = False
+        self._idle_calls = LoopingCall(self._idle)
+        self._idle_calls.clock = clock
+        self.on_leave = leave
+
+    @property
+    def state(self) -> str:
+        """init, listening, queue, poll, idle, sleep or shutdown."""
+        return self._log_of_states.state
+
+    def start(self) -> Deferred[None]:
+        """Start the service and then the managers, one after the other.
+
+        :returns: fires when all are up; fails with ManagerFailed, naming the manager,
+            after those before it are stopped.
+        """
+        self.startService()  # type: ignore[no-untyped-call]
+        return self._start_managers()
+
+    @inlineCallbacks
+    def _start_managers(self) -> Any:
+        for manager in self._managers:
+            try:
+                self._attach(manager)
+                yield maybeDeferred(manager.start, self)
+                self._started.append(manager)
+            except Exception as error:
+                yield self.stop()
+                raise ManagerFailed(f"I/O manager {manager.name} failed to start: {error or repr(error)}") from error
+        self._states.listen()
+        self._start_polls()
+        self._idle_calls.start(IDLE_EVERY, now=False)
+
+    def _attach(self, manager: IIoManager) -> None:
+        if IService.providedBy(manager):
+            self.addService(manager)  # type: ignore[no-untyped-call]
+
+    def _start_polls(self) -> None:
+        for manager in self._managers:
+            if manager.poll_interval:
+                loop = PollLoop(self._clock, manager, self._states.poll, self.working)
+                self._polls.append(loop)
+                self.addService(loop)  # type: ignore[no-untyped-call]
+
+    def working(self, substate: str = "") -> None:
+        """A manager has work: no idle calls for now."""
+        self._busy = True
+        self._states.work(substate)
+
+    def leave(self, exit_code: int) -> None:
+        """A manager asks for the end of this process."""
+        self.on_leave(exit_code)
+
+    def _idle(self) -> None:
+        if self._busy or self.report()["in_flight"]:
+            self._busy = False
+            return
+        if self.state not in ("idle", "sleep"):
+            self._states.idle()
+        self._each("idle", self._started)
+        self._states.sleep()
+
+    def report(self) -> dict[str, Any]:
+        """What the managers report, added up: `state`, `in_flight`, `handled`, `solo_waiting`, `shares`."""
+        total: dict[str, Any] = {"state": self.state, "in_flight": 0, "handled": 0, "solo_waiting": False, "shares": []}
+        for manager in self._started:
+            figures = self._figures(manager)
+            total["in_flight"] += figures.get("in_flight", 0)
+            total["handled"] += figures.get("handled", 0)
+            total["solo_waiting"] |= bool(figures.get("solo_waiting"))
+            total["shares"] += figures.get("shares", ())
+        return total
+
+    def _figures(self, manager: IIoManager) -> Mapping[str, Any]:
+        report: Callable[[], Mapping[str, Any]] | None = getattr(manager, "report", None)
+        try:
+            return report() if report else {}
+        except Exception:  # noqa: BLE001 - without figures the heartbeat goes on
+            self.log.failure("I/O manager {name}: report failed", name=manager.name)
+            return {}
+
+    def quiet(self) -> None:
+        """Claim and poll nothing new."""
+        self._states.shut_down()
+        if self._idle_calls.running:
+            self._idle_calls.stop()
+        self._each("quiet", self._started)
+
+    @inlineCallbacks
+    def drain(self, timeout: float) -> Any:
+        """Quiet, then let the managers finish within `timeout` seconds; one that takes longer is left behind,
+        and logged.
+        """
+        self.quiet()
+        polls, self._polls = self._polls, []
+        under_way = [(f"poll of {loop.manager.name}", maybeDeferred(self.removeService, loop)) for loop in polls]
+        under_way += [(f"drain of {each.name}", maybeDeferred(each.drain, timeout)) for each in self._started]
+        limit = timeout + DRAIN_GRACE
+        yield DeferredList([self._logged(what, done.addTimeout(limit, self._clock)) for what, done in under_way])
+
+    @inlineCallbacks
+    def stop(self) -> Any:
+        """Stop the managers, the last started first, and the service."""
+        self._states.shut_down()
+        for manager in reversed(self._started):
+            yield self._logged(f"stop of {manager.name}", maybeDeferred(manager.stop))
+        self._started = []
+        yield self.stopService()
+
+    def stopService(self) -> Deferred[Any]:
+        """Also end the idle calls."""
+        if self._idle_calls.running:
+            self._idle_calls.stop()
+        stopped: Deferred[Any] = super().stopService() or succeed(None)  # type: ignore[no-untyped-call]
+        return stopped
+
+    def _logged(self, what: str, done: Deferred[Any]) -> Deferred[Any]:
+        return done.addErrback(lambda failure: self.log.failure("I/O manager: {what} failed", failure, what=what))
+
+    def _each(self, verb: str, managers: Iterable[IIoManager]) -> None:
+        for manager in managers:
+            try:
+                getattr(manager, verb)()
+            except Exception:  # noqa: BLE001 - one manager must not keep the others from their turn
+                self.log.failure("I/O manager {name}: {verb} failed", name=manager.name, verb=verb)

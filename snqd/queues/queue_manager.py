@@ -1,0 +1,307 @@
+"""QueueManager: takes the jobs of one group's queues from the store through their handlers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from random import Random
+from typing import Any
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from snqd.core.errors import NoHandler, SnqdError, UnknownSite
+from snqd.core.fair_turn import FairTurn, Turn
+from snqd.core.outcome import DeadLetter, Outcome, Retry
+from snqd.core.retry import RetryPolicy
+from snqd.handlers.registry import HandlerRegistry, Slot
+from snqd.handlers.running_job import RunningJob, Surroundings
+from snqd.io.interface import Master
+from snqd.io.io_manager import IoManager
+from snqd.queues.claimer import Claimer
+from snqd.queues.crash_ledger import CrashLedger
+from snqd.queues.settler import Ended, Settler
+from snqd.queues.slots import Slots
+from snqd.sites.registry import SiteRegistry
+from snqd.stores.interface import Claim, Claimed, IStore, Want
+
+SLICE = 0.01
+"""Seconds for which jobs are started before the reactor gets its turn."""
+
+
+@attrs.frozen
+class Equipment:
+    """What a queue manager works with.
+
+    :ivar queues: the queues of its group: whether each is ordered.
+    :ivar policy: for jobs whose site is unknown.
+    :ivar close: lets go of all this; called once, when nothing is in hand.
+    """
+
+    reactor: Any
+    store: IStore
+    settler: Settler
+    handlers: HandlerRegistry
+    sites: SiteRegistry
+    ledger: CrashLedger
+    surroundings: Surroundings
+    queues: Mapping[str, bool]
+    policy: RetryPolicy
+    random: Random
+    close: Callable[[], Deferred[Any]]
+
+
+@attrs.define(eq=False)
+class Running:
+    """A job that a handler works on.
+
+    :ivar ledger_slot: to be cleared at its end.
+    :ivar job: as the handler sees it.
+    :ivar slot: the handler.
+    :ivar work: the handler's Deferred, once it gave one.
+    """
+
+    turn: Turn[Claimed]
+    job: RunningJob
+    slot: Slot
+    started: float
+    ledger_slot: int
+    work: Deferred[Outcome] | None = None
+
+
+class QueueManager(IoManager):
+    """The way of a job through this process:
+
+    1. `_ask` claims as many jobs of each queue as there is room for, and `_take` puts them into FairTurn;
+    2. `_run` starts those whose turn it is while there are slots;
+    3. `_start` writes the job into the crash ledger and calls its handler;
+    4. `_ended` clears the ledger and hands the outcome to the Settler;
+    5. the settlement reaches the store together with the next claim.
+
+    Suspects are left to a :class:`SoloQueueManager`.
+    """
+
+    log = Logger()
+
+    def __init__(self, equipment: Equipment, slots: Slots, fair_turn: FairTurn[Claimed]) -> None:
+        super().__init__()
+        self._use = equipment
+        self._reactor = equipment.reactor
+        self._slots = slots
+        self._fair_turn = fair_turn
+        self._claimer = Claimer(equipment.reactor, equipment.random, self._ask, self._take)
+        self._running: set[Running] = set()
+        self._settling = 0
+        self._suspects: frozenset[str] = frozenset()
+        self._leaving = False
+        self._quiet = False
+        self._next_slice: IDelayedCall | None = None
+        self._drained: Deferred[None] | None = None
+
+    def start(self, master: Master) -> Deferred[Any]:
+        """Open the store and claim."""
+        super().start(master)
+        return self._use.store.open(self._claimer.wake).addCallback(lambda _: self._claimer.wake())
+
+    def report(self) -> dict[str, Any]:
+        """See :class:`snqd.io.interface.Reporting`."""
+        shares = Counter((running.turn.queue, running.turn.site) for running in self._running)
+        return {
+            "in_flight": len(self._running),
+            "solo_waiting": bool(self._suspects),
+            "shares": [[queue, site, number] for (queue, site), number in shares.items()],
+        }
+
+    def quiet(self) -> None:
+        """Claim and start nothing more; give back what was not started."""
+        if not self._quiet:
+            self._quiet = True
+            self._claimer.stop()
+            self._give_back(self._fair_turn.clear())
+
+    def drain(self, timeout: float) -> Deferred[Any]:
+        """Let running jobs end, interrupt and give back those that have not after `timeout` seconds; fires when all is
+        settled."""
+        self.quiet()
+        deadline = self._reactor.callLater(timeout, self._interrupt)
+        drained = self._drained = Deferred()
+        drained.addCallback(lambda _: deadline.active() and deadline.cancel())
+        self._check_drained()
+        return drained
+
+    def stop(self) -> Deferred[Any]:
+        """Let go of the store and of all else."""
+        self.quiet()
+        return self._use.close()
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._claimer.wake()
+
+    def _ask(self) -> Deferred[Claim] | None:
+        wants = self._wants()
+        return self._use.store.claim(wants).addCallback(self._note_dry, wants) if wants else None
+
+    def _wants(self) -> dict[str, Want]:
+        wants = {}
+        for queue, ordered in self._use.queues.items():
+            if queue not in self._claimer.dry:
+                waiting = self._fair_turn.waiting(queue)
+                room = self._slots.room(queue, waiting, self._fair_turn.costs.expected(queue))
+                if room:
+                    wants[queue] = Want(room, self._fair_turn.waiting_by_site(queue), ordered)
+        return wants
+
+    def _note_dry(self, claim: Claim, wants: Mapping[str, Want]) -> Claim:
+        got = Counter(claimed.job.queue for claimed in claim.jobs)
+        self._claimer.dry.update(queue for queue, want in wants.items() if got[queue] < want.room)
+        return claim
+
+    def _take(self, claim: Claim) -> None:
+        self._suspects = claim.suspects & self._use.queues.keys()
+        if self._quiet:
+            self._give_back(claim.jobs)
+            return
+        for claimed in claim.jobs:
+            self._fair_turn.add(claimed.job.queue, claimed.job.site, claimed)
+        self._run()
+
+    def _run(self) -> None:
+        """Start jobs while there are some and slots for them, a slice of time long."""
+        if self._next_slice is not None:
+            return
+        seconds, open_to = self._reactor.seconds, self._slots.open_to
+        end = seconds() + SLICE
+        while not self._quiet and self._may_start():
+            turn = self._fair_turn.next(open_to)
+            if turn is None:
+                return
+            self._start(turn)
+            if seconds() > end:
+                self._next_slice = self._reactor.callLater(0, self._go_on)
+                return
+
+    def _go_on(self) -> None:
+        self._next_slice = None
+        self._run()
+        self._claimer.claim()
+
+    def _may_start(self) -> bool:
+        return True
+
+    def _start_alone(self, claim: Claim) -> None:
+        """Start what `claim` brought, whose turn or not."""
+        for claimed in claim.jobs:
+            self._start(Turn(claimed.job.queue, claimed.job.site, claimed, 0.0))
+
+    def _start(self, turn: Turn[Claimed]) -> None:
+        job = turn.item.job
+        try:
+            site = self._use.sites.get(job.site)
+            policy = site.retry_policy(job.queue)
+            if policy.exhausted(job.attempt):
+                reason = f"{job.reason} (attempt {job.attempt - 1} of {1 + policy.max_retries})"
+                return self._refuse(turn, DeadLetter(reason), policy, site.server)
+            slot = self._use.handlers.for_site(site, job.queue)
+        except UnknownSite as error:
+            return self._refuse(turn, Retry(str(error)), self._use.policy)
+        except NoHandler as error:
+            return self._refuse(turn, DeadLetter(str(error)), self._use.policy)
+        except SnqdError as error:  # the site's own options are wrong
+            return self._refuse(turn, Retry(str(error)), self._use.policy)
+        seen = RunningJob(job, site, self._use.surroundings)
+        return self._call(Running(turn, seen, slot, self._reactor.seconds(), self._use.ledger.started(job.id)))
+
+    def _call(self, running: Running) -> None:
+        self._slots.take(running.turn.queue)
+        self._running.add(running)
+        outcome = running.slot.run(running.job)
+        if isinstance(outcome, Deferred):
+            running.work = outcome
+            ended = outcome.addCallbacks(self._ended, self._interrupted, (running,), errbackArgs=(running,))
+            ended.addCallback(self._go_on_after)
+            ended.addErrback(lambda failure: self.log.failure("the end of a job broke", failure))
+        else:
+            self._ended(outcome, running)
+
+    def _refuse(self, turn: Turn[Claimed], outcome: Outcome, policy: RetryPolicy, server: str = "") -> None:
+        """Settle a job that no handler may see."""
+        self._fair_turn.ended(turn, 0.0)
+        self._settle(turn.queue, Ended(turn.item, outcome, policy, server))
+
+    def _ended(self, outcome: Outcome, running: Running) -> None:
+        seconds = self._free(running)
+        site, turn = running.job.site, running.turn
+        policy = site.retry_policy(turn.queue)
+        ended = Ended(turn.item, outcome, policy, site.server, running.job.follow_ups, seconds)
+        self._settle(turn.queue, ended)
+
+        if running.slot.stuck >= running.slot.settings.threads > 0:
+            self._leave_stuck_threads(turn.queue)
+
+    def _leave_stuck_threads(self, queue: str) -> None:
+        """No thread is left for the queue, and a thread can't be cancelled: only a fresh process helps."""
+        if not self._leaving and self.master is not None:
+            self._leaving = True
+            self.log.error(
+                "all threads of queue {queue} are stuck in jobs that timed out: this process makes room", queue=queue
+            )
+            self.master.leave(1)
+
+    def _free(self, running: Running) -> float:
+        """Give up the job's slot; returns for how many seconds it was taken."""
+        seconds: float = max(self._reactor.seconds() - running.started, 0.0)
+        self._use.ledger.ended(running.ledger_slot)
+        self._running.discard(running)
+        self._slots.free(running.turn.queue)
+        self._fair_turn.ended(running.turn, seconds)
+        return seconds
+
+    def _go_on_after(self, _: None) -> None:
+        """A handler that waited has ended: its slot is free."""
+        self._run()
+        self._claimer.claim()
+
+    def _settle(self, queue: str, ended: Ended) -> None:
+        self._settling += 1
+        self._use.settler.settle(ended).addCallback(self._settled, queue)
+
+    def _settled(self, _: Any, queue: str) -> None:
+        self._settling -= 1
+        if self._use.queues[queue]:  # ordered: the site's next job could not be claimed before
+            self._claimer.dry.discard(queue)
+            self._claimer.claim()
+        self._check_drained()
+
+    def _give_back(self, jobs: Collection[Claimed]) -> None:
+        if jobs:
+            self._settling += 1
+            given = self._use.store.give_back([claimed.receipt for claimed in jobs])
+            given.addErrback(lambda failure: self.log.failure("jobs could not be given back", failure))
+            given.addCallback(self._given_back)
+
+    def _given_back(self, _: Any) -> None:
+        self._settling -= 1
+        self._check_drained()
+
+    def _interrupt(self) -> None:
+        """The time to drain is over."""
+        running = list(self._running)
+        if running:
+            self.log.warn("{number} jobs did not end in time and are given back", number=len(running))
+        for each in running:
+            if each.work is not None:
+                each.work.cancel()
+
+    def _interrupted(self, failure: Failure, running: Running) -> None:
+        failure.trap(CancelledError)
+        self._free(running)
+        self._give_back([running.turn.item])
+
+    def _check_drained(self) -> None:
+        if self._drained is not None and not self._running and not self._settling:
+            drained, self._drained = self._drained, None
+            drained.callback(None)

@@ -1,0 +1,174 @@
+"""Settler: the one place where an outcome is carried out: told to the store, counted, logged and announced."""
+
+from __future__ import annotations
+
+import time
+from random import Random
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from snqd.core.backoff import Backoff
+from snqd.core.counters import Counters
+from snqd.core.errors import StoreUnavailable
+from snqd.core.job import Job
+from snqd.core.outcome import Ack, DeadLetter, Outcome, Retry
+from snqd.core.retry import RetryPolicy
+from snqd.io.ping import NoPinger, Pinger
+from snqd.stores.interface import Claimed, IStore
+from snqd.stores.morgue import Letter
+from snqd.stores.morgue_writer import MorgueWriter
+
+
+@attrs.frozen
+class Ended:
+    """A job whose handler has come to an end.
+
+    :ivar server: the site's server name, for the monitor; empty if the site is unknown.
+    :ivar follow_ups: what it enqueued; it counts only with an Ack.
+    :ivar seconds: how long it occupied a handler.
+    """
+
+    claimed: Claimed
+    outcome: Outcome
+    policy: RetryPolicy
+    server: str
+    follow_ups: list[Job] = attrs.field(factory=list)
+    seconds: float = 0.0
+
+
+class Settler:
+    """Carries outcomes out."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        store: IStore,
+        morgue: MorgueWriter,
+        counters: Counters,
+        pinger: Pinger | NoPinger,
+        random: Random,
+    ) -> None:
+        self._reactor = reactor
+        self._store = store
+        self._morgue = morgue
+        self._counters = counters
+        self._pinger = pinger
+        self._random = random
+
+    def settle(self, ended: Ended) -> Deferred[Any]:
+        """Carry out `ended.outcome`; fires when that is durable, was too late, or has failed and is logged."""
+        outcome = ended.outcome
+        if isinstance(outcome, Ack):
+            done = self._store.ack(ended.claimed.receipt, ended.follow_ups)
+            return done.addCallbacks(self._acked, self._failed, (ended,), errbackArgs=(ended,))
+        return Deferred.fromCoroutine(self._settle_failure(ended)).addErrback(self._failed, ended)
+
+    def _acked(self, good: bool, ended: Ended) -> None:
+        if not good:
+            return self._too_late(ended)
+        job = ended.claimed.job
+        self._counters.settled += 1
+        tally = self._counters.of(job.queue, job.site)
+        tally.handled += 1
+        tally.seconds += ended.seconds
+        for follow_up in ended.follow_ups:
+            self._counters.of(follow_up.queue, follow_up.site).enqueued += 1
+            self._pinger.counter("enqueued", follow_up.queue, ended.server)
+        self._pinger.counter("handled", job.queue, ended.server)
+        return None
+
+    async def _settle_failure(self, ended: Ended) -> None:
+        outcome = ended.outcome
+        if isinstance(outcome, Retry):
+            outcome = ended.policy.decide(ended.claimed.job.attempt, outcome, self._random)
+        if isinstance(outcome, Retry):
+            await self._retry(ended, outcome)
+        elif isinstance(outcome, DeadLetter):
+            await self._bury(ended, outcome)
+
+    async def _retry(self, ended: Ended, outcome: Retry) -> None:
+        delay = outcome.delay or 0.0
+        if not await self._store.retry(ended.claimed.receipt, delay, outcome.reason):
+            return self._too_late(ended)
+        self._count(ended, "retried", "requeued")
+        self._log_one("warn", "runs again in {delay:.1f} s: {reason}", ended, outcome, delay=delay)
+        return None
+
+    async def _bury(self, ended: Ended, outcome: DeadLetter) -> None:
+        job = ended.claimed.job
+        letter = Letter(
+            id=job.id,
+            site=job.site,
+            queue=job.queue,
+            body=job.body,
+            encoding=job.encoding,
+            attempts=job.attempt,
+            created=job.created,
+            died=time.time(),
+            reason=outcome.reason,
+            traceback=outcome.traceback,
+        )
+        await self._in_the_morgue(letter)
+        if not await self._store.ack(ended.claimed.receipt):
+            return self._too_late(ended)
+        self._count(ended, "dead", "deadletter")
+        self._log_one("error", "is a dead letter: {reason}", ended, outcome)
+        return None
+
+    async def _in_the_morgue(self, letter: Letter) -> None:
+        backoff = Backoff(0.5, 15.0, self._random)
+        while True:
+            try:
+                return await self._morgue.bury(letter)
+            except StoreUnavailable as error:
+                self.log.error("dead letter {job} waits for the morgue: {error}", job=letter.id, error=error)
+            await deferLater(self._reactor, backoff.failed())
+
+    def _count(self, ended: Ended, name: str, ping: str) -> None:
+        job = ended.claimed.job
+        self._counters.settled += 1
+        tally = self._counters.of(job.queue, job.site)
+        setattr(tally, name, getattr(tally, name) + 1)
+        tally.seconds += ended.seconds
+        self._pinger.counter(ping, job.queue, ended.server)
+
+    def _log_one(self, level: str, message: str, ended: Ended, outcome: Retry | DeadLetter, **more: Any) -> None:
+        job = ended.claimed.job
+        emit = getattr(self.log, level)
+        emit(
+            "job {job} of site {site}, queue {queue}, attempt {attempt} " + message,
+            job=job.id,
+            site=job.site,
+            queue=job.queue,
+            attempt=job.attempt,
+            reason=outcome.reason,
+            traceback=outcome.traceback,
+            **more,
+        )
+
+    def _too_late(self, ended: Ended) -> None:
+        job = ended.claimed.job
+        self.log.warn(
+            "job {job} of site {site}, queue {queue}, attempt {attempt} was given to another process meanwhile: "
+            "its outcome here does not count",
+            job=job.id,
+            site=job.site,
+            queue=job.queue,
+            attempt=job.attempt,
+        )
+
+    def _failed(self, failure: Any, ended: Ended) -> None:
+        job = ended.claimed.job
+        self.log.failure(
+            "job {job} of site {site}, queue {queue} could not be settled; it stays claimed until this process ends",
+            failure,
+            job=job.id,
+            site=job.site,
+            queue=job.queue,
+        )

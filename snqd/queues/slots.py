@@ -1,0 +1,56 @@
+"""Slots: how many jobs run in this process, how many more may, and how many are worth claiming ahead."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+CLAIM_AHEAD = 0.1
+"""Seconds of work that a process claims beyond what it can start at once.
+
+Jobs that take long are left to other processes until a slot is free; short ones wait here for theirs, so that no slot
+is idle during a round trip to the store.
+"""
+
+
+class Slots:
+    """Counts what runs, by queue, against limits.
+
+    :param limit: jobs at once in this process.
+    :param limits: for queues with a limit of their own.
+    """
+
+    def __init__(self, limit: int, limits: Mapping[str, int]) -> None:
+        self.limit = limit
+        self._limits = {queue: min(own, limit) for queue, own in limits.items()}
+        self._running: Counter[str] = Counter()
+        self.running = 0
+
+    def open_to(self, queue: str) -> bool:
+        """Whether one more job of `queue` may start."""
+        return self.running < self.limit and self._running[queue] < self.limit_of(queue)
+
+    def take(self, queue: str) -> None:
+        """A job of `queue` starts."""
+        self.running += 1
+        self._running[queue] += 1
+
+    def free(self, queue: str) -> None:
+        """A job of `queue` has ended."""
+        self.running -= 1
+        self._running[queue] -= 1
+
+    def limit_of(self, queue: str) -> int:
+        """Jobs of `queue` at once."""
+        return self._limits.get(queue, self.limit)
+
+    def room(self, queue: str, waiting: int, cost: float | None) -> int:
+        """How many more jobs of `queue` to claim, 0 or more.
+
+        :param waiting: claimed and not started.
+        :param cost: seconds that such a job takes, None if that is not known yet.
+        """
+        limit = self.limit_of(queue)
+        free = min(limit - self._running[queue], self.limit - self.running)
+        ahead = 0 if cost is None else min(limit, int(limit * CLAIM_AHEAD / cost))
+        return max(free + ahead - waiting, 0)

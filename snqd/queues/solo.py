@@ -1,0 +1,58 @@
+"""Solo: running the jobs that may have killed their process, each alone, so that it takes no neighbour with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from snqd.queues.queue_manager import QueueManager
+from snqd.stores.interface import Claim
+
+
+class SoloQueueManager(QueueManager):
+    """Runs suspects one at a time and nothing else, in a process of their own."""
+
+    def _ask(self) -> Deferred[Claim] | None:
+        if self._running or self._settling or self._claimer.dry:
+            return None
+        return self._use.store.claim_solo(frozenset(self._use.queues))
+
+    def _take(self, claim: Claim) -> None:
+        super()._take(Claim([], claim.next_due, claim.suspects))
+        if self._quiet:
+            self._give_back(claim.jobs)
+        elif claim.jobs:
+            self._start_alone(claim)
+        else:
+            self._claimer.dry.update(self._use.queues)
+
+    def _settled(self, _: Any, queue: str) -> None:
+        super()._settled(_, queue)
+        self._claimer.claim()
+
+
+class ExclusiveQueueManager(QueueManager):
+    """Runs suspects in the one process that its group may have: it lets what runs end, and starts nothing else before
+    they are through."""
+
+    def _may_start(self) -> bool:
+        return not self._suspects
+
+    def _ask(self) -> Deferred[Claim] | None:
+        if not self._suspects:
+            return super()._ask()
+        if self._running or self._settling:
+            return None
+        return self._use.store.claim_solo(self._suspects).addCallback(self._take_solo)
+
+    def _take_solo(self, claim: Claim) -> Claim:
+        if self._quiet or not claim.jobs:
+            return claim
+        self._start_alone(claim)
+        return Claim([], claim.next_due, claim.suspects)
+
+    def _settled(self, _: Any, queue: str) -> None:
+        super()._settled(_, queue)
+        self._run()
+        self._claimer.claim()

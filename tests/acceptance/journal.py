@@ -1,0 +1,56 @@
+"""What the farm's handlers wrote down: which runs of which jobs began and ended, where and when."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import attrs
+
+
+@attrs.frozen
+class Run:
+    """One attempt at one job. Times are `time.monotonic()`, which all processes share.
+
+    :ivar ended: None for a run that did not come to its end.
+    """
+
+    job: str
+    site: str
+    queue: str
+    attempt: int
+    pid: int
+    started: float
+    ended: float | None = None
+
+
+class Journal:
+    """Reads the file that :mod:`farm_handlers` appends to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def runs(self, queue: str | None = None) -> list[Run]:
+        """Every run so far, in the order of their starts; of one queue only if it is named."""
+        runs: dict[tuple[str, int, int], Run] = {}
+        for line in self.path.read_text().splitlines() if self.path.exists() else []:
+            kind, job, site, its_queue, attempt, pid, at = line.split()
+            key = (job, int(attempt), int(pid))
+            if kind == "start":
+                # The same attempt twice in one process would hide a run: it must not be.
+                assert key not in runs, f"attempt {attempt} of job {job} began twice in process {pid}"
+                runs[key] = Run(job, site, its_queue, int(attempt), int(pid), float(at))
+            else:
+                runs[key] = attrs.evolve(runs[key], ended=float(at))
+        return [run for run in runs.values() if queue in (None, run.queue)]
+
+    def handled(self, queue: str | None = None) -> set[str]:
+        """The ids of the jobs that came to their end."""
+        return {run.job for run in self.runs(queue) if run.ended is not None}
+
+    def by_job(self) -> dict[str, list[Run]]:
+        """The runs of each job."""
+        found: dict[str, list[Run]] = defaultdict(list)
+        for run in self.runs():
+            found[run.job].append(run)
+        return found

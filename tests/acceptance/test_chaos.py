@@ -1,0 +1,87 @@
+"""Whatever is killed, every job is handled, and only those run twice that ran when their process was killed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from random import Random
+
+import psutil
+import pytest
+from farm import STOP_TIMEOUT, Farm
+from journal import Run
+from waiting import wait_until
+
+ROUNDS = 10
+JOBS_A_ROUND = 200
+PARENT_DIES_IN = {3, 7}
+# How long after its end a job's settlement may still be under way to the disk, in seconds.
+SETTLING = 0.5
+
+
+class Chaos:
+    """Kills children at random, and the parent now and then, and keeps the times."""
+
+    def __init__(self, farm: Farm, random: Random) -> None:
+        self.farm = farm
+        self.random = random
+        self.killed: dict[int, float] = {}
+
+    def kill_a_child(self) -> None:
+        children = psutil.Process(self.farm.daemon.pid).children()
+        if children:
+            self._kill(self.random.choice(children).pid)
+
+    def kill_the_parent(self) -> None:
+        self._kill(self.farm.daemon.pid)
+        self.farm.daemon.wait(STOP_TIMEOUT)
+
+    def _kill(self, pid: int) -> None:
+        self.farm.kill(pid)
+        self.killed[pid] = time.monotonic()
+
+    def excuses(self, run: Run) -> bool:
+        """Whether a kill is the reason why the job of `run` runs once more."""
+        killed = self.killed.get(run.pid)
+        return killed is not None and (run.ended is None or run.ended > killed - SETTLING)
+
+
+@pytest.mark.slow
+def test_kills_lose_nothing_and_repeat_only_what_was_running(make_farm: Callable[..., Farm]) -> None:
+    farm = make_farm(sections={"snqd": {"drain_timeout": 5}, "queue": {"max_retries": 50}})
+    chaos = Chaos(farm, Random(20100117))
+    farm.start()
+    for number in range(ROUNDS):
+        farm.enqueue("alpha" if number % 2 else "beta", "note", '{"seconds": 0.005}', "--count", JOBS_A_ROUND)
+        if number in PARENT_DIES_IN:
+            chaos.kill_the_parent()
+            farm.start()
+        else:
+            chaos.kill_a_child()
+    wait_until(lambda: len(farm.journal.handled()) == ROUNDS * JOBS_A_ROUND, 120, "every job handled")
+    wait_until(lambda: farm.queue("note")["in_flight"] == farm.queue("note")["waiting"] == 0, 60, "an empty queue")
+
+    assert len(chaos.killed) >= ROUNDS // 2
+    unexcused = [run for runs in farm.journal.by_job().values() for run in runs[:-1] if not chaos.excuses(run)]
+    assert not unexcused
+    assert farm.dead() == []
+
+
+def test_a_job_that_kills_its_process_dies_alone(make_farm: Callable[..., Farm]) -> None:
+    farm = make_farm(sections={"queue": {"max_retries": 2, "retry_delay": 0.1}, "snqd": {"threads": 1}})
+    farm.enqueue("alpha", "note", '{"seconds": 0.3}', "--count", 20)
+    farm.enqueue("alpha", "killer")
+    farm.enqueue("beta", "note", '{"seconds": 0.01}', "--count", 200)
+    farm.start()
+    wait_until(lambda: len(farm.journal.handled("note")) == 220, 60, "the killer's neighbours")
+    (letter,) = wait_until(farm.dead, 60, "the killer in the morgue")
+    assert (letter["queue"], letter["attempts"]) == ("killer", 3)
+    assert "signal 9" in letter["reason"]
+
+    killings = farm.journal.runs("killer")
+    assert [run.attempt for run in killings] == [1, 2, 3]
+    # From the second time on it is alone in its process.
+    alone = {run.pid for run in killings[1:]}
+    assert not [run for run in farm.journal.runs("note") if run.pid in alone and run.ended is None]
+    assert json.loads(farm.snqctl("dead", "show", letter["id"], "--json").stdout)[0]["id"] == letter["id"]

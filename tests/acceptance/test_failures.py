@@ -1,0 +1,90 @@
+"""What an operator reads when the configuration, the disk or a file is no good; nothing is lost or touched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from farm import STOP_TIMEOUT, Farm
+from waiting import wait_until
+
+# Root writes where it may not, so give that up.
+UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
+# A file of another program's, as long as a database's first page.
+GARBAGE = b"This is no database. " * 500
+
+
+def test_a_wrong_configuration_is_told_plainly(make_farm: Callable[..., Farm]) -> None:
+    farm = make_farm(sections={"queue": {"concurency": 5, "timeout": "soon"}})
+    daemon = farm.spawn("-n", "--pidfile=")
+    assert daemon.wait(30) == 1
+    assert "Traceback" not in farm.log()
+    for word in (str(farm.config), "concurency", "concurrency", "timeout", "soon"):
+        assert word in farm.log()
+    assert farm.snqctl("check").returncode == 2
+
+
+def test_a_handler_that_can_not_be_imported_is_an_error_at_start(make_farm: Callable[..., Farm]) -> None:
+    farm = make_farm(handlers={"thumbs": "farm_handlers.Thumbs"})
+    farm.spawn("-n", "--pidfile=")
+    wait_until(lambda: "farm_handlers.Thumbs" in farm.log(), 30, "the handler's name in the log")
+    assert "[handlers]" in farm.log()
+    checked = farm.snqctl("check")
+    assert checked.returncode == 2
+    assert "thumbs" in checked.stderr
+
+
+def test_a_read_only_state_dir_is_named(make_farm: Callable[..., Farm]) -> None:
+    farm = make_farm(prefix=UNPRIVILEGED)
+    farm.state_dir.mkdir(mode=0o500)
+    daemon = farm.spawn("-n", "--pidfile=")
+    assert daemon.wait(30) == 1
+    assert str(farm.state_dir) in farm.log()
+    enqueued = farm.snqctl("enqueue", "alpha", "note")
+    assert enqueued.returncode == 1
+    assert "state" in enqueued.stderr
+    assert "Traceback" not in enqueued.stderr
+    assert list(farm.state_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["queue.db", "morgue.db"])
+def test_a_corrupt_file_is_named_and_left_untouched(farm: Farm, name: str) -> None:
+    farm.state_dir.mkdir()
+    (farm.state_dir / name).write_bytes(GARBAGE)
+    checked = farm.snqctl("check")
+    assert checked.returncode != 0
+    assert name in checked.stderr
+    assert "Traceback" not in checked.stderr
+    assert (farm.state_dir / name).read_bytes() == GARBAGE
+
+
+def test_a_daemon_does_not_come_up_on_a_corrupt_queue(farm: Farm) -> None:
+    farm.state_dir.mkdir()
+    database = farm.state_dir / "queue.db"
+    database.write_bytes(GARBAGE)
+    daemon = farm.spawn("-n", "--pidfile=")
+    wait_until(lambda: str(database) in farm.log(), 30, "the file's name in the log")
+    wait_until(lambda: "failed" in {group["state"] for group in farm.status()["groups"]}, 30, "a failed group")
+    enqueued = farm.snqctl("enqueue", "alpha", "note")
+    assert enqueued.returncode == 1
+    assert str(database) in enqueued.stderr
+    assert database.read_bytes() == GARBAGE
+    farm.stop()
+    assert daemon.wait(STOP_TIMEOUT) == 0
+
+
+@pytest.mark.parametrize("name", ["a/b", "a\nb", "x" * 300, "", "ä"])
+def test_a_site_that_can_not_be_called_so_is_refused(farm: Farm, name: str) -> None:
+    answer = farm.snqctl("enqueue", "--force", name, "note")
+    assert answer.returncode == 2
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_payload_that_is_no_json_is_refused_and_the_rest_goes_on(farm: Farm) -> None:
+    answer = farm.snqctl("enqueue", "alpha", "note", "-", input="{}\nnot json\n{}\n")
+    assert answer.returncode == 1
+    assert "line 2" in answer.stderr
+    assert "accepted 2 jobs" in answer.stdout
+    farm.start()
+    wait_until(lambda: len(farm.journal.handled()) == 2, 30, "the two good lines")

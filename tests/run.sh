@@ -1,0 +1,33 @@
+#!/bin/sh
+# Everything that must hold before a change lands: lint, format, types, documentation and the whole suite.
+# Arguments go to pytest. Exits 1 if anything failed, after all of it ran.
+#
+# The suite runs against the checkout, by an editable install: what is edited is what is tested, in the daemons and snqctl
+# processes that tests start too. What `pip install .` would ship is a test's own business (tests/integration/test_packaging.py).
+set -eu
+cd "$(dirname "$0")/.."
+. etc/venv.sh
+
+make_venv .venv-test
+# The compat mode, since twistd finds a plug-in only in a folder on its path.
+pip_install .venv-test "$(checksum setup.cfg pyproject.toml)" --editable '.[test]' --config-settings editable_mode=compat
+
+failed=
+step() {
+    say "$*"
+    if ! "$@" </dev/null; then failed="$failed
+  $*"; fi
+}
+
+PATH=$PWD/.venv-test/bin:$PATH
+export PATH
+step ruff check .
+step ruff format --check .
+step mypy
+step sphinx-build -W -n -q --keep-going -b html docs docs/_build/html
+step pytest tests/unit/test_layers.py tests/unit/test_map.py -q
+step pytest "$@"
+
+if [ -n "$failed" ]; then die "
+FAILED:$failed"; fi
+say "all passed"

@@ -1,0 +1,42 @@
+"""Slots: limits of what runs, and how much is claimed ahead."""
+
+from __future__ import annotations
+
+import pytest
+
+from snqd.queues.slots import Slots
+
+
+def test_a_queue_is_open_until_its_own_limit_or_the_processs_is_reached() -> None:
+    slots = Slots(3, {"narrow": 1})
+    slots.take("narrow")
+    assert not slots.open_to("narrow")
+    assert slots.open_to("wide")
+    slots.take("wide")
+    slots.take("wide")
+    assert not slots.open_to("wide")
+    slots.free("narrow")
+    assert slots.open_to("narrow")
+    assert slots.running == 2
+
+
+def test_a_queues_limit_is_never_above_the_processs() -> None:
+    assert Slots(3, {"q": 10}).limit_of("q") == 3
+
+
+@pytest.mark.parametrize(
+    ("cost", "room"),
+    [(None, 50), (0.0001, 100), (0.02, 100), (0.1, 100), (1.0, 55), (600.0, 50)],
+    ids=["unknown", "no-op", "20 ms", "100 ms", "1 s", "10 min"],
+)
+def test_only_jobs_that_end_soon_are_claimed_ahead(cost: float | None, room: int) -> None:
+    assert Slots(50, {}).room("q", 0, cost) == room
+
+
+def test_what_runs_and_what_waits_takes_room() -> None:
+    slots = Slots(50, {})
+    for _ in range(20):
+        slots.take("q")
+    assert slots.room("q", 10, None) == 20
+    assert slots.room("q", 31, None) == 0
+    assert slots.room("other", 0, None) == 30
