@@ -99,7 +99,10 @@ class IoMaster(MultiService):
         self.on_leave(exit_code)
 
     def _idle(self) -> None:
-        if self._busy or self.report()["in_flight"]:
+        shares = self.report()["shares"]
+        if shares:
+            self._states.work(shares[0][0])
+        if shares or self._busy:
             self._busy = False
             return
         if self.state not in ("idle", "sleep"):
@@ -108,12 +111,11 @@ class IoMaster(MultiService):
         self._states.sleep()
 
     def report(self) -> dict[str, Any]:
-        """What the managers report, added up: `state`, `in_flight`, `handled`, `solo_waiting`, `shares`."""
-        total: dict[str, Any] = {"state": self.state, "in_flight": 0, "handled": 0, "solo_waiting": False, "shares": []}
+        """What the managers report, added up: `state`, `in_flight`, `solo_waiting`, `shares`."""
+        total: dict[str, Any] = {"state": self.state, "in_flight": 0, "solo_waiting": False, "shares": []}
         for manager in self._started:
             figures = self._figures(manager)
             total["in_flight"] += figures.get("in_flight", 0)
-            total["handled"] += figures.get("handled", 0)
             total["solo_waiting"] |= bool(figures.get("solo_waiting"))
             total["shares"] += figures.get("shares", ())
         return total

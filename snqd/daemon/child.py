@@ -1,0 +1,273 @@
+"""The child: reads its spec, puts its parts together, starts them, reports to its parent, drains and exits.
+
+Run by the parent as ``python -m snqd.daemon.child``.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred, succeed
+from twisted.internet.protocol import connectionDone
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger, globalLogBeginner
+from twisted.python.failure import Failure
+
+from snqd.config.load import Overrides, load
+from snqd.config.settings import Settings
+from snqd.config.sources import Sources
+from snqd.core.errors import SnqdError
+from snqd.daemon import exit_codes, ipc
+from snqd.daemon.child_log import LevelledLines
+from snqd.daemon.child_spec import SOLO, ChildSpec
+from snqd.daemon.parts import Builder, Parts
+from snqd.daemon.restart_policy import YOUNG
+from snqd.daemon.solo_patience import SoloPatience
+from snqd.daemon.version import VERSION
+
+BEAT_EVERY = 1.0
+FIRST_JOB_LOOK_EVERY = 0.1
+ANSWER_TIMEOUT = 2.0
+SWITCH_INTERVAL = 0.0005
+"""Seconds: a thread that computes holds up the reactor so long only."""
+DRAIN_TIMEOUT = 25.0
+"""Seconds for a child that must leave before it has read its settings."""
+
+
+class VersionsDiffer(SnqdError):
+    """Parent and child are of different versions."""
+
+
+class ChildChannel(ipc.Channel):
+    """The child's end of the pipes; translates only."""
+
+    def __init__(self, child: Child) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._child = child
+
+    @ipc.Recover.responder
+    def recover(self, owner: str, suspects: list[str], cause: str) -> Deferred[dict[str, Any]]:
+        """Answer once it is durable."""
+        return self._child.recover(owner, suspects, cause).addCallback(lambda freed: {"freed": freed})
+
+    @ipc.Report.responder
+    def report(self) -> dict[str, Any]:
+        """Answer what a heartbeat would carry."""
+        return self._child.figures()
+
+    @ipc.Wake.responder
+    def wake(self) -> dict[str, Any]:
+        """Pass it on."""
+        self._child.wake()
+        return {}
+
+    @ipc.Stop.responder
+    def stop(self) -> dict[str, Any]:
+        """Pass it on."""
+        self._child.leave(exit_codes.DONE)
+        return {}
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The parent is dead."""
+        super().connectionLost(reason)
+        self._child.orphaned()
+
+
+class Child:
+    """This process, from boot to exit. Every way out is the reactor's stop, which waits for the drain.
+
+    :param build: puts the parts together.
+    :ivar exit_code: see :mod:`snqd.daemon.exit_codes`.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, spec: ChildSpec, build: Builder) -> None:
+        self._reactor = reactor
+        self._spec = spec
+        self._build = build
+        self._parts: Parts | None = None
+        self._ready = False
+        self._leaving = False
+        self._handled = 0
+        self._drain_timeout = DRAIN_TIMEOUT
+        self._boot: Deferred[Any] = succeed(None)
+        self._patience = SoloPatience()
+        self._beats = self._looping(self.beat)
+        self._first_job = self._looping(self._look_for_first_job)
+        self.channel = ChildChannel(self)
+        self.exit_code = exit_codes.DONE
+        reactor.addSystemEventTrigger("before", "shutdown", self._drain)
+
+    def _looping(self, call: Any) -> LoopingCall:
+        looping = LoopingCall(call)
+        looping.clock = self._reactor
+        return looping
+
+    def start(self) -> Deferred[Any]:
+        """Boot; fires when the child is up, or has told why it can't be."""
+        self._boot = self._start().addErrback(self._failed)
+        return self._boot
+
+    @inlineCallbacks
+    def _start(self) -> Any:
+        if self._spec.version != VERSION:
+            raise VersionsDiffer(f"the parent runs snqd {self._spec.version}, this child {VERSION}: restart the daemon")
+        self._beats.start(BEAT_EVERY)
+        settings = self._load()
+        self._drain_timeout = settings.daemon.drain_timeout
+        self._parts = self._build(self._reactor, settings, self._spec)
+        self._parts.io_master.on_leave = self.leave
+        yield self._parts.io_master.start()
+        self._ready = True
+        yield self.channel.ask(ipc.Ready, version=VERSION)
+        self._first_job.start(FIRST_JOB_LOOK_EVERY)
+        self._reactor.callLater(YOUNG, self._stop_looking)
+
+    def _load(self) -> Settings:
+        return load(Sources.from_json(self._spec.sources), Overrides(self._spec.threads, self._spec.daemon_id))
+
+    @inlineCallbacks
+    def _failed(self, failure: Failure) -> Any:
+        if self._leaving:
+            return
+        error = failure.value
+        message = str(error) if isinstance(error, SnqdError) else f"{type(error).__name__}: {error}"
+        told = self.channel.ask(ipc.BootFailed, message=message, traceback=_chain(failure))
+        yield self._answered(told)
+        self.leave(exit_codes.FAILED)
+
+    def _answered(self, call: Deferred[Any]) -> Deferred[Any]:
+        # A parent that is dead does not answer, and connectionLost tells of it.
+        return call.addTimeout(ANSWER_TIMEOUT, self._reactor).addErrback(
+            lambda failure: self.log.debug("the parent did not answer: {why}", why=failure.getErrorMessage())
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """A report, and the counters since the last one."""
+        if self._parts is None:
+            return {"report": {"state": "init", "rss_bytes": rss_bytes()}, "counters": []}
+        counters = self._parts.counters.take()
+        self._handled += sum(handled for _, _, _, handled, *_ in counters)
+        counted = {"handled": self._handled, "settled": self._parts.counters.settled, "rss_bytes": rss_bytes()}
+        return {"report": {**self._parts.io_master.report(), **counted}, "counters": counters}
+
+    def beat(self) -> Deferred[Any]:
+        """Send a heartbeat; a solo child that has had nothing to do for long leaves."""
+        figures = self.figures()
+        report = figures["report"]
+        if self._spec.role == SOLO and self._ready and self._patience.exhausted(report, self._reactor.seconds()):
+            self.leave(exit_codes.DONE)
+        return self._answered(self.channel.ask(ipc.Heartbeat, **figures))
+
+    def _look_for_first_job(self) -> None:
+        # The parent should know that this child did work even if it dies before its first second is over.
+        if self._parts is not None and self._parts.counters.settled:
+            self._stop_looking()
+            self.beat()
+
+    def _stop_looking(self) -> None:
+        if self._first_job.running:
+            self._first_job.stop()
+
+    def recover(self, owner: str, suspects: Sequence[str], cause: str) -> Deferred[int]:
+        """Free what the dead process `owner` held.
+
+        :returns: fails with RecoverFailed where the store did not do it.
+        """
+        if self._parts is None or not self._ready:
+            raise ipc.RecoverFailed("this child is not up")
+        return maybeDeferred(self._parts.recover, owner, suspects, cause).addErrback(self._not_recovered)
+
+    def _not_recovered(self, failure: Failure) -> Any:
+        self.log.failure("recovery failed", failure)
+        raise ipc.RecoverFailed(failure.getErrorMessage()[:1000])
+
+    def wake(self) -> None:
+        """Look for work now."""
+        if self._parts is not None and self._ready:
+            self._parts.wake()
+
+    def orphaned(self) -> None:
+        """The parent is gone, and the log with it: drain and exit."""
+        null = os.open(os.devnull, os.O_WRONLY)
+        for fd in (1, 2):
+            os.dup2(null, fd)
+        os.close(null)
+        self.leave(exit_codes.DONE)
+
+    def leave(self, exit_code: int) -> None:
+        """Drain, then exit; the first to ask sets the exit code."""
+        if not self._leaving:
+            self._leaving = True
+            self.exit_code = exit_code
+            self._reactor.stop()
+
+    @inlineCallbacks
+    def _drain(self) -> Any:
+        self._leaving = True
+        yield self._answered(self._boot)
+        if self._parts is not None:
+            yield self._parts.io_master.drain(self._drain_timeout)
+            yield self._parts.io_master.stop()
+        if self._beats.running:
+            self._beats.stop()
+        self._stop_looking()
+        if self.channel.transport is not None:
+            yield self.beat()
+
+
+def _chain(failure: Failure) -> str:
+    # Failure's own text leaves out the exceptions that this one was raised from, such as the plug-in's.
+    return "".join(traceback.format_exception(None, failure.value, failure.getTracebackObject()))
+
+
+def rss_bytes() -> int:
+    """Resident memory of this process."""
+    with open("/proc/self/statm", "rb") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def prepare_process() -> None:
+    """Set what holds for the whole process, before anything is started in it."""
+    # Ctrl-C reaches every process of a terminal; it is the parent that then lets its children drain.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    faulthandler.enable()
+    for fd in (ipc.CHILD_READS, ipc.CHILD_WRITES):
+        os.set_inheritable(fd, False)
+
+
+def main(build: Builder) -> None:
+    """Be a child; ends the interpreter with the exit code for the parent.
+
+    :param build: puts the parts together.
+    """
+    prepare_process()
+    globalLogBeginner.beginLoggingTo([LevelledLines(sys.stderr)], redirectStandardIO=False)
+    from twisted.internet import reactor, stdio
+
+    spec = ChildSpec.from_json(sys.stdin.buffer.read())
+    child = Child(reactor, spec, build)
+    stdio.StandardIO(child.channel, stdin=ipc.CHILD_READS, stdout=ipc.CHILD_WRITES, reactor=reactor)  # type: ignore[call-arg]
+    reactor.callWhenRunning(child.start)
+    reactor.run()
+    sys.stderr.flush()
+    sys.exit(child.exit_code)
+
+
+def build_child(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
+    """Put the product's own parts together; imported so late that what fails in it is told as a boot failure."""
+    from snqd.daemon.assembly import build
+
+    return build(reactor, settings, spec)
+
+
+if __name__ == "__main__":
+    main(build_child)

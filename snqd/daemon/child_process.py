@@ -1,0 +1,202 @@
+"""ChildProcess: one living child as its parent sees it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from signal import SIGTERM
+from typing import Any, Protocol
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from snqd.daemon import ipc
+from snqd.daemon.child_log import ChildLog
+from snqd.daemon.child_spec import ChildSpec
+from snqd.daemon.restart_policy import Life
+
+LINGER = 1.0
+"""Seconds for which the pipes of a dead child are still read: a grandchild may hold them open for ever."""
+
+
+@attrs.frozen
+class Ending:
+    """How a process ended: with an exit code, or killed by a signal."""
+
+    exit_code: int | None = None
+    signal: int | None = None
+
+    def __str__(self) -> str:
+        return f"exited with code {self.exit_code}" if self.signal is None else f"killed by signal {self.signal}"
+
+
+class ChildOwner(Protocol):
+    """Who is told what a child does."""
+
+    def child_ready(self, child: ChildProcess) -> None:
+        """It is up."""
+
+    def child_boot_failed(self, child: ChildProcess, message: str, traceback: str) -> None:
+        """It can't start, and says why; it ends soon."""
+
+    def child_reported(self, child: ChildProcess, counters: list[list[Any]]) -> None:
+        """Its `report` is fresh, and this was counted since the last one."""
+
+    def child_ended(self, child: ChildProcess, ending: Ending) -> None:
+        """It is gone, and its pipes are read to their end."""
+
+
+class ParentChannel(ipc.Channel):
+    """The parent's end of the pipes; translates only."""
+
+    def __init__(self, child: ChildProcess) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._child = child
+
+    @ipc.Ready.responder
+    def ready(self, version: str) -> dict[str, Any]:
+        """Answer with the parent's version."""
+        self._child.became_ready(version)
+        return {"version": self._child.spec.version}
+
+    @ipc.BootFailed.responder
+    def boot_failed(self, message: str, traceback: str) -> dict[str, Any]:
+        """Pass it on."""
+        self._child.boot_failed(message, traceback)
+        return {}
+
+    @ipc.Heartbeat.responder
+    def heartbeat(self, report: dict[str, Any], counters: list[list[Any]]) -> dict[str, Any]:
+        """Pass it on."""
+        self._child.reported(report, counters)
+        return {}
+
+
+class ChildProcess(ProcessProtocol):
+    """Speaks with one child and keeps what it knows of it. Times are the clock's seconds.
+
+    :ivar ready_at: None until it is up.
+    :ivar last_beat: when it was last heard of.
+    :ivar report: its last one (:meth:`snqd.io.io_master.IoMaster.report`, with `handled`, `settled` and `rss_bytes`).
+    """
+
+    transport: Any
+
+    def __init__(self, clock: IReactorTime, spec: ChildSpec, owner: ChildOwner) -> None:
+        self._clock = clock
+        self._owner = owner
+        self.spec = spec
+        self.log = ChildLog(clock, spec.id)
+        self.started = self.last_beat = clock.seconds()
+        self.ready_at: float | None = None
+        self.report: dict[str, Any] = {}
+        self._channel = ParentChannel(self)
+        self._ending: Ending | None = None
+        self._lingering: IDelayedCall | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        pid: int = self.transport.pid
+        return pid
+
+    def connectionMade(self) -> None:
+        """Hand the child its spec."""
+        self._channel.makeConnection(self)
+        self.transport.write(self.spec.to_json())
+        self.transport.closeStdin()
+
+    def write(self, data: bytes) -> None:
+        """Write to the child, for the channel; nothing is written to a pipe that is closed."""
+        if ipc.CHILD_READS in self.transport.pipes:
+            self.transport.writeToChild(ipc.CHILD_READS, data)
+
+    def writeSequence(self, pieces: list[bytes]) -> None:
+        """Write to the child, for the channel."""
+        self.write(b"".join(pieces))
+
+    def loseConnection(self) -> None:
+        """Close the pipe, for the channel: the child takes it for its parent's death."""
+        self.transport.closeChildFD(ipc.CHILD_READS)
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        """Log, or hand to the channel."""
+        if childFD == ipc.CHILD_WRITES:
+            self._channel.dataReceived(data)  # type: ignore[no-untyped-call]
+        else:
+            (self.log.stdout if childFD == 1 else self.log.stderr).feed(data)
+
+    def became_ready(self, version: str) -> None:
+        """It is up, if it is of this version."""
+        self.last_beat = self._clock.seconds()
+        if version != self.spec.version:
+            wrong = f"it runs snqd {version}, its parent {self.spec.version}: restart the daemon"
+            self._owner.child_boot_failed(self, wrong, "")
+            self.stop()
+            return
+        self.ready_at = self.last_beat
+        self._owner.child_ready(self)
+
+    def boot_failed(self, message: str, traceback: str) -> None:
+        """It can't start."""
+        self._owner.child_boot_failed(self, message, traceback)
+
+    def reported(self, report: dict[str, Any], counters: list[list[Any]]) -> None:
+        """A heartbeat, or an answer to `refresh`."""
+        self.last_beat = self._clock.seconds()
+        self.report = report
+        self._owner.child_reported(self, counters)
+
+    def refresh(self) -> Deferred[Any]:
+        """Ask for a fresh report; fires when it is here."""
+        return self._channel.ask(ipc.Report).addCallback(
+            lambda answer: self.reported(answer["report"], answer["counters"])
+        )
+
+    def recover(self, owner: str, suspects: list[str], cause: str) -> Deferred[Any]:
+        """Let it free what the dead process `owner` held; fails with RecoverFailed, or if the child dies."""
+        return self._channel.ask(ipc.Recover, owner=owner, suspects=suspects, cause=cause)
+
+    def wake(self) -> Deferred[Any]:
+        """Let it look for work."""
+        return self._channel.ask(ipc.Wake)
+
+    def stop(self) -> None:
+        """Let it drain and exit: one that can't hear it yet is not yet at work, and its signal ends it at once."""
+        if self.ready_at is None:
+            self.signal(SIGTERM)
+        else:
+            self._channel.ask(ipc.Stop).addErrback(lambda failure: None)  # its end is what answers
+
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it still is there."""
+        with suppress(ProcessExitedAlready):
+            self.transport.signalProcess(number)
+
+    def life(self, ending: Ending) -> Life:
+        """How it lived."""
+        ready_for = None if self.ready_at is None else self._clock.seconds() - self.ready_at
+        return Life(ready_for, self.report.get("settled", 0), ending.exit_code)
+
+    def processExited(self, reason: Failure) -> None:
+        """It is dead, and may have left something in the pipes."""
+        status: Any = reason.value
+        self._ending = Ending(status.exitCode, status.signal)
+        self._lingering = self._clock.callLater(LINGER, self._end, reason)
+
+    def processEnded(self, reason: Failure) -> None:
+        """The pipes are closed, too."""
+        if self._lingering is not None and self._lingering.active():
+            self._lingering.cancel()
+            self._end(reason)
+
+    def _end(self, reason: Failure) -> None:
+        for fd in list(self.transport.pipes):
+            self.transport.closeChildFD(fd)
+        self.log.end()
+        self._channel.connectionLost(reason)
+        if self._ending is not None:
+            self._owner.child_ended(self, self._ending)

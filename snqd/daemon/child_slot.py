@@ -1,0 +1,215 @@
+"""ChildSlot: one place for a child within a group, filled again whenever its child ends."""
+
+from __future__ import annotations
+
+from signal import SIGABRT, SIGKILL
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from snqd.daemon import exit_codes
+from snqd.daemon.child_process import ChildProcess, Ending
+from snqd.daemon.child_spec import SOLO, child_id
+from snqd.daemon.launcher import Launcher
+from snqd.daemon.restart_policy import Life, RestartPolicy
+from snqd.daemon.slot_states import make_slot_states
+
+ABORT_GRACE = 5.0
+"""Seconds that a hanging child has to write its tracebacks."""
+STOP_GRACE = 5.0
+"""Seconds beyond drain_timeout after which a child that was asked to leave is killed."""
+
+
+class SlotOwner(Protocol):
+    """The group that a place belongs to."""
+
+    def slot_ready(self, slot: ChildSlot, child: ChildProcess) -> None:
+        """Its child is up."""
+
+    def slot_reported(self, slot: ChildSlot, child: ChildProcess, counters: list[list[Any]]) -> None:
+        """Its child was heard of."""
+
+    def slot_ended(self, slot: ChildSlot, child: ChildProcess, ending: Ending) -> int:
+        """Its child is gone; returns how many jobs were running in it."""
+
+    def slowest(self, slot: ChildSlot) -> bool:
+        """Whether the next start waits as long as any."""
+
+
+class ChildSlot:
+    """Keeps one child running, or for the solo role: only while it is needed.
+
+    :ivar n: number within the group; 0 for the solo child.
+    :ivar state: resting, waiting, booting, up, killing, leaving or gone.
+    :ivar error: why the last child could not boot or how it died, empty after one that came up.
+    :ivar boot_failed: whether the last child said, or showed, that it can't start.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, launcher: Launcher, group: str, n: int, role: str, policy: RestartPolicy, owner: SlotOwner
+    ) -> None:
+        self._launcher = launcher
+        self._group = group
+        self._policy = policy
+        self._owner = owner
+        self._needed = role != SOLO
+        self._timer: IDelayedCall | None = None
+        self._delay = 0.0
+        self._drain_timeout = 0.0
+        self._finished: Deferred[None] = Deferred()
+        self.n = n
+        self.role = role
+        self.id = child_id(launcher.daemon_id, group, n)
+        self.child: ChildProcess | None = None
+        self.state = "resting"
+        self.restarts = -1
+        self.error = ""
+        self.boot_failed = False
+        self._boot_error = ""
+        self._states = make_slot_states(self)
+
+    def start(self) -> None:
+        """Start the first child."""
+        self._states.start()
+
+    def need(self) -> None:
+        """There is work for the solo child."""
+        if self.state in ("resting", "waiting"):
+            self._needed = True
+        if self.state == "resting":
+            self._states.start()
+
+    def stop(self, drain_timeout: float) -> Deferred[None]:
+        """Let the child drain and exit, within `drain_timeout` seconds and a little more; fires when it is gone."""
+        self._drain_timeout = drain_timeout
+        self._states.stop()
+        return self._finished
+
+    def hang(self, silence: float) -> None:
+        """The child was silent for `silence` seconds: end it."""
+        if self.child is not None and self.state in ("booting", "up"):
+            self.log.error(
+                "child {id} (pid {pid}) gave no sign of life for {silence:.1f} s: sent SIGABRT for its tracebacks, "
+                "SIGKILL follows in {grace} s; what it held comes back",
+                id=self.id,
+                pid=self.child.pid,
+                silence=silence,
+                grace=ABORT_GRACE,
+            )
+            self._states.hang()
+
+    def spawn(self) -> None:
+        """Start a process."""
+        self.restarts += 1
+        self._boot_error = ""
+        self._needed = self.role != SOLO
+        try:
+            self.child = self._launcher.launch(self._group, self.n, self.role, self)
+        except OSError as error:
+            self.child = None
+            self.error = f"no process can be made: {error.strerror}"
+            self.log.error("child {id} can't be started: {error}", id=self.id, error=self.error)
+            self._delay = self._policy.delay_after(Life(None))
+            self._states.ended()
+        else:
+            self.log.info("child {id} started as pid {pid}", id=self.id, pid=self.child.pid)
+
+    def schedule(self) -> None:
+        """Set the time of the next start."""
+        self._timer = self._launcher.reactor.callLater(self._delay, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        if self._needed:
+            self._states.start()
+        else:
+            self._states.rest()
+
+    def cancel(self) -> None:
+        """Forget the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def kill(self) -> None:
+        """SIGABRT, then SIGKILL."""
+        self._signal(SIGABRT)
+        self._timer = self._launcher.reactor.callLater(ABORT_GRACE, self._kill_now)
+
+    def dismiss(self) -> None:
+        """Ask the child to drain and exit, and kill it at the deadline."""
+        self.cancel()
+        if self.child is not None:
+            self.child.stop()
+        self._timer = self._launcher.reactor.callLater(self._drain_timeout + STOP_GRACE, self._kill_late)
+
+    def _kill_late(self) -> None:
+        self.log.warn("child {id} did not leave in time: sent SIGKILL; what it held comes back", id=self.id)
+        self._kill_now()
+
+    def _kill_now(self) -> None:
+        self._timer = None
+        self._signal(SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self.child is not None:
+            self.child.signal(number)
+
+    def finish(self) -> None:
+        """Nothing is left here."""
+        self._finished.callback(None)
+
+    def child_ready(self, child: ChildProcess) -> None:
+        """The child is up."""
+        self.error = ""
+        self.boot_failed = False
+        self._states.ready()
+        self.log.info("child {id} (pid {pid}) is ready", id=self.id, pid=child.pid)
+        self._owner.slot_ready(self, child)
+
+    def child_boot_failed(self, child: ChildProcess, message: str, traceback: str) -> None:
+        """The child can't start."""
+        self._boot_error = self.error = message
+        self.log.error(
+            "child {id} (pid {pid}) can't start: {message}\n{traceback}",
+            id=self.id,
+            pid=child.pid,
+            message=message,
+            traceback=traceback,
+        )
+
+    def child_reported(self, child: ChildProcess, counters: list[list[Any]]) -> None:
+        """The child was heard of."""
+        self._owner.slot_reported(self, child, counters)
+
+    def child_ended(self, child: ChildProcess, ending: Ending) -> None:
+        """The child is gone: note how, let what it held be recovered, and set the time of the next."""
+        self.cancel()
+        self._note_ending(child, ending)
+        self.child = None
+        suspects = self._owner.slot_ended(self, child, ending)
+        life = child.life(ending)
+        if self.role == SOLO and suspects:
+            # Its death settled an attempt of the job that killed it, which is what it was made for.
+            life = Life(life.ready_for, life.settled + suspects, life.exit_code)
+        self._delay = self._policy.delay_after(life)
+        if self._owner.slowest(self):
+            self._delay = max(self._delay, self._policy.max_delay)
+        self._states.ended()
+
+    def _note_ending(self, child: ChildProcess, ending: Ending) -> None:
+        was_ready = child.ready_at is not None
+        silent_failure = not was_ready and bool(ending.exit_code) and self.state == "booting"
+        self.boot_failed = bool(self._boot_error) or silent_failure
+        clean = self.state == "leaving" or (was_ready and ending.exit_code not in (None, exit_codes.FAILED))
+        if self.boot_failed:
+            self.error = self._boot_error or child.log.last or str(ending)
+        else:
+            self.error = "" if clean else str(ending)
+        level = self.log.info if clean else self.log.error
+        what = "could not boot and " if self.boot_failed else "was " if ending.signal else ""
+        level("child {id} {what}{ending}", id=self.id, what=what, ending=str(ending))

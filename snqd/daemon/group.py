@@ -1,0 +1,159 @@
+"""Group: the children that serve the same queues, and the solo child that suspects run in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
+
+from snqd.config.settings import GroupSettings
+from snqd.daemon import exit_codes
+from snqd.daemon.child_process import ChildProcess, Ending
+from snqd.daemon.child_slot import ChildSlot
+from snqd.daemon.child_spec import EXCLUSIVE, NORMAL, SOLO
+from snqd.daemon.launcher import Launcher
+from snqd.daemon.restart_policy import RestartPolicy
+
+_STATES = {"waiting": "waiting", "booting": "init", "killing": "hung", "leaving": "shutdown"}
+
+
+class GroupOwner(Protocol):
+    """The daemon that a group belongs to."""
+
+    def child_ready(self) -> None:
+        """One more child takes requests."""
+
+    def child_counted(self, counters: list[list[Any]]) -> None:
+        """A child counted this."""
+
+    def child_died(self, incarnation: str, ending: Ending) -> int:
+        """A child is gone; returns how many jobs were running in it."""
+
+    def shut_down(self, reason: str) -> None:
+        """A child asked for the end of the daemon."""
+
+
+class Group:
+    """Keeps the children of one group running.
+
+    :param spawndelay: seconds before a child that ended is replaced.
+    :param max_delay: the longest such wait.
+    :ivar failed: whether none of its children ever came up; they are then tried at `max_delay`.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, launcher: Launcher, settings: GroupSettings, spawndelay: float, max_delay: float, owner: GroupOwner
+    ) -> None:
+        self._owner = owner
+        self._came_up = False
+        self._stopping = False
+        self._reason = ""
+        self.name = settings.name
+        self.failed = False
+
+        def slot(n: int, role: str) -> ChildSlot:
+            return ChildSlot(launcher, settings.name, n, role, RestartPolicy(spawndelay, max_delay), self)
+
+        role = EXCLUSIVE if settings.exclusive else NORMAL
+        count = 1 if settings.exclusive else settings.children
+        self.slots = [slot(n, role) for n in range(1, count + 1)]
+        self.solo = None if settings.exclusive else slot(0, SOLO)
+
+    def start(self) -> None:
+        """Start all children but the solo one."""
+        for slot in self.slots:
+            slot.start()
+
+    def stop(self, drain_timeout: float) -> Deferred[Any]:
+        """Let all children drain and exit; fires when they are gone."""
+        self._stopping = True
+        return DeferredList([slot.stop(drain_timeout) for slot in self._places()])
+
+    def need_solo(self) -> None:
+        """Suspects wait to run alone; an exclusive group's only child takes them itself."""
+        if self.solo is not None and not self._stopping:
+            self.solo.need()
+
+    def living(self) -> Iterator[tuple[ChildSlot, ChildProcess]]:
+        """The children that have a process."""
+        for slot in self._places():
+            if slot.child is not None:
+                yield slot, slot.child
+
+    def up(self) -> Iterator[ChildProcess]:
+        """The children that take requests."""
+        return (child for slot, child in self.living() if slot.state == "up")
+
+    def slot_ready(self, slot: ChildSlot, child: ChildProcess) -> None:
+        """A child is up, so the group is no failure."""
+        if self.failed:
+            self.log.info("group {group} has come up", group=self.name)
+        self._came_up, self.failed, self._reason = True, False, ""
+        self._owner.child_ready()
+
+    def slot_reported(self, slot: ChildSlot, child: ChildProcess, counters: list[list[Any]]) -> None:
+        """A child was heard of."""
+        self._owner.child_counted(counters)
+        if child.report.get("solo_waiting"):
+            self.need_solo()
+
+    def slot_ended(self, slot: ChildSlot, child: ChildProcess, ending: Ending) -> int:
+        """A child is gone."""
+        if ending.exit_code == exit_codes.SHUT_DOWN:
+            self._owner.shut_down(f"child {slot.id} asked for it (exit code {ending.exit_code})")
+        running = self._owner.child_died(child.spec.incarnation, ending)
+        self._judge()
+        return running
+
+    def slowest(self, slot: ChildSlot) -> bool:
+        """A group that failed is tried slowly."""
+        return self.failed
+
+    def _judge(self) -> None:
+        broken = [slot.error for slot in self.slots if slot.boot_failed]
+        if self._came_up or self._stopping or len(broken) < len(self.slots) or not broken:
+            return
+        if broken[-1] != self._reason:
+            self.log.error(
+                "group {group} has failed: none of its children came up; "
+                "they are tried again, slowly, until what follows is repaired: {reason}",
+                group=self.name,
+                reason=broken[-1],
+            )
+        self.failed, self._reason = True, broken[-1]
+
+    def status(self) -> dict[str, Any]:
+        """The group for ``snqctl status``; `reason` and `error` say what is wrong, empty where nothing is."""
+        children = [_child_status(slot) for slot in self._places() if slot.state not in ("resting", "gone")]
+        return {"name": self.name, "state": self._state(), "reason": self._reason, "children": children}
+
+    def _state(self) -> str:
+        if self._stopping:
+            return "stopping"
+        if self.failed:
+            return "failed"
+        return "running" if any(self.up()) else "starting"
+
+    def _places(self) -> list[ChildSlot]:
+        return self.slots if self.solo is None else [*self.slots, self.solo]
+
+
+def _child_status(slot: ChildSlot) -> dict[str, Any]:
+    child = slot.child
+    report = child.report if child else {}
+    return {
+        "n": slot.n,
+        "id": slot.id,
+        "pid": child.pid if child else None,
+        "state": _STATES.get(slot.state) or report.get("state", "listening"),
+        "started": child.started if child else None,
+        "restarts": max(slot.restarts, 0),
+        "rss_bytes": report.get("rss_bytes"),
+        "in_flight": report.get("in_flight", 0),
+        "handled": report.get("handled", 0),
+        "error": slot.error,
+    }

@@ -1,0 +1,58 @@
+"""Launcher: starts child processes, all with the same configuration."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from typing import Any
+
+import attrs
+
+from snqd.config.load import Overrides
+from snqd.config.sources import Sources
+from snqd.daemon.child_process import ChildOwner, ChildProcess
+from snqd.daemon.child_spec import ChildSpec, child_id
+from snqd.daemon.ipc import CHILD_READS, CHILD_WRITES
+from snqd.daemon.version import VERSION
+
+CHILD_MODULE = "snqd.daemon.child"
+_PIPES = {0: "w", 1: "r", 2: "r", CHILD_READS: "w", CHILD_WRITES: "r"}
+
+
+@attrs.frozen
+class Launcher:
+    """What all children have in common.
+
+    :ivar reactor: IReactorProcess and IReactorTime.
+    :ivar daemon_id: ``[snqd] id``, or ``--id``.
+    :ivar module: what the interpreter runs.
+    """
+
+    reactor: Any
+    daemon_id: str
+    sources: Sources
+    overrides: Overrides
+    module: str = CHILD_MODULE
+
+    def launch(self, group: str, n: int, role: str, owner: ChildOwner) -> ChildProcess:
+        """Start a child in place `n` of `group`, with this process's whole environment.
+
+        :raises OSError: where no process can be made.
+        """
+        place = child_id(self.daemon_id, group, n)
+        spec = ChildSpec(
+            version=VERSION,
+            sources=self.sources.to_json(),
+            threads=self.overrides.threads,
+            daemon_id=self.overrides.id,
+            group=group,
+            n=n,
+            id=place,
+            incarnation=f"{place}-{secrets.token_hex(6)}",
+            role=role,
+        )
+        child = ChildProcess(self.reactor, spec, owner)
+        # The id is there for those who read the output of ps.
+        argv = [sys.executable, "-m", self.module, place]
+        self.reactor.spawnProcess(child, sys.executable, argv, env=None, childFDs=_PIPES)
+        return child

@@ -1,0 +1,188 @@
+"""QueueDaemon: the parent. It spawns, watches and respawns children, and adds up what they count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from snqd.config.settings import Settings
+from snqd.core.counters import Totals
+from snqd.daemon.child_process import ChildProcess, Ending
+from snqd.daemon.child_slot import ChildSlot
+from snqd.daemon.child_spec import group_of
+from snqd.daemon.group import Group
+from snqd.daemon.hang_watch import HangWatch
+from snqd.daemon.launcher import Launcher
+from snqd.daemon.recovery import Recovery
+from snqd.daemon.state_dir import CHILDREN, DaemonLock, prepare
+from snqd.daemon.version import VERSION
+
+LOOK_EVERY = 1.0
+REPORT_TIMEOUT = 1.0
+
+
+class QueueDaemon(MultiService):
+    """Runs no handler and opens no store.
+
+    :param pid: this process's, asked for once it has become a daemon.
+    :param end: ends this process in good order, such as `reactor.stop`.
+    """
+
+    log = Logger()
+
+    def __init__(self, launcher: Launcher, settings: Settings, pid: Callable[[], int], end: Callable[[], Any]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._clock = launcher.reactor
+        self._settings = settings
+        self._pid = pid
+        self._end = end
+        self._ending = False
+        self._started = 0.0
+        self._lock = DaemonLock(settings.daemon.state_dir)
+        self._totals = Totals()
+        self._groups = {
+            name: Group(launcher, group, settings.queue.spawndelay, settings.daemon.respawn_max_delay, self)
+            for name, group in settings.groups.items()
+        }
+        folder = settings.daemon.state_dir / CHILDREN
+        self._recovery = Recovery(self._clock, folder, self._up, self._suspected)
+        self.addService(self._recovery)  # type: ignore[no-untyped-call]
+        self._watch = HangWatch(settings.daemon.hang_timeout, 0.0)
+        self._looks = LoopingCall(self._look)
+        self._looks.clock = self._clock
+
+    def check(self) -> None:
+        """Whether this daemon could start here.
+
+        :raises AlreadyRunning: if another one works on the state_dir.
+        :raises StateDirUnusable: if that can't be used.
+        """
+        prepare(self._settings.daemon.state_dir)
+        self._lock.check()
+
+    def startService(self) -> None:
+        """Take the lock, look for what was left behind, start the children.
+
+        :raises AlreadyRunning: see `check`.
+        :raises StateDirUnusable: see `check`.
+        """
+        prepare(self._settings.daemon.state_dir)
+        self._lock.take()
+        self._started = self._clock.seconds()
+        self._watch = HangWatch(self._settings.daemon.hang_timeout, self._started)
+        super().startService()  # type: ignore[no-untyped-call]
+        for group in self._groups.values():
+            group.start()
+        self._looks.start(LOOK_EVERY, now=False)
+
+    @inlineCallbacks
+    def stopService(self) -> Any:
+        """Drain and end all children, then let the lock go; fires when that is done."""
+        self._ending = True
+        self.log.info("stopping: children have {seconds} s to drain", seconds=self._settings.daemon.drain_timeout)
+        drain_timeout = self._settings.daemon.drain_timeout
+        yield DeferredList([group.stop(drain_timeout) for group in self._groups.values()])
+        if self._looks.running:
+            self._looks.stop()
+        yield super().stopService()  # type: ignore[no-untyped-call]
+        self._lock.release()
+
+    def shut_down(self, reason: str) -> None:
+        """End this process in good order."""
+        if not self._ending:
+            self._ending = True
+            self.log.info("shutting down: {reason}", reason=reason)
+            self._end()
+
+    def child_ready(self) -> None:
+        """A child can recover what others held."""
+        self._recovery.attempt()
+
+    def child_counted(self, counters: list[list[Any]]) -> None:
+        """Add up."""
+        self._totals.add(counters, self._clock.seconds())
+
+    def child_died(self, incarnation: str, ending: Ending) -> int:
+        """Let what it held be recovered; returns how many jobs were running in it."""
+        return self._recovery.died(incarnation, str(ending))
+
+    def wake(self) -> None:
+        """Let all children look for work."""
+        for child in self._up():
+            child.wake().addErrback(
+                lambda failure: self.log.debug("a child was not woken: {why}", why=failure.getErrorMessage())
+            )
+
+    def status(self) -> Deferred[dict[str, Any]]:
+        """What ``snqctl status`` shows of this daemon, and the raw counters
+        ``[queue, site, enqueued, handled, retried, dead, in_flight, rate]``; children get a second to report afresh.
+        """
+        fresh = [child.refresh().addTimeout(REPORT_TIMEOUT, self._clock) for child in self._up()]
+        asked: Deferred[Any] = DeferredList(fresh, consumeErrors=True)
+        return asked.addCallback(lambda _: self._status())
+
+    def _status(self) -> dict[str, Any]:
+        daemon = {
+            "id": self._settings.daemon.id,
+            "pid": self._pid(),
+            "version": VERSION,
+            "started": self._started,
+            "config": str(self._settings.path),
+            "state": "stopping" if self._ending else "running",
+        }
+        groups = [group.status() for group in self._groups.values()]
+        return {"daemon": daemon, "groups": groups, "counters": self._counter_rows()}
+
+    def _counter_rows(self) -> list[list[Any]]:
+        in_flight = self._in_flight()
+        now = self._clock.seconds()
+        rows = [
+            [
+                queue,
+                site,
+                tally.enqueued,
+                tally.handled,
+                tally.retried,
+                tally.dead,
+                in_flight.pop((queue, site), 0),
+                rate,
+            ]
+            for queue, site, total in self._totals.rows()
+            for tally, rate in [(total.tally, total.rate(now))]
+        ]
+        return rows + [[queue, site, 0, 0, 0, 0, number, 0.0] for (queue, site), number in in_flight.items()]
+
+    def _in_flight(self) -> dict[tuple[str, str], int]:
+        sums: dict[tuple[str, str], int] = {}
+        for child in self._up():
+            for queue, site, number in child.report.get("shares", ()):
+                sums[queue, site] = sums.get((queue, site), 0) + number
+        return sums
+
+    def _up(self) -> Iterator[ChildProcess]:
+        return (child for group in self._groups.values() for child in group.up())
+
+    def _suspected(self, incarnation: str) -> None:
+        group = group_of(incarnation, list(self._groups))
+        # A group that is configured no more: its queues may belong to any other now.
+        for name in [group] if group else self._groups:
+            self._groups[name].need_solo()
+
+    def _look(self) -> None:
+        self._watch.look(self._clock.seconds())
+        for group in self._groups.values():
+            for slot, child in group.living():
+                silence = self._watch.silence(child.last_beat)
+                if silence is not None:
+                    self._end_hanging(slot, silence)
+
+    def _end_hanging(self, slot: ChildSlot, silence: float) -> None:
+        try:
+            slot.hang(silence)
+        except Exception:  # noqa: BLE001 - the other children must still be watched
+            self.log.failure("child {id} hangs and can't be killed", id=slot.id)

@@ -1,0 +1,142 @@
+"""TinyDaemon: starts a real daemon with tiny children in a folder of its own, and looks at what it does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from snqd.core.errors import SnqdError
+from snqd.ops.control import call
+
+T = TypeVar("T")
+HERE = Path(__file__).parent
+PATIENCE = 30.0
+
+
+def wait_for(condition: Callable[[], T], what: str, log: Callable[[], str] = str) -> T:
+    """What `condition` gives once that is true; it is looked at every 20 ms."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"not within {PATIENCE} s: {what}\n{log()}")
+
+
+class TinyDaemon:
+    """One daemon.
+
+    :param tiny: keys of ``[app:tiny]``.
+    :param keys: keys of ``[snqd]``.
+    """
+
+    def __init__(self, folder: Path, tiny: dict[str, str] | None = None, keys: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.state_dir = folder / "state"
+        self.config = folder / "snq.ini"
+        self.log = folder / "log"
+        self.processes: list[subprocess.Popen[bytes]] = []
+        snqd = {"id": "t", "threads": "2", "drain_timeout": "5", "respawn_max_delay": "1", **(keys or {})}
+        sections = {"snqd": snqd, "queue": {"spawndelay": "0.2"}, "app:tiny": tiny or {}}
+        self.config.write_text(
+            "".join(
+                f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in section.items())
+                for name, section in sections.items()
+            )
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """twistd -n, its log in a file."""
+        root = HERE.parent.parent
+        path = os.pathsep.join([str(root), str(HERE), os.environ.get("PYTHONPATH", "")])
+        environment = {**os.environ, "TINY_INI": str(self.config), "PYTHONPATH": path}
+        arguments = arguments or ("-y", str(HERE / "tiny.tac"))
+        with open(self.log, "ab") as log:
+            process = subprocess.Popen(
+                [_twistd(), "-n", f"--pidfile={self.folder}/pid{len(self.processes)}", *arguments],
+                cwd=self.folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def status(self) -> dict[str, Any]:
+        """The answer to `status`, {} while nobody answers."""
+        with contextlib.suppress(SnqdError):
+            return call(self.state_dir / "control.sock", "status")
+        return {}
+
+    def children(self) -> list[dict[str, Any]]:
+        """Group main's, as status tells."""
+        status = self.status()
+        return status["groups"][0]["children"] if status else []
+
+    def ready(self, count: int = 2) -> list[dict[str, Any]]:
+        """The children, once `count` normal ones are up."""
+
+        def up() -> list[dict[str, Any]]:
+            listening = [child for child in self.children() if child["n"] and child["state"] in ("listening", "sleep")]
+            return listening if len(listening) == count else []
+
+        return wait_for(up, f"{count} children up", self.text)
+
+    def text(self) -> str:
+        """The log so far."""
+        return self.log.read_text() if self.log.exists() else ""
+
+    def logged(self, text: str) -> str:
+        """The log, once it contains `text`."""
+        return wait_for(lambda: self.text() if text in self.text() else "", f"{text!r} in the log", self.text)
+
+    def trace(self) -> list[list[str]]:
+        """What the children did: id, pid, verb, details."""
+        path = self.state_dir / "trace"
+        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+    def traced(self, verb: str, pid: int | None = None, count: int = 1) -> list[list[str]]:
+        """The `count` traces of `verb` (by process `pid`), once they are there."""
+
+        def seen() -> list[list[str]]:
+            found = [each for each in self.trace() if each[2] == verb and pid in (None, int(each[1]))]
+            return found if len(found) >= count else []
+
+        return wait_for(seen, f"{count} traces of {verb!r}", self.text)
+
+    def kill_all(self) -> None:
+        """Whatever is left of all the processes that were started."""
+        for process in self.processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def gone(pid: int) -> bool:
+    """Whether a process is no more (or a zombie, whose parent is yet to notice)."""
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def _twistd() -> str:
+    return str(Path(sys.executable).with_name("twistd"))
+
+
+@contextlib.contextmanager
+def tiny_daemon(folder: Path, **settings: Any) -> Iterator[TinyDaemon]:
+    """A TinyDaemon that leaves no process behind."""
+    daemon = TinyDaemon(folder, **settings)
+    try:
+        yield daemon
+    finally:
+        daemon.kill_all()

@@ -1,0 +1,144 @@
+import pytest
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
+
+from snqd.core.errors import NoHandler
+from snqd.core.outcome import ACK
+from snqd.core.retry import RetryPolicy
+from snqd.handlers import QueueHandler
+from snqd.handlers.loading import HandlerLoadError
+from snqd.handlers.registry import HandlerRegistry
+
+from .doubles import running_job, settings, site
+
+QUEUE = "thumbnails"
+
+
+class Plain(QueueHandler):
+    def handle(self, job):
+        """Done at once."""
+
+
+class Picky(QueueHandler):
+    def __init__(self, settings):
+        super().__init__(settings)
+        if settings.options.get("size") == "wrong":
+            raise ValueError("size must be a number")
+
+
+class Closing(QueueHandler):
+    closing: Deferred
+
+    def close(self):
+        return self.closing
+
+
+def made(cls=Plain, **values):
+    own = settings(target=f"{__name__}:{cls.__name__}", **values)
+    return own, HandlerRegistry(Clock(), {QUEUE: own})
+
+
+def test_a_handler_is_built_once_and_shared_by_all_sites():
+    own, registry = made()
+    registry.load()
+    slot = registry.for_site(site("alpha", own), QUEUE)
+    assert registry.for_site(site("beta", own), QUEUE) is slot
+    assert isinstance(slot.handler, Plain)
+    assert slot.settings is own
+
+
+def test_a_slot_runs_its_handler():
+    own, registry = made()
+    registry.load()
+    assert registry.for_site(site("alpha", own), QUEUE).run(running_job()) is ACK
+
+
+def test_a_site_with_options_of_its_own_has_a_handler_of_its_own():
+    own, registry = made(options={"size": "100"})
+    registry.load()
+    shared = registry.for_site(site("alpha", own), QUEUE)
+    larger = registry.for_site(site("beta", own, overrides={f"handler:{QUEUE}.size": "200"}), QUEUE)
+    assert (shared.handler.options["size"], larger.handler.options["size"]) == ("100", "200")
+
+
+def test_sites_that_say_the_same_share_their_handler():
+    own, registry = made()
+    registry.load()
+    overrides = {f"handler:{QUEUE}.size": "200"}
+    slot = registry.for_site(site("beta", own, overrides=overrides), QUEUE)
+    assert registry.for_site(site("gamma", own, overrides=overrides), QUEUE) is slot
+
+
+def test_what_concerns_the_queue_alone_makes_no_other_handler():
+    own, registry = made(retry=RetryPolicy())
+    registry.load()
+    slot = registry.for_site(site("beta", own, overrides={"queue.max_retries": "1"}), QUEUE)
+    assert slot is registry.for_site(site("alpha", own), QUEUE)
+
+
+def test_a_queue_that_nobody_handles_is_refused():
+    _, registry = made()
+    registry.load()
+    with pytest.raises(NoHandler, match="site alpha has no handler for queue thumbnails"):
+        registry.for_site(site("alpha"), QUEUE)
+
+
+def test_a_queue_that_the_site_switches_off_is_refused():
+    own, registry = made()
+    registry.load()
+    with pytest.raises(NoHandler, match="switches it off"):
+        registry.for_site(site("alpha", own, overrides={f"handlers.{QUEUE}": "off"}), QUEUE)
+
+
+def test_a_handler_that_cannot_be_loaded_is_an_error_at_start():
+    registry = HandlerRegistry(Clock(), {QUEUE: settings(target="no.such.Handler")})
+    with pytest.raises(HandlerLoadError):
+        registry.load()
+
+
+def test_options_of_a_site_that_its_handler_refuses_are_an_error_of_that_site():
+    own, registry = made(Picky)
+    registry.load()
+    with pytest.raises(HandlerLoadError, match="size must be a number"):
+        registry.for_site(site("alpha", own, overrides={f"handler:{QUEUE}.size": "wrong"}), QUEUE)
+
+
+class ReactorWithThreads(Clock):
+    """Never asked to run anything from a thread here."""
+
+
+def test_all_handlers_of_a_queue_share_its_threads():
+    own = settings(target=f"{__name__}:Plain", threads=2)
+    registry = HandlerRegistry(ReactorWithThreads(), {QUEUE: own})
+    registry.load()
+    shared = registry.for_site(site("alpha", own), QUEUE)
+    other = registry.for_site(site("beta", own, overrides={f"handler:{QUEUE}.size": "200"}), QUEUE)
+    assert shared.threads is not None
+    assert other.threads is shared.threads
+    assert shared.stuck == 0
+    assert registry.close().called
+
+
+def test_closing_waits_for_the_handlers():
+    _, registry = made(Closing)
+    registry.load()
+    Closing.closing = Deferred()
+    closed = registry.close()
+    assert not closed.called
+    Closing.closing.callback(None)
+    assert closed.called
+
+
+def test_a_handler_that_fails_to_close_is_logged():
+    _, registry = made(Closing)
+    registry.load()
+    Closing.closing = fail(OSError("disk"))
+    events = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        closed = registry.close()
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert closed.called
+    assert [event["queue"] for event in events] == [QUEUE]
