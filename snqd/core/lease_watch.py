@@ -18,10 +18,14 @@ class LeaseWatch:
         self._seen: dict[str, tuple[int, int]] = {}
 
     def look(self, beats: Iterable[tuple[str, int]]) -> list[str]:
-        """Take in each one's beat; returns who is to be given up."""
+        """Take in each one's beat; returns who is to be given up.
+
+        Whoever is given up is forgotten: under the same name it may come back, with a beat that was seen before.
+        """
         seen: dict[str, tuple[int, int]] = {}
         for name, beat in beats:
             last, same = self._seen.get(name, (beat, 0))
             seen[name] = (beat, same + 1 if beat == last else 1)
-        self._seen = seen
-        return [name for name, (_, same) in seen.items() if same > self._looks]
+        vanished = [name for name, (_, same) in seen.items() if same > self._looks]
+        self._seen = {name: each for name, each in seen.items() if name not in vanished}
+        return vanished

@@ -30,10 +30,10 @@ from snqd.queues.settler import Settler
 from snqd.queues.slots import Slots
 from snqd.queues.solo import ExclusiveQueueManager, SoloQueueManager
 from snqd.sites.registry import SiteRegistry
+from snqd.stores.factory import make_store
 from snqd.stores.interface import Claimed
 from snqd.stores.morgue import Morgue
 from snqd.stores.morgue_writer import MorgueWriter
-from snqd.stores.sqlite.store import SqliteStore
 
 MANAGERS = {NORMAL: QueueManager, EXCLUSIVE: ExclusiveQueueManager, SOLO: SoloQueueManager}
 
@@ -81,14 +81,7 @@ class _Queueing:
         self._handlers.load()
         self._children = settings.daemon.state_dir / CHILDREN
         self._morgue = MorgueWriter(base.reactor, Morgue(settings.queue.morgue), settings.queue.dead_letter_dir)
-        self.store = SqliteStore(
-            base.reactor,
-            settings.queue.db,
-            spec.incarnation,
-            lease=settings.queue.lease,
-            suspects_of=self._suspects_of,
-            random=base.random,
-        )
+        self.store = make_store(base.reactor, settings.queue, spec.incarnation, self._suspects_of, base.random)
         ledger = self._ledger_of(spec.incarnation)
         self._ledger = CrashLedger(ledger, spec.incarnation, settings.queue.concurrency)
         equipment = Equipment(
@@ -128,8 +121,11 @@ class _Queueing:
 
 
 def _slots(settings: Settings, handlers: Mapping[str, HandlerSettings]) -> Slots:
-    limits = {queue: handler.concurrency for queue, handler in handlers.items() if handler.concurrency is not None}
-    return Slots(settings.queue.concurrency, limits)
+    every = settings.queue.concurrency
+    limits = {queue: handler.concurrency or every for queue, handler in handlers.items()}
+    # What has no thread to run in had better wait in the store, where other processes find it.
+    threads = {queue: handler.threads for queue, handler in handlers.items() if handler.threads}
+    return Slots(every, {queue: min(limit, threads.get(queue, limit)) for queue, limit in limits.items()})
 
 
 def _fair_turn(settings: Settings) -> FairTurn[Claimed]:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import attrs
 
 from snqd.core.job import Job
 from snqd.stores.interface import Claim, Claimed, Receipt, Want
+from snqd.stores.share_out import FEW_SITES, share_out
 
 READY = "owner = 0 AND due = 0 AND solo = 0"
 HELD = "(owner <> 0 OR due <> 0 OR solo <> 0)"
-FEW_SITES = 8
 PROMOTED_AT_ONCE = 1000
 
 # What there is to do: whether the owner is still known; the queues that have something ready; the next due time;
@@ -104,24 +104,6 @@ class _Look:
     def claim(self, jobs: list[Claimed], now: float) -> Claim:
         next_due = None if self.next_due is None else max(self.next_due - now, 0.0)
         return Claim(jobs, next_due, self.suspects)
-
-
-def share_out(room: int, offers: Sequence[tuple[str, list[int]]], held: Mapping[str, int]) -> dict[str, list[int]]:
-    """Which of the keys that each site offers to take, `room` at most: always the next of the site that would then
-    hold the least, the earlier one of equals."""
-    levels = {site: held.get(site, 0) for site, _ in offers}
-    left = {site: keys for site, keys in offers if keys}
-    taken: dict[str, list[int]] = {}
-    while room and left:
-        level = min(levels[site] for site in left)
-        for site in [site for site in left if levels[site] == level][:room]:
-            mine = taken.setdefault(site, [])
-            mine.append(left[site][len(mine)])
-            levels[site] += 1
-            room -= 1
-            if len(mine) == len(left[site]):
-                del left[site]
-    return taken
 
 
 class LeaseLost(Exception):

@@ -25,6 +25,10 @@ _HELP = {
     sqlite3.SQLITE_IOERR: "the disk failed to read or write",
     sqlite3.SQLITE_BUSY: "another process holds it",
 }
+_STATE = """
+SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema)
+FROM pragma_user_version, pragma_application_id
+"""
 
 T = TypeVar("T")
 
@@ -131,28 +135,30 @@ class SqliteFile:
             )
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
-        def version() -> int:
-            return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-        found = self._patiently(version)
-        if found > len(self._migrations):
-            raise SchemaTooNew(f"{self.path} has schema version {found}, this snqd knows {len(self._migrations)}")
-        (owner,) = connection.execute("PRAGMA application_id").fetchone()
-        if owner != self._application_id and (owner, found) != (0, 0):
-            raise StoreCorrupt(f"{self.path} is a SQLite file, but no {self._kind} of snqd's: name another file")
+        found = self._patiently(lambda: self._check(connection))
         self._patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchall())
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA temp_store=MEMORY")
         if found < len(self._migrations):
-            self._migrate(connection, version)
+            self._migrate(connection)
 
-    def _migrate(self, connection: sqlite3.Connection, version: Callable[[], int]) -> None:
+    def _check(self, connection: sqlite3.Connection) -> int:
+        """The file's schema version, 0 for an empty file; only reads."""
+        # One statement, one state of the file: another process may be making the schema.
+        found, owner, tables = connection.execute(_STATE).fetchone()
+        if owner != self._application_id and (owner, found, tables) != (0, 0, 0):
+            raise StoreCorrupt(f"{self.path} is a SQLite file, but no {self._kind} of snqd's: name another file")
+        if found > len(self._migrations):
+            raise SchemaTooNew(
+                f"{self.path} has schema version {found}, this snqd knows {len(self._migrations)}: "
+                "run the newer snqd, or name another file"
+            )
+        return int(found)
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
         self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
         try:
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            if version() == 0 and tables:
-                raise StoreCorrupt(f"{self.path} is a SQLite file, but no {self._kind} of snqd's: name another file")
-            for number in range(version(), len(self._migrations)):
+            for number in range(self._check(connection), len(self._migrations)):
                 for statement in self._migrations[number].split(";"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version={number + 1}")

@@ -73,18 +73,13 @@ class Settlement:
 
 
 def insert(connection: sqlite3.Connection, jobs: Iterable[Job]) -> None:
-    """Add `jobs`, inside a transaction."""
-    texts, others = [], []
-    for job in jobs:
-        row, text = _row(job), _text(job)
-        if text is None:
-            others.append((*row, job.body))
-        else:
-            texts.append((*row, text))
-    if texts:
+    """Add `jobs` in their order, inside a transaction."""
+    rows = [(_row(job), job.body, _text(job)) for job in jobs]
+    texts = [(*row, text) for row, _, text in rows if text is not None]
+    if len(texts) < len(rows):
+        connection.executemany(_INSERT, [(*row, body) for row, body, _ in rows])
+    elif texts:
         connection.execute(_INSERT_TEXTS, (json.dumps(texts),))
-    if others:
-        connection.executemany(_INSERT, others)
 
 
 def _row(job: Job) -> tuple[Any, ...]:
@@ -147,6 +142,13 @@ def register(connection: sqlite3.Connection, name: str) -> int:
     """Make `name` a new owner of claims, inside a transaction; returns its number."""
     cursor = connection.execute("INSERT INTO owner (name) VALUES (?)", (name,))
     return int(cursor.lastrowid or 0)
+
+
+def register_again(connection: sqlite3.Connection, name: str) -> int:
+    """Make `name` an owner after it has lost its registration, inside a transaction; returns its number, the same to
+    several who ask at once."""
+    row = connection.execute("SELECT n FROM owner WHERE name = ?", (name,)).fetchone()
+    return int(row[0]) if row is not None else register(connection, name)
 
 
 def recover(connection: sqlite3.Connection, name: str, suspects: Collection[str], cause: str) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+import attrs
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -69,11 +70,13 @@ class SqliteStore:
         self._fair_claim = FairClaim()
         self._watch = LeaseWatch(BEATS_A_LEASE)
         self._pending: list[Operation[Any]] = []
-        self._settlements = _Settlements()
+        self._asked: list[_Asked] = []
+        self._settling: set[Receipt] = set()
         self._backoff = Backoff(0.5, 15.0, random or Random())
         self._retry_settling: Any = None
         self._owner = 0
         self._loops: list[LoopingCall] = []
+        self._closing = False
 
     async def _open(self, wake: Callable[[], Any]) -> None:
         self._wake = wake
@@ -90,6 +93,7 @@ class SqliteStore:
     async def _close(self) -> None:
         for loop in self._loops:
             loop.stop()
+        self._closing = True
         if self._retry_settling is not None:
             self._retry_settling.cancel()
             self._retry_settling = None
@@ -129,17 +133,14 @@ class SqliteStore:
 
     def ack(self, receipt: Receipt, follow_ups: Sequence[Job] = ()) -> Deferred[bool]:
         """See :meth:`IStore.ack`."""
-        self._settlements.now.acks.append((receipt, follow_ups))
-        return self._settle(receipt)
+        return self._settle(receipt, lambda settlement: settlement.acks.append((receipt, follow_ups)))
 
     def retry(self, receipt: Receipt, delay: float, reason: str) -> Deferred[bool]:
         """See :meth:`IStore.retry`."""
-        self._settlements.now.retries.append((receipt, delay, reason))
-        return self._settle(receipt)
+        return self._settle(receipt, lambda settlement: settlement.retries.append((receipt, delay, reason)))
 
     async def _give_back(self, receipts: Collection[Receipt]) -> None:
-        self._settlements.now.given_back.extend(receipts)
-        for done in [self._settle(receipt) for receipt in receipts]:
+        for done in [self._settle(receipt, _give_back(receipt)) for receipt in receipts]:
             await done
         self._ringer.ring()
 
@@ -181,11 +182,15 @@ class SqliteStore:
         name = self._owner_name
         self._owner = await self._do(lambda connection: database.register(connection, name))
 
+    async def _register_again(self) -> None:
+        name = self._owner_name
+        self._owner = await self._do(lambda connection: database.register_again(connection, name))
+
     def _claim(self, action: Callable[[sqlite3.Connection], Claim]) -> Deferred[Claim]:
         async def again() -> Claim:
             self.log.warn("this process was silent for too long: its jobs were given to others")
-            await self._register()
-            return await self._do(action)
+            await self._register_again()
+            return await self._claim(action)
 
         def lost(failure: Failure) -> Deferred[Claim]:
             failure.trap(LeaseLost)
@@ -193,46 +198,62 @@ class SqliteStore:
 
         return self._do(action).addErrback(lost)
 
-    def _settle(self, receipt: Receipt) -> Deferred[bool]:
-        done = self._settlements.wait_for(receipt)
+    def _settle(self, receipt: Receipt, write_in: Callable[[Settlement], Any]) -> Deferred[bool]:
+        if receipt in self._settling:
+            return succeed(False)  # a receipt is stale once it was used
+        self._settling.add(receipt)
+        asked = _Asked(receipt, write_in, Deferred())
+        self._asked.append(asked)
         if self._retry_settling is None:
             self._writer.kick()
-        return done
+        return asked.done
 
     def _gather(self) -> list[Operation[Any]]:
         operations, self._pending = self._pending, []
-        if self._settlements.waiting and self._retry_settling is None:
-            operations.insert(0, self._settlement_operation())
+        if self._asked and self._retry_settling is None:
+            batch, self._asked = self._asked, []
+            operations.insert(0, self._settlement_of(batch))
         return operations
 
-    def _settlement_operation(self) -> Operation[set[Receipt]]:
-        batch, self._settlements = self._settlements, _Settlements()
+    def _settlement_of(self, batch: list[_Asked]) -> Operation[set[Receipt]]:
+        settlement = Settlement()
+        for asked in batch:
+            asked.write_in(settlement)
         done: Deferred[set[Receipt]] = Deferred()
-        done.addCallback(self._settled, batch)
-        done.addErrback(self._refused, batch)
-        return Operation(lambda connection: database.settle(connection, batch.now, time.time()), done)
+        done.addCallbacks(self._settled, self._refused, (batch, settlement), {}, (batch,))
+        return Operation(lambda connection: database.settle(connection, settlement, time.time()), done)
 
-    def _settled(self, good: set[Receipt], batch: _Settlements) -> None:
+    def _settled(self, good: set[Receipt], batch: list[_Asked], settlement: Settlement) -> None:
         if self._backoff.failures:
             self.log.info("{path} takes settlements again", path=self._file.path)
             self._backoff.succeeded()
-        if any(follow_ups for _, follow_ups in batch.now.acks):
+        self._answer(batch, lambda asked: asked.receipt in good)
+        if any(follow_ups for _, follow_ups in settlement.acks):
             self._changed(None)
-        elif batch.now.retries:
+        elif settlement.retries:
             self._wake()
-        for receipt, done in batch.waiting:
-            done.callback(receipt in good)
 
-    def _refused(self, failure: Failure, batch: _Settlements) -> None:
-        """Keep what could not be written, and write it later with what comes meanwhile."""
-        if failure.check(StoreUnavailable) is None:
-            for _, done in batch.waiting:
-                done.errback(failure)
-            return
+    def _refused(self, failure: Failure, batch: list[_Asked]) -> None:
+        """Keep what could not be written, and write it later with what comes meanwhile; but let no settlement that can
+        never be written (by a follow-up job that the table refuses) hold up the others."""
+        if failure.check(StoreUnavailable) is not None and not self._closing:
+            self._settle_later(failure, batch)
+        elif failure.check(StoreUnavailable) is None and len(batch) > 1:
+            self._pending += [self._settlement_of([asked]) for asked in batch]
+        else:
+            self._answer(batch, lambda asked: failure)
+
+    def _settle_later(self, failure: Failure, batch: list[_Asked]) -> None:
         if not self._backoff.failures:
             self.log.error("settlements wait, and nothing new is taken: {error}", error=failure.value)
-        self._settlements = batch.joined(self._settlements)
-        self._retry_settling = self._reactor.callLater(self._backoff.failed(), self._try_again)
+        self._asked = batch + self._asked
+        if self._retry_settling is None:
+            self._retry_settling = self._reactor.callLater(self._backoff.failed(), self._try_again)
+
+    def _answer(self, batch: list[_Asked], answer: Callable[[_Asked], bool | Failure]) -> None:
+        self._settling.difference_update([asked.receipt for asked in batch])
+        for asked in batch:
+            asked.done.callback(answer(asked))
 
     def _try_again(self) -> None:
         self._retry_settling = None
@@ -247,6 +268,8 @@ class SqliteStore:
                 await self.recover(name, self._suspects_of(name), "its process gave no sign of life")
         except StoreError as error:
             self.log.warn("could not renew the lease: {error}", error=error)
+        except Exception:  # noqa: BLE001 - a lease that is renewed no more would lose every job from now on
+            self.log.failure("could not look after the leases")
 
     def _loop(self, interval: float, call: Callable[[], Any]) -> None:
         loop = LoopingCall(call)
@@ -255,28 +278,17 @@ class SqliteStore:
         loop.start(interval, now=False)
 
 
-class _Settlements:
-    """What handlers' outcomes ask the store to write, and who waits for it."""
+@attrs.frozen(eq=False)
+class _Asked:
+    """A settlement that a handler's outcome asks for, and who waits for it."""
 
-    def __init__(self) -> None:
-        self.now = Settlement()
-        self.waiting: list[tuple[Receipt, Deferred[bool]]] = []
+    receipt: Receipt
+    write_in: Callable[[Settlement], Any]
+    done: Deferred[Any]
 
-    def wait_for(self, receipt: Receipt) -> Deferred[bool]:
-        """Fires when the receipt's settlement is durable, with False if it was stale."""
-        done: Deferred[bool] = Deferred()
-        self.waiting.append((receipt, done))
-        return done
 
-    def joined(self, later: _Settlements) -> _Settlements:
-        """These, and `later` ones after them."""
-        both = _Settlements()
-        for part in (self, later):
-            both.now.acks.extend(part.now.acks)
-            both.now.retries.extend(part.now.retries)
-            both.now.given_back.extend(part.now.given_back)
-            both.waiting.extend(part.waiting)
-        return both
+def _give_back(receipt: Receipt) -> Callable[[Settlement], Any]:
+    return lambda settlement: settlement.given_back.append(receipt)
 
 
 class _ForeignCommits:
@@ -285,6 +297,7 @@ class _ForeignCommits:
     def __init__(self, file: SqliteFile, changed: Callable[[], Any]) -> None:
         self._connection = sqlite3.connect(file.path, timeout=0, isolation_level=None)
         self._changed = changed
+        self._version = 0
         self._version = self._read()
 
     def look(self) -> None:
@@ -301,5 +314,5 @@ class _ForeignCommits:
     def _read(self) -> int:
         try:
             return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-        except sqlite3.OperationalError:
-            return self._version  # locked at this moment: the next look tells
+        except sqlite3.Error:
+            return self._version  # locked at this moment: the next look tells; or broken: the writer tells

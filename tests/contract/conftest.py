@@ -1,0 +1,234 @@
+"""What the contract suite runs on: a queue of each kind, and stores on it that stand for as many processes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
+
+import snqd
+from snqd.core.job import Job
+from snqd.stores.interface import Claimed, Want
+from snqd.stores.memory import MemoryStore
+from snqd.stores.memory_queue import MemoryQueue
+from snqd.stores.sqlite.store import SqliteStore
+
+ROOT = Path(snqd.__file__).parents[1]
+CHILD = Path(__file__).with_name("child.py")
+PATIENCE = 60.0
+"""Seconds after which a condition that does not come true fails its test."""
+
+
+@attrs.define(eq=False)
+class Process:
+    """An open store, with what its process would know."""
+
+    store: Any
+    name: str
+    wakes: int = 0
+    _waiting: list[Deferred[None]] = attrs.field(factory=list)
+
+    def wake(self) -> None:
+        self.wakes += 1
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done.callback(None)
+
+    def woken(self) -> Deferred[None]:
+        """Fires at the next wake."""
+        done: Deferred[None] = Deferred()
+        self._waiting.append(done)
+        return done.addTimeout(PATIENCE, reactor)
+
+    async def enqueue(self, *jobs: Job) -> None:
+        await self.store.enqueue(jobs)
+
+    async def claim(self, room: int = 10, queue: str = "q", **want: Any) -> list[Claimed]:
+        return (await self.store.claim({queue: Want(room, **want)})).jobs
+
+    async def claim_solo(self, *queues: str) -> list[Claimed]:
+        return (await self.store.claim_solo(queues or ("q",))).jobs
+
+    async def claim_when_due(self, queue: str = "q") -> list[Claimed]:
+        """What a queue manager does while delayed jobs wait."""
+        while True:
+            claim = await self.store.claim({queue: Want(10)})
+            if claim.jobs or claim.next_due is None:
+                return claim.jobs
+            await deferLater(reactor, claim.next_due)
+
+    async def drain(self, queue: str = "q") -> list[str]:
+        """Claim and acknowledge all that is ready; returns the ids in the order of the claims."""
+        ids = []
+        while jobs := await self.claim(100, queue):
+            ids += [claimed.job.id for claimed in jobs]
+            for done in [self.store.ack(claimed.receipt) for claimed in jobs]:
+                assert await done
+        return ids
+
+
+class Bench:
+    """A queue of one kind, and the processes on it."""
+
+    kind = ""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "queue.db"
+        self.open: list[Process] = []
+        self._numbers = itertools.count(1)
+
+    def make(self, name: str, **options: Any) -> Any:
+        """A store that is not open yet."""
+        raise NotImplementedError
+
+    async def process(self, name: str = "", **options: Any) -> Process:
+        """One more process on the queue; with the name of an earlier one it is that one, started again."""
+        name = name or f"process-{next(self._numbers)}"
+        process = Process(self.make(name, **options), name)
+        await process.store.open(process.wake)
+        self.open.append(process)
+        return process
+
+    async def close(self, process: Process) -> None:
+        self.open.remove(process)
+        await process.store.close()
+
+    async def close_all(self) -> None:
+        for process in list(self.open):
+            await self.close(process)
+
+    def job(self, site: str = "alpha", queue: str = "q", **more: Any) -> Job:
+        more.setdefault("id", f"job-{next(self._numbers)}")
+        return Job(site=site, queue=queue, **{"body": b"{}", "created": reactor.seconds(), **more})
+
+    def jobs(self, number: int, site: str = "alpha", queue: str = "q") -> list[Job]:
+        return [self.job(site, queue) for _ in range(number)]
+
+
+class MemoryBench(Bench):
+    kind = "memory"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._queue = MemoryQueue()
+
+    def make(self, name: str, **options: Any) -> MemoryStore:
+        return MemoryStore(reactor, name, self._queue)
+
+
+class SqliteBench(Bench):
+    kind = "sqlite"
+
+    def make(
+        self, name: str, lease: float = 600.0, suspects_of: Callable[[str], Collection[str]] = lambda name: ()
+    ) -> SqliteStore:
+        return SqliteStore(reactor, self.path, name, lease=lease, suspects_of=suspects_of)
+
+
+@pytest_twisted.async_yield_fixture(params=[MemoryBench, SqliteBench], ids=lambda kind: kind.kind)
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    """Each kind of queue in turn."""
+    made = request.param(tmp_path)
+    yield made
+    await made.close_all()
+
+
+@pytest_twisted.async_yield_fixture
+async def sqlite_bench(tmp_path: Path) -> AsyncIterator[SqliteBench]:
+    """The embedded queue, for what only it promises."""
+    made = SqliteBench(tmp_path)
+    yield made
+    await made.close_all()
+
+
+class Child(ProcessProtocol):
+    """A child process that runs child.py: its lines, and its end."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.errors = ""
+        self._rest = b""
+        self._waiting: list[Deferred[None]] = []
+        self.ended: Deferred[int] = Deferred()
+
+    def outReceived(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self.lines += [line.decode() for line in lines]
+        self._tell()
+
+    def errReceived(self, data: bytes) -> None:
+        self.errors += data.decode(errors="replace")
+
+    def processEnded(self, reason: Any) -> None:
+        assert reason.check(ProcessDone, ProcessTerminated)
+        self.ended.callback(-reason.value.signal if reason.value.signal else reason.value.exitCode)
+        self._tell()
+
+    def say(self, line: str) -> None:
+        self.transport.write(line.encode() + b"\n")
+
+    def signal(self, number: int) -> None:
+        os.kill(self.transport.pid, number)
+
+    async def line(self, number: int) -> str:
+        """The child's line of that number, from 0, once it is there."""
+        while len(self.lines) <= number:
+            assert not self.ended.called, f"the child ended: {self.errors}"
+            done: Deferred[None] = Deferred()
+            self._waiting.append(done)
+            await done.addTimeout(PATIENCE, reactor)
+        return self.lines[number]
+
+    def _tell(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done.callback(None)
+
+
+@pytest.fixture
+def child() -> Iterator[Callable[..., Child]]:
+    """Starts ``child.py ARGUMENT...``; kills at the end what still runs."""
+    started: list[Child] = []
+
+    def start(*arguments: object) -> Child:
+        protocol = Child()
+        argv = [sys.executable, str(CHILD), *map(str, arguments)]
+        reactor.spawnProcess(protocol, sys.executable, argv, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        started.append(protocol)
+        return protocol
+
+    yield start
+    for protocol in started:
+        if not protocol.ended.called:
+            protocol.signal(signal.SIGKILL)
+            pytest_twisted.blockon(protocol.ended)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "snqd-test", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must be able to mount a file system: {mounted.stderr}")
+        pytest.skip(f"can't mount a file system here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
