@@ -126,9 +126,8 @@ class QueueManager(IoManager):
         """Let running jobs end, interrupt and give back those that have not after `timeout` seconds; fires when all is
         settled."""
         self.quiet()
-        deadline = self._reactor.callLater(timeout, self._interrupt)
         drained = self._drained = Deferred()
-        drained.addCallback(lambda _: deadline.active() and deadline.cancel())
+        self._deadline = self._reactor.callLater(timeout, self._interrupt)
         self._check_drained()
         return drained
 
@@ -303,5 +302,7 @@ class QueueManager(IoManager):
 
     def _check_drained(self) -> None:
         if self._drained is not None and not self._running and not self._settling:
+            if self._deadline.active():
+                self._deadline.cancel()
             drained, self._drained = self._drained, None
             drained.callback(None)
