@@ -35,7 +35,8 @@ FROM json_each(?)
 _MINE = "n IN (SELECT value FROM json_each(?)) AND owner = ?"
 
 _RETRY = """
-UPDATE job SET owner = 0, solo = 0, attempt = attempt + 1, due = CAST(value ->> 1 AS REAL), reason = value ->> 2
+UPDATE job SET owner = 0, solo = solo AND NOT value ->> 3, attempt = attempt + (value ->> 3),
+    due = CAST(value ->> 1 AS REAL), reason = value ->> 2
 FROM json_each(?) WHERE n = value ->> 0 AND owner = ?
 """
 
@@ -68,7 +69,7 @@ class Settlement:
     """What a store was told of its claimed jobs since its last transaction."""
 
     acks: list[tuple[Receipt, Sequence[Job]]] = attrs.field(factory=list)
-    retries: list[tuple[Receipt, float, str]] = attrs.field(factory=list)
+    retries: list[tuple[Receipt, float, str, bool]] = attrs.field(factory=list)
     given_back: list[Receipt] = attrs.field(factory=list)
 
 
@@ -120,7 +121,7 @@ def _by_epoch(settlement: Settlement) -> dict[int, Settlement]:
 
 
 def _settle_epoch(connection: sqlite3.Connection, epoch: int, part: Settlement, now: float) -> set[Receipt]:
-    receipts = [receipt for receipt, _ in part.acks] + [receipt for receipt, _, _ in part.retries] + part.given_back
+    receipts = [receipt for receipt, _ in part.acks] + [retry[0] for retry in part.retries] + part.given_back
     keys = json.dumps([receipt.key for receipt in receipts])
     (text,) = connection.execute(f"SELECT json_group_array(n) FROM job WHERE {_MINE}", (keys, epoch)).fetchone()
     mine = set(json.loads(text))
@@ -130,7 +131,7 @@ def _settle_epoch(connection: sqlite3.Connection, epoch: int, part: Settlement, 
         connection.execute(f"DELETE FROM job WHERE {_MINE}", (acked, epoch))
     if part.retries:
         # A due of 0 means ready; a retry without a delay is due now.
-        rows = [(receipt.key, now + delay, reason) for receipt, delay, reason in part.retries]
+        rows = [(receipt.key, now + delay, reason, int(attempted)) for receipt, delay, reason, attempted in part.retries]
         connection.execute(_RETRY, (json.dumps(rows), epoch))
     if part.given_back:
         freed = json.dumps([receipt.key for receipt in part.given_back])
