@@ -26,6 +26,8 @@ class ChildSpec:
     :ivar id: for the log, the status and the monitor; the same for every process in this place.
     :ivar incarnation: this process alone; names its crash ledger.
     :ivar role: `NORMAL`, `EXCLUSIVE` or `SOLO`.
+    :ivar start: the main file as it was when the daemon started, where it has changed: some keys hold until its end.
+    :ivar standby: whether the child waits for a hand-over before it starts what the daemon must not have twice.
     """
 
     version: str
@@ -37,6 +39,8 @@ class ChildSpec:
     id: str
     incarnation: str
     role: str
+    start: str = ""
+    standby: bool = False
 
     @property
     def single(self) -> bool:
@@ -49,8 +53,9 @@ class ChildSpec:
 
     @classmethod
     def from_json(cls, document: bytes) -> ChildSpec:
-        """What `to_json` wrote."""
-        return cls(**json.loads(document))
+        """What `to_json` wrote, of this version or, as far as it is understood, of another."""
+        known = json.loads(document)
+        return cls(**{field.name: known.get(field.name, field.default or "") for field in attrs.fields(cls)})
 
 
 def child_id(daemon_id: str, group: str, n: int) -> str:

@@ -131,7 +131,9 @@ def _settle_epoch(connection: sqlite3.Connection, epoch: int, part: Settlement, 
         connection.execute(f"DELETE FROM job WHERE {_MINE}", (acked, epoch))
     if part.retries:
         # A due of 0 means ready; a retry without a delay is due now.
-        rows = [(receipt.key, now + delay, reason, int(attempted)) for receipt, delay, reason, attempted in part.retries]
+        rows = [
+            (receipt.key, now + delay, reason, int(attempted)) for receipt, delay, reason, attempted in part.retries
+        ]
         connection.execute(_RETRY, (json.dumps(rows), epoch))
     if part.given_back:
         freed = json.dumps([receipt.key for receipt in part.given_back])

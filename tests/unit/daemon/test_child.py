@@ -223,7 +223,8 @@ def test_a_parent_that_does_not_answer_can_not_keep_a_child_that_failed(nursery:
 def test_a_parent_of_another_version_is_refused(tmp_path: Path) -> None:
     nursery = Nursery(tmp_path, version="0.0.1").begun()
     assert nursery.parent.told("boot failed")[0][1] == (
-        f"the parent runs snqd 0.0.1, this child {VERSION}: restart the daemon"
+        f"the daemon runs snqd 0.0.1, but snqd {VERSION} is installed by now: the children that run go on; "
+        "stop and start the daemon to bring up the new version"
     )
 
 
