@@ -62,7 +62,7 @@ def test_the_daemons_answer_is_joined_with_what_waits(operator: Any, monkeypatch
         "waiting": 2,
         "delayed": 1,
         "in_flight": 3,
-        "enqueued": 15,
+        "enqueued": 17,
         "handled": 13,
         "retried": 1,
         "dead": 1,
