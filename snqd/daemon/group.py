@@ -14,6 +14,7 @@ from snqd.daemon.child_process import ChildProcess, Ending
 from snqd.daemon.child_slot import ChildSlot
 from snqd.daemon.child_spec import EXCLUSIVE, NORMAL, SOLO
 from snqd.daemon.launcher import Launcher
+from snqd.daemon.replacement import Replacements
 from snqd.daemon.restart_policy import RestartPolicy
 
 _STATES = {"waiting": "waiting", "booting": "init", "killing": "hung", "leaving": "shutdown"}
@@ -40,6 +41,8 @@ class Group:
 
     :param spawndelay: seconds before a child that ended is replaced.
     :param max_delay: the longest such wait.
+    :ivar replacements: of its children by fresh ones.
+    :ivar stopping: whether it was told to stop.
     :ivar failed: whether none of its children ever came up; they are then tried at `max_delay`.
     """
 
@@ -48,20 +51,24 @@ class Group:
     def __init__(
         self, launcher: Launcher, settings: GroupSettings, spawndelay: float, max_delay: float, owner: GroupOwner
     ) -> None:
+        self._launcher = launcher
+        self._settings = settings
+        self._spawndelay = spawndelay
+        self._max_delay = max_delay
         self._owner = owner
         self._came_up = False
-        self._stopping = False
         self._reason = ""
         self.name = settings.name
         self.failed = False
-
-        def slot(n: int, role: str) -> ChildSlot:
-            return ChildSlot(launcher, settings.name, n, role, RestartPolicy(spawndelay, max_delay), self)
-
-        role = EXCLUSIVE if settings.exclusive else NORMAL
+        self.stopping = False
         count = 1 if settings.exclusive else settings.children
-        self.slots = [slot(n, role) for n in range(1, count + 1)]
-        self.solo = None if settings.exclusive else slot(0, SOLO)
+        self.slots = [self.spare(n) for n in range(1, count + 1)]
+        self.solo = None if settings.exclusive else self._make_slot(0, SOLO)
+        self.replacements = Replacements(self)
+
+    def _make_slot(self, n: int, role: str) -> ChildSlot:
+        policy = RestartPolicy(self._spawndelay, self._max_delay)
+        return ChildSlot(self._launcher, self.name, n, role, policy, self)
 
     def start(self) -> None:
         """Start all children but the solo one."""
@@ -70,13 +77,29 @@ class Group:
 
     def stop(self, drain_timeout: float) -> Deferred[Any]:
         """Let all children drain and exit; fires when they are gone."""
-        self._stopping = True
+        self.stopping = True
         return DeferredList([slot.stop(drain_timeout) for slot in self._places()])
 
     def need_solo(self) -> None:
         """Suspects wait to run alone; an exclusive group's only child takes them itself."""
-        if self.solo is not None and not self._stopping:
+        if self.solo is not None and not self.stopping:
             self.solo.need()
+
+    def slot(self, n: int) -> ChildSlot:
+        """What is in place `n`, from 1."""
+        return self.slots[n - 1]
+
+    def spare(self, n: int) -> ChildSlot:
+        """A slot for place `n` that is in no place yet."""
+        return self._make_slot(n, EXCLUSIVE if self._settings.exclusive else NORMAL)
+
+    def seat(self, slot: ChildSlot) -> None:
+        """Put `slot` into its place."""
+        self.slots[slot.n - 1] = slot
+
+    def alone(self, slot: ChildSlot) -> bool:
+        """Whether the child of `slot` must be gone before another one comes up in its place."""
+        return self._settings.exclusive or bool(slot.child and slot.child.report.get("single"))
 
     def living(self) -> Iterator[tuple[ChildSlot, ChildProcess]]:
         """The children that have a process."""
@@ -94,6 +117,7 @@ class Group:
             self.log.info("group {group} has come up", group=self.name)
         self._came_up, self.failed, self._reason = True, False, ""
         self._owner.child_ready()
+        self.replacements.ready(slot)
 
     def slot_reported(self, slot: ChildSlot, child: ChildProcess, counters: list[list[Any]]) -> None:
         """A child was heard of."""
@@ -107,6 +131,7 @@ class Group:
             self._owner.shut_down(f"child {slot.id} asked for it (exit code {ending.exit_code})")
         running = self._owner.child_died(child.spec.incarnation, ending)
         self._judge()
+        self.replacements.ended(slot)
         return running
 
     def slowest(self, slot: ChildSlot) -> bool:
@@ -115,7 +140,7 @@ class Group:
 
     def _judge(self) -> None:
         broken = [slot.error for slot in self.slots if slot.boot_failed]
-        if self._came_up or self._stopping or len(broken) < len(self.slots) or not broken:
+        if self._came_up or self.stopping or len(broken) < len(self.slots) or not broken:
             return
         if broken[-1] != self._reason:
             self.log.error(
@@ -132,14 +157,14 @@ class Group:
         return {"name": self.name, "state": self._state(), "reason": self._reason, "children": children}
 
     def _state(self) -> str:
-        if self._stopping:
+        if self.stopping:
             return "stopping"
         if self.failed:
             return "failed"
         return "running" if any(self.up()) else "starting"
 
     def _places(self) -> list[ChildSlot]:
-        return self.slots if self.solo is None else [*self.slots, self.solo]
+        return [*self.slots, *self.replacements.slots(), *([] if self.solo is None else [self.solo])]
 
 
 def _child_status(slot: ChildSlot) -> dict[str, Any]:

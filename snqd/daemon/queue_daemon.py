@@ -99,6 +99,13 @@ class QueueDaemon(MultiService):
             self.log.info("shutting down: {reason}", reason=reason)
             self._end()
 
+    def group(self, name: str) -> Group:
+        """The group of that name.
+
+        :raises KeyError: if none is configured.
+        """
+        return self._groups[name]
+
     def child_ready(self) -> None:
         """A child can recover what others held."""
         self._recovery.attempt()
@@ -159,10 +166,13 @@ class QueueDaemon(MultiService):
 
     def _in_flight(self) -> dict[tuple[str, str], int]:
         sums: dict[tuple[str, str], int] = {}
-        for child in self._up():
+        for _, child in self._living():
             for queue, site, number in child.report.get("shares", ()):
                 sums[queue, site] = sums.get((queue, site), 0) + number
         return sums
+
+    def _living(self) -> Iterator[tuple[ChildSlot, ChildProcess]]:
+        return (each for group in self._groups.values() for each in list(group.living()))
 
     def _up(self) -> Iterator[ChildProcess]:
         return (child for group in self._groups.values() for child in group.up())
@@ -175,11 +185,10 @@ class QueueDaemon(MultiService):
 
     def _look(self) -> None:
         self._watch.look(self._clock.seconds())
-        for group in self._groups.values():
-            for slot, child in group.living():
-                silence = self._watch.silence(child.last_beat)
-                if silence is not None:
-                    self._end_hanging(slot, silence)
+        for slot, child in self._living():
+            silence = self._watch.silence(child.last_beat)
+            if silence is not None:
+                self._end_hanging(slot, silence)
 
     def _end_hanging(self, slot: ChildSlot, silence: float) -> None:
         try:
