@@ -1,7 +1,7 @@
 """Replacement: a fresh child for the place of one that must go, so that no moment is without a child that works.
 
-The fresh one comes up first, then the old one drains and exits. Where two at once are not allowed (an exclusive group, a
-child that runs what the daemon has but once), the old one drains first.
+The fresh one comes up first, then the old one drains and exits. Where two at once are not allowed (an exclusive group,
+a child that runs what the daemon has but once), the old one drains first.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ class Replacements:
         """Replace the child in place `n`, after those that were asked for before.
 
         :param drain_timeout: seconds that the old child gets.
-        :returns: fires when the fresh child is up and the old one gone; fails with ReplacementFailed. A fresh child that came up
-            first and failed is gone then, and the old one works on; where the old one had to go first, the fresh one is
-            tried again as after any death.
+        :returns: fires when the fresh child is up and the old one gone; fails with ReplacementFailed. The old one then
+            works on, and the fresh one is gone; but where the old one had to go first, the fresh one is tried again as
+            after any death.
         """
         replaced: Deferred[None] = self._lock.run(lambda: Deferred.fromCoroutine(self._replace(n, drain_timeout)))
         return replaced
