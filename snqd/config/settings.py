@@ -11,10 +11,27 @@ from snqd.core.retry import RetryPolicy
 
 
 @attrs.frozen
+class SoftLimit:
+    """``[queue] softlimit``: one of the two.
+
+    :ivar pct: percent of ``[snqd] memory_limit``.
+    """
+
+    size_bytes: int | None = None
+    pct: float | None = None
+
+    def of(self, memory_limit_bytes: int) -> int:
+        """Bytes, for a process that may have so many."""
+        return int(memory_limit_bytes * self.pct / 100) if self.pct is not None else self.size_bytes or 0
+
+
+@attrs.frozen
 class DaemonSettings:
     """``[snqd]``. Durations are seconds.
 
     :ivar threads: children of the main group, ``auto`` already resolved to the CPUs this process may use.
+    :ivar memory_limit_bytes: what one process may have; None is ``auto``: its share of what the daemon may have.
+    :ivar log_format: ``text`` or ``json``.
     """
 
     id: str
@@ -24,6 +41,8 @@ class DaemonSettings:
     drain_timeout: float
     hang_timeout: float
     respawn_max_delay: float
+    memory_limit_bytes: int | None
+    log_format: str
 
 
 @attrs.frozen
@@ -33,6 +52,8 @@ class QueueSettings:
     :ivar db: path of the SQLite file behind ``db``.
     :ivar morgue: path of the SQLite file behind ``morgue``.
     :ivar dead_letter_dir: None where no files are wanted.
+    :ivar softlimit: the memory at which a child is replaced.
+    :ivar debug_memory: whether the memory of each child is logged when it changes.
     :ivar monitor: empty, ``udp://host:port`` or an HTTP URL.
     """
 
@@ -42,6 +63,8 @@ class QueueSettings:
     morgue: Path
     dead_letter_dir: Path | None
     spawndelay: float
+    softlimit: SoftLimit
+    debug_memory: bool
     monitor: str
     concurrency: int
     timeout: float

@@ -34,7 +34,9 @@ def table(columns: Mapping[str, str], rows: Iterable[Sequence[object]]) -> Table
     made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading, kind in columns.items():
         justify: Any = "right" if kind == "right" else "left"
-        made.add_column(heading, justify=justify, overflow="fold", no_wrap=kind in ("right", "word"), ratio=_RATIO.get(kind))
+        made.add_column(
+            heading, justify=justify, overflow="fold", no_wrap=kind in ("right", "word"), ratio=_RATIO.get(kind)
+        )
     for row in rows:
         made.add_row(*(Text(cell(value)) for value in row))
     return made
