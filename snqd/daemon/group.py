@@ -29,6 +29,9 @@ class GroupOwner(Protocol):
     def child_counted(self, counters: list[list[Any]]) -> None:
         """A child counted this."""
 
+    def child_reported(self, group: Group, slot: ChildSlot, child: ChildProcess) -> None:
+        """A child has a fresh report."""
+
     def child_died(self, incarnation: str, ending: Ending) -> int:
         """A child is gone; returns how many jobs were running in it."""
 
@@ -122,6 +125,7 @@ class Group:
     def slot_reported(self, slot: ChildSlot, child: ChildProcess, counters: list[list[Any]]) -> None:
         """A child was heard of."""
         self._owner.child_counted(counters)
+        self._owner.child_reported(self, slot, child)
         if child.report.get("solo_waiting"):
             self.need_solo()
 

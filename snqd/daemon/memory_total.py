@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import attrs
+import psutil
 
 PROC = Path("/proc/self/cgroup")
 SYSFS = Path("/sys/fs/cgroup")
@@ -53,3 +56,20 @@ def _read(path: Path) -> int | None:
     except OSError:
         return None
     return int(text) if text.isdecimal() else None  # "max" is none
+
+
+@attrs.frozen
+class Memory:
+    """What this daemon asks the system.
+
+    :ivar total: bytes that it may have with all its children.
+    :ivar own: bytes that its own process has.
+    """
+
+    total: Callable[[], int]
+    own: Callable[[], int]
+
+
+def system_memory() -> Memory:
+    """As this machine has it."""
+    return Memory(lambda: total_bytes(psutil.virtual_memory().total), lambda: psutil.Process().memory_info().rss)

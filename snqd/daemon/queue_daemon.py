@@ -18,6 +18,8 @@ from snqd.daemon.child_spec import group_of
 from snqd.daemon.group import Group
 from snqd.daemon.hang_watch import HangWatch
 from snqd.daemon.launcher import Launcher
+from snqd.daemon.memory_guard import MemoryGuard
+from snqd.daemon.memory_total import Memory
 from snqd.daemon.recovery import Recovery
 from snqd.daemon.state_dir import CHILDREN, DaemonLock, prepare
 from snqd.daemon.version import VERSION
@@ -29,13 +31,16 @@ REPORT_TIMEOUT = 1.0
 class QueueDaemon(MultiService):
     """Runs no handler and opens no store.
 
+    :param memory: what is known of this machine's memory.
     :param pid: this process's, asked for once it has become a daemon.
     :param end: ends this process in good order, such as `reactor.stop`.
     """
 
     log = Logger()
 
-    def __init__(self, launcher: Launcher, settings: Settings, pid: Callable[[], int], end: Callable[[], Any]) -> None:
+    def __init__(
+        self, launcher: Launcher, settings: Settings, memory: Memory, pid: Callable[[], int], end: Callable[[], Any]
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = launcher.reactor
         self._settings = settings
@@ -53,6 +58,7 @@ class QueueDaemon(MultiService):
         self._recovery = Recovery(self._clock, folder, self._up, self._suspected)
         self.addService(self._recovery)  # type: ignore[no-untyped-call]
         self._watch = HangWatch(settings.daemon.hang_timeout, 0.0)
+        self._memory = MemoryGuard(self._clock, memory, settings)
         self._looks = LoopingCall(self._look)
         self._looks.clock = self._clock
 
@@ -113,6 +119,10 @@ class QueueDaemon(MultiService):
     def child_counted(self, counters: list[list[Any]]) -> None:
         """Add up."""
         self._totals.add(counters, self._clock.seconds())
+
+    def child_reported(self, group: Group, slot: ChildSlot, child: ChildProcess) -> None:
+        """Mind its memory."""
+        self._memory.reported(group, slot, child)
 
     def child_died(self, incarnation: str, ending: Ending) -> int:
         """Let what it held be recovered; returns how many jobs were running in it."""
@@ -185,6 +195,7 @@ class QueueDaemon(MultiService):
 
     def _look(self) -> None:
         self._watch.look(self._clock.seconds())
+        self._memory.look()
         for slot, child in self._living():
             silence = self._watch.silence(child.last_beat)
             if silence is not None:

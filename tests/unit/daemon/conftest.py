@@ -19,9 +19,11 @@ from snqd.config.sources import Sources
 from snqd.daemon import ipc
 from snqd.daemon.child_spec import ChildSpec
 from snqd.daemon.launcher import Launcher
+from snqd.daemon.memory_total import Memory
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.daemon.version import VERSION
 
+MB = 1024**2
 Wire = list[tuple[Callable[..., Any], tuple[Any, ...]]]
 
 
@@ -202,7 +204,9 @@ class Stage:
         given = sources(folder, more, threads)
         self.state_dir = folder / "state"
         self.ends = 0
-        self.daemon = QueueDaemon(launcher(self.reactor, given), settings_of(given), lambda: 4711, self._end)
+        self.own_bytes = 40 * MB
+        memory = Memory(lambda: 3000 * MB, lambda: self.own_bytes)
+        self.daemon = QueueDaemon(launcher(self.reactor, given), settings_of(given), memory, lambda: 4711, self._end)
 
     def _end(self) -> None:
         self.ends += 1
