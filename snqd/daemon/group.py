@@ -46,7 +46,7 @@ class Group:
     :param max_delay: the longest such wait.
     :ivar replacements: of its children by fresh ones.
     :ivar stopping: whether it was told to stop.
-    :ivar failed: whether none of its children ever came up; they are then tried at `max_delay`.
+    :ivar failed: whether none of its children could boot when it was tried last.
     """
 
     log = Logger()
@@ -70,13 +70,13 @@ class Group:
         self.replacements = Replacements(self)
 
     def _make_slot(self, n: int, role: str) -> ChildSlot:
-        policy = RestartPolicy(self._spawndelay, self._max_delay)
+        policy = RestartPolicy(self._spawndelay, self._max_delay, self._launcher.random)
         return ChildSlot(self._launcher, self.name, n, role, policy, self)
 
     def start(self) -> None:
-        """Start all children but the solo one."""
+        """Start all children but the solo one; where they are many, not all at once."""
         for slot in self.slots:
-            slot.start()
+            slot.start_in_turn()
 
     def stop(self, drain_timeout: float) -> Deferred[Any]:
         """Let all children drain and exit; fires when they are gone."""
@@ -139,17 +139,17 @@ class Group:
         return running
 
     def slowest(self, slot: ChildSlot) -> bool:
-        """A group that failed is tried slowly."""
-        return self.failed
+        """A group that failed from the beginning is tried slowly; for one that has worked, the wait grows."""
+        return self.failed and not self._came_up
 
     def _judge(self) -> None:
         broken = [slot.error for slot in self.slots if slot.boot_failed]
-        if self._came_up or self.stopping or len(broken) < len(self.slots) or not broken:
+        if self.stopping or len(broken) < len(self.slots) or not broken:
             return
         if broken[-1] != self._reason:
             self.log.error(
                 "group {group} has failed: none of its children came up; "
-                "they are tried again, slowly, until what follows is repaired: {reason}",
+                "they are tried again, ever more slowly, until what follows is repaired: {reason}",
                 group=self.name,
                 reason=broken[-1],
             )

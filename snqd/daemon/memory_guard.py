@@ -135,7 +135,8 @@ class MemoryGuard:
             self._own_limit = int(own * OWN_GROWTH)
             self.log.error(
                 "the daemon's own process has {rss} of memory, the soft limit of a process is {limit}: "
-                "nothing replaces it, so restart the daemon at a quiet moment, or raise [queue] softlimit or [snqd] memory_limit",
+                "nothing replaces it, so restart the daemon at a quiet moment, or raise [queue] softlimit or "
+                "[snqd] memory_limit",
                 rss=shown(own),
                 limit=shown(self.limit_bytes),
             )
