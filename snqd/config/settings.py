@@ -7,22 +7,9 @@ from pathlib import Path
 
 import attrs
 
+from snqd.config.database_url import sqlite_file
+from snqd.config.soft_limit import SoftLimit
 from snqd.core.retry import RetryPolicy
-
-
-@attrs.frozen
-class SoftLimit:
-    """``[queue] softlimit``: one of the two.
-
-    :ivar pct: percent of ``[snqd] memory_limit``.
-    """
-
-    size_bytes: int | None = None
-    pct: float | None = None
-
-    def of(self, memory_limit_bytes: int) -> int:
-        """Bytes, for a process that may have so many."""
-        return int(memory_limit_bytes * self.pct / 100) if self.pct is not None else self.size_bytes or 0
 
 
 @attrs.frozen
@@ -49,8 +36,8 @@ class DaemonSettings:
 class QueueSettings:
     """``[queue]``. Durations are seconds.
 
-    :ivar db: path of the SQLite file behind ``db``.
-    :ivar morgue: path of the SQLite file behind ``morgue``.
+    :ivar db: SQLAlchemy's URL of the database of the jobs.
+    :ivar morgue: SQLAlchemy's URL of the database of the dead letters.
     :ivar dead_letter_dir: None where no files are wanted.
     :ivar softlimit: the memory at which a child is replaced.
     :ivar debug_memory: whether the memory of each child is logged when it changes.
@@ -59,8 +46,8 @@ class QueueSettings:
 
     enabled: bool
     subsystem: str
-    db: Path
-    morgue: Path
+    db: str
+    morgue: str
     dead_letter_dir: Path | None
     spawndelay: float
     softlimit: SoftLimit
@@ -70,6 +57,16 @@ class QueueSettings:
     timeout: float
     lease: float
     retry: RetryPolicy
+
+    @property
+    def db_file(self) -> Path | None:
+        """The SQLite file behind `db`, None where it is on a server."""
+        return sqlite_file(self.db)
+
+    @property
+    def morgue_file(self) -> Path | None:
+        """The SQLite file behind `morgue`, None where it is on a server."""
+        return sqlite_file(self.morgue)
 
 
 @attrs.frozen

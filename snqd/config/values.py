@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from snqd.config.problems import shown
-from snqd.config.settings import SoftLimit
+from snqd.config.soft_limit import SoftLimit
 from snqd.core.errors import BadName, SnqdError
 from snqd.core.names import check_queue
 

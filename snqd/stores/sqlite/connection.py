@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from snqd.core.errors import SchemaTooNew, StoreCorrupt, StoreError, StoreUnavailable
 
@@ -101,6 +101,19 @@ class SqliteFile:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def run(self, actions: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+        """Do `actions` in one transaction; their results.
+
+        :raises StoreError: in words.
+        """
+        with self.transaction() as connection:
+            return [action(connection) for action in actions]
 
     @contextmanager
     def errors_in_words(self) -> Iterator[None]:

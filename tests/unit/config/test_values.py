@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from snqd.config import values
-from snqd.config.settings import SoftLimit
+from snqd.config.soft_limit import SoftLimit
 from snqd.config.values import BadValue, Reader
 
 

@@ -1,58 +1,80 @@
-"""The writer thread: one transaction at a time, with everything in it that was asked for meanwhile (group commit)."""
+"""Group commit by a writer thread: one transaction at a time, with everything in it that was asked for meanwhile."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from snqd.stores.sqlite.connection import SqliteFile
+from snqd.core.errors import StoreUnavailable
 
+C = TypeVar("C")
+C_co = TypeVar("C_co", covariant=True)
 T = TypeVar("T")
 
 
+class ConnectionLost(StoreUnavailable):
+    """The connection to the store was lost."""
+
+
+class Transactions(Protocol[C_co]):
+    """What holds the data; `C_co` is the connection that an action works on."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    def run(self, actions: Sequence[Callable[[C_co], Any]]) -> list[Any]:
+        """Do `actions` in one transaction, durable at return; their results. None of them counts if one raises."""
+
+    def close(self) -> None:
+        """Disconnect."""
+
+
 @attrs.frozen
-class Operation(Generic[T]):
+class Operation(Generic[C, T]):
     """Something to do inside a transaction, and who waits for it."""
 
-    action: Callable[[sqlite3.Connection], T]
+    action: Callable[[C], T]
     done: Deferred[T]
 
 
-class Writer:
-    """Runs operations in transactions on one file, in a thread of its own.
+class Writer(Generic[C]):
+    """Runs operations in transactions, in a thread of its own.
 
-    An operation may run more than once: after one that failed, each of its transaction is done again alone.
+    An operation may run more than once: after one that failed, each of its transaction is done again
+    alone, unless the connection was lost.
 
     :param gather: called before each transaction: what is to be done in it.
     """
 
-    def __init__(self, reactor: Any, file: SqliteFile, gather: Callable[[], list[Operation[Any]]]) -> None:
+    def __init__(
+        self, reactor: Any, transactions: Transactions[C], gather: Callable[[], list[Operation[C, Any]]]
+    ) -> None:
         self._reactor = reactor
-        self._file = file
+        self._transactions = transactions
         self._gather = gather
-        self._batches: SimpleQueue[list[Operation[Any]] | None] = SimpleQueue()
+        self._batches: SimpleQueue[list[Operation[C, Any]] | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._scheduled = False
         self._busy = False
         self._closed: Deferred[None] | None = None
 
     def open(self) -> Deferred[None]:
-        """Start the thread and open the file; fires when that is done."""
-        self._thread = Thread(target=self._run, name=f"writer of {self._file.path.name}", daemon=True)
+        """Start the thread and connect; fires when that is done."""
+        self._thread = Thread(target=self._run, name=f"writer of {self._transactions.name}", daemon=True)
         self._thread.start()
         done: Deferred[None] = Deferred()
         self._submit([Operation(lambda connection: None, done)])
         return done
 
     def close(self) -> Deferred[None]:
-        """Write what was asked for, close the file and end the thread."""
+        """Write what was asked for, disconnect and end the thread."""
         self._closed = Deferred()
         if not self._busy:
             self._flush()
@@ -73,7 +95,7 @@ class Writer:
             self._busy = True
             self._batches.put(None)
 
-    def _submit(self, operations: list[Operation[Any]]) -> None:
+    def _submit(self, operations: list[Operation[C, Any]]) -> None:
         self._busy = True
         self._batches.put(operations)
 
@@ -81,19 +103,18 @@ class Writer:
         while (batch := self._batches.get()) is not None:
             answers = self._write(batch)
             self._reactor.callFromThread(self._deliver, batch, answers)
-        self._file.close()
+        self._transactions.close()
         self._reactor.callFromThread(self._finished)
 
-    def _write(self, batch: list[Operation[Any]]) -> list[Any]:
+    def _write(self, batch: list[Operation[C, Any]]) -> list[Any]:
         try:
-            with self._file.transaction() as connection:
-                return [operation.action(connection) for operation in batch]
-        except Exception:  # noqa: BLE001 - whatever it is goes to the one who asked
-            if len(batch) == 1:
-                return [Failure()]
+            return self._transactions.run([operation.action for operation in batch])
+        except Exception as error:  # noqa: BLE001 - whatever it is goes to the one who asked
+            if len(batch) == 1 or isinstance(error, ConnectionLost):
+                return [Failure()] * len(batch)
         return [answer for operation in batch for answer in self._write([operation])]
 
-    def _deliver(self, batch: list[Operation[Any]], answers: list[Any]) -> None:
+    def _deliver(self, batch: list[Operation[C, Any]], answers: list[Any]) -> None:
         for operation, answer in zip(batch, answers, strict=True):
             operation.done.callback(answer)  # a Failure starts the errbacks
         self._busy = False
