@@ -12,6 +12,7 @@ from snqd.config.load import Overrides, load
 from snqd.config.sources import read_sources
 from snqd.core.errors import SnqdError
 from snqd.daemon.launcher import CHILD_MODULE, Launcher
+from snqd.daemon.memory_total import system_memory
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.ops.control_server import ControlServer, daemon_commands
 
@@ -54,7 +55,7 @@ def make_service(reactor: Any, config: Path, overrides: Overrides, child_module:
     sources = read_sources(config)
     settings = load(sources, overrides)
     launcher = Launcher(reactor, settings.daemon.id, sources, overrides, child_module)
-    daemon = QueueDaemon(launcher, settings, os.getpid, reactor.stop)
+    daemon = QueueDaemon(launcher, settings, system_memory(), os.getpid, reactor.stop)
     daemon.check()
     # Below the daemon, since only the holder of its lock may replace a socket that is there.
     ControlServer(reactor, settings.daemon.control, daemon_commands(daemon)).setServiceParent(daemon)  # type: ignore[no-untyped-call]

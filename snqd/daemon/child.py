@@ -164,6 +164,7 @@ class Child:
         yield self._parts.io_master.start()
         self._ready = not self._waits
         yield self.channel.ask(ipc.Ready, version=VERSION)
+        self.beat()  # the parent learns from it what a fresh child needs
         self._first_job.start(FIRST_JOB_LOOK_EVERY)
         self._reactor.callLater(YOUNG, self._stop_looking)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from random import Random
 from typing import Any
 
 import attrs
@@ -25,6 +26,7 @@ class Launcher:
 
     :ivar reactor: IReactorProcess and IReactorTime.
     :ivar daemon_id: ``[snqd] id``, or ``--id``.
+    :ivar random: for times that must not coincide.
     :ivar module: what the interpreter runs.
     """
 
@@ -33,6 +35,7 @@ class Launcher:
     sources: Sources
     overrides: Overrides
     module: str = CHILD_MODULE
+    random: Random = attrs.field(factory=Random)
 
     def launch(self, group: str, n: int, role: str, owner: ChildOwner) -> ChildProcess:
         """Start a child in place `n` of `group`, with this process's whole environment.

@@ -18,6 +18,8 @@ from snqd.daemon.child_spec import group_of
 from snqd.daemon.group import Group
 from snqd.daemon.hang_watch import HangWatch
 from snqd.daemon.launcher import Launcher
+from snqd.daemon.memory_guard import MemoryGuard
+from snqd.daemon.memory_total import Memory
 from snqd.daemon.recovery import Recovery
 from snqd.daemon.state_dir import CHILDREN, DaemonLock, prepare
 from snqd.daemon.version import VERSION
@@ -29,13 +31,16 @@ REPORT_TIMEOUT = 1.0
 class QueueDaemon(MultiService):
     """Runs no handler and opens no store.
 
+    :param memory: what is known of this machine's memory.
     :param pid: this process's, asked for once it has become a daemon.
     :param end: ends this process in good order, such as `reactor.stop`.
     """
 
     log = Logger()
 
-    def __init__(self, launcher: Launcher, settings: Settings, pid: Callable[[], int], end: Callable[[], Any]) -> None:
+    def __init__(
+        self, launcher: Launcher, settings: Settings, memory: Memory, pid: Callable[[], int], end: Callable[[], Any]
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = launcher.reactor
         self._settings = settings
@@ -53,6 +58,7 @@ class QueueDaemon(MultiService):
         self._recovery = Recovery(self._clock, folder, self._up, self._suspected)
         self.addService(self._recovery)  # type: ignore[no-untyped-call]
         self._watch = HangWatch(settings.daemon.hang_timeout, 0.0)
+        self._memory = MemoryGuard(self._clock, memory, settings)
         self._looks = LoopingCall(self._look)
         self._looks.clock = self._clock
 
@@ -99,6 +105,13 @@ class QueueDaemon(MultiService):
             self.log.info("shutting down: {reason}", reason=reason)
             self._end()
 
+    def group(self, name: str) -> Group:
+        """The group of that name.
+
+        :raises KeyError: if none is configured.
+        """
+        return self._groups[name]
+
     def child_ready(self) -> None:
         """A child can recover what others held."""
         self._recovery.attempt()
@@ -106,6 +119,10 @@ class QueueDaemon(MultiService):
     def child_counted(self, counters: list[list[Any]]) -> None:
         """Add up."""
         self._totals.add(counters, self._clock.seconds())
+
+    def child_reported(self, group: Group, slot: ChildSlot, child: ChildProcess) -> None:
+        """Mind its memory."""
+        self._memory.reported(group, slot, child)
 
     def child_died(self, incarnation: str, ending: Ending) -> int:
         """Let what it held be recovered; returns how many jobs were running in it."""
@@ -159,10 +176,13 @@ class QueueDaemon(MultiService):
 
     def _in_flight(self) -> dict[tuple[str, str], int]:
         sums: dict[tuple[str, str], int] = {}
-        for child in self._up():
+        for _, child in self._living():
             for queue, site, number in child.report.get("shares", ()):
                 sums[queue, site] = sums.get((queue, site), 0) + number
         return sums
+
+    def _living(self) -> Iterator[tuple[ChildSlot, ChildProcess]]:
+        return (each for group in self._groups.values() for each in list(group.living()))
 
     def _up(self) -> Iterator[ChildProcess]:
         return (child for group in self._groups.values() for child in group.up())
@@ -175,11 +195,11 @@ class QueueDaemon(MultiService):
 
     def _look(self) -> None:
         self._watch.look(self._clock.seconds())
-        for group in self._groups.values():
-            for slot, child in group.living():
-                silence = self._watch.silence(child.last_beat)
-                if silence is not None:
-                    self._end_hanging(slot, silence)
+        self._memory.look()
+        for slot, child in self._living():
+            silence = self._watch.silence(child.last_beat)
+            if silence is not None:
+                self._end_hanging(slot, silence)
 
     def _end_hanging(self, slot: ChildSlot, silence: float) -> None:
         try:

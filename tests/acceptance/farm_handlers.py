@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet.task import deferLater
 
@@ -49,6 +49,18 @@ class Picky(QueueHandler):
         mark(job, "start")
         if not Path(job.payload["unless"]).exists():
             raise Reject("no such image")
+        mark(job, "end")
+
+
+class Leaky(QueueHandler):
+    """Works for `payload["seconds"]` and never lets go of `payload["megabytes"]`."""
+
+    kept: ClassVar[list[bytes]] = []
+
+    async def handle(self, job: Any) -> None:
+        mark(job, "start")
+        self.kept.append(b"x" * (job.payload["megabytes"] * 1024 * 1024))
+        await deferLater(self.reactor, job.payload["seconds"])
         mark(job, "end")
 
 

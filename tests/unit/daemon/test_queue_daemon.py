@@ -11,6 +11,7 @@ import pytest
 from snqd.core.errors import AlreadyRunning
 from snqd.daemon.child_process import LINGER
 from snqd.daemon.child_slot import ABORT_GRACE, STOP_GRACE
+from snqd.daemon.restart_policy import START_AT_ONCE, START_SPREAD
 from snqd.daemon.version import VERSION
 
 EXCLUSIVE = "[handlers]\nmail = exec: true\n[group:xmpp]\nqueues = mail\nexclusive = yes\n"
@@ -24,6 +25,17 @@ def test_every_place_of_every_group_gets_a_child(stage: Any) -> None:
     s = stage(EXCLUSIVE, threads=2).start()
     assert ids(s) == ["t.main.1", "t.main.2", "t.xmpp.1"]
     assert [process.spec.role for process in s.reactor.processes] == ["normal", "normal", "exclusive"]
+
+
+def test_many_children_do_not_all_start_at_once(stage: Any) -> None:
+    s = stage(threads=START_AT_ONCE + 2)
+    s.random.value = 1.0
+    s.start()
+    assert len(s.reactor.living) == START_AT_ONCE
+    s.reactor.advance(START_SPREAD)
+    assert len(s.reactor.living) == START_AT_ONCE + 1
+    s.reactor.advance(START_SPREAD)
+    assert len(s.reactor.living) == START_AT_ONCE + 2
 
 
 def test_a_child_is_told_who_it_is_and_gets_the_whole_environment(stage: Any) -> None:
@@ -165,6 +177,28 @@ def test_a_group_that_came_up_once_does_not_fail(stage: Any) -> None:
     assert s.group()["state"] == "running"
     s.reactor.advance(1)
     assert len(s.reactor.living) == 2
+
+
+def test_a_group_fails_later_too_when_none_of_its_children_boots_any_more(stage: Any, logged: list[str]) -> None:
+    s = stage(threads=2).started_ready()
+    for process in s.reactor.living:
+        process.exits(killed_by=9)
+    s.reactor.advance(1)
+    assert s.group()["state"] == "starting"
+    for process in s.reactor.living:
+        process.child.boot_failed("no module named nope")
+        process.exits(1)
+    assert s.group()["state"] == "failed"
+    assert any(line.startswith("error: group main has failed") for line in logged)
+
+
+def test_an_exit_code_of_no_meaning_is_a_crash(stage: Any, logged: list[str]) -> None:
+    s = stage().started_ready()
+    s.reactor.living[0].exits(3)
+    assert "error: child t.main.1 exited with code 3" in logged
+    assert s.group()["children"][0]["error"] == "exited with code 3"
+    s.reactor.advance(1)
+    s.reactor.living[0].exits(0)
 
 
 def test_a_failed_group_recovers_with_its_first_child(stage: Any) -> None:

@@ -177,3 +177,15 @@ def test_sites_tell_where_they_are_defined(operator: Any) -> None:
     table = operator("sites")
     assert table.exit_code == 0
     assert "alpha.example" in table.stdout
+
+
+def test_the_word_paused_is_whole_beside_a_long_name_and_large_numbers() -> None:
+    out = io.StringIO()
+    numbers = dict.fromkeys(("waiting", "delayed", "in_flight", "handled", "retried", "dead"), 123_456)
+    row = {"queue": "a-queue-with-a-long-name", **numbers, "oldest_age": 18_120, "rate": 1234.5}
+    document = {"daemon": None, "groups": [], "queues": [{**row, "paused": True, "paused_sites": []}], "sites": []}
+    show_status(document, Console(file=out, width=80))
+    header, first, *_ = (line.rstrip() for line in out.getvalue().splitlines())
+    assert header.endswith(" paused")
+    assert first.endswith(" paused")
+    assert max(map(len, out.getvalue().splitlines())) <= 80
