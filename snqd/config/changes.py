@@ -25,9 +25,12 @@ _DAEMON = {
     "drain_timeout": TakesEffect.AT_ONCE,
     "hang_timeout": TakesEffect.AT_ONCE,
     "respawn_max_delay": TakesEffect.AT_ONCE,
+    "memory_limit_bytes": TakesEffect.AT_ONCE,
 }
 _QUEUE = {
     "spawndelay": TakesEffect.AT_ONCE,
+    "softlimit": TakesEffect.AT_ONCE,
+    "debug_memory": TakesEffect.AT_ONCE,
     "monitor": TakesEffect.AT_ONCE,
     "concurrency": TakesEffect.AT_ONCE,
     "timeout": TakesEffect.AT_ONCE,

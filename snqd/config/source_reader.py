@@ -67,12 +67,22 @@ class SourceReader:
         _raise(problems)
         return Sources(self._main, files | self._rows(places, afresh=True))
 
-    def look(self, old: Sources, afresh: bool = False) -> Look:
+    def look(self, old: Sources, files: bool = True, afresh: bool = False) -> Look:
         """See what changed since `old` was read.
 
+        :param files: look at the files; else at the table only.
         :param afresh: read the table whether it seems to have changed or not.
+        :returns: with `old` itself where nothing changed.
         :raises ConfigError: if the folder or the table can't be read as a whole.
         """
+        look = self._look_at_all(old, afresh) if files else self._look_at_table(old, afresh)
+        return look if look.sources.changes_since(old) else attrs.evolve(look, sources=old)
+
+    def _look_at_table(self, old: Sources, afresh: bool) -> Look:
+        files = {name: text for name, text in old.files.items() if name.startswith("/")}
+        return Look(Sources(self._main, files | self._rows(_Places(self._main, old.main), afresh)))
+
+    def _look_at_all(self, old: Sources, afresh: bool) -> Look:
         problems: list[str] = []
         main, differs = self._look_at_main(old, problems)
         places = _Places(self._main, main)
@@ -86,10 +96,14 @@ class SourceReader:
         files |= self._rows(places, afresh)
         return Look(Sources(self._main, files), differs, tuple(problems))
 
-    def places(self, sources: Sources) -> list[Path]:
+    def folders(self, sources: Sources) -> list[Path]:
         """The folders to watch: the main file's, and ``[sites] dir``."""
         folder = _Places(self._main, sources.main).folder_path()
         return [self._main.parent] if folder is None else [self._main.parent, folder]
+
+    def has_table(self, sources: Sources) -> bool:
+        """Whether ``[sites] database`` is set."""
+        return _Places(self._main, sources.main).entry("database") is not None
 
     def _look_at_main(self, old: Sources, problems: list[str]) -> tuple[str, bool]:
         path = str(self._main)

@@ -13,6 +13,11 @@ SOLO = "solo"
 """Runs nothing but suspects, one at a time."""
 
 
+def is_single(group: str, n: int) -> bool:
+    """Whether managers of which the daemon has but one run in place `n` of `group`."""
+    return group == "main" and n == 1
+
+
 @attrs.frozen
 class ChildSpec:
     """Who a child is and what it works by.
@@ -45,7 +50,7 @@ class ChildSpec:
     @property
     def single(self) -> bool:
         """Whether managers of which the daemon has but one run in this child."""
-        return self.group == "main" and self.n == 1
+        return is_single(self.group, self.n)
 
     def to_json(self) -> bytes:
         """The document."""

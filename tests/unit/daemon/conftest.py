@@ -42,6 +42,10 @@ class FakeChild(ipc.Channel):
         self.report_answer: Any = {"report": {"state": "queue", "in_flight": 3}, "counters": []}
         self.stops = 0
         self.wakes = 0
+        self.prepared: list[tuple[Any, list[str]]] = []
+        self.prepare_answer: Any = {"problems": [], "traceback": ""}
+        self.decisions: list[str] = []
+        self.take_overs = 0
         self.makeConnection(self)
 
     def write(self, data: bytes) -> None:
@@ -67,6 +71,26 @@ class FakeChild(ipc.Channel):
     @ipc.Stop.responder
     def stop(self) -> dict[str, Any]:
         self.stops += 1
+        return {}
+
+    @ipc.Prepare.responder
+    def prepare(self, changes: Any, check: list[str]) -> Any:
+        self.prepared.append((changes, check))
+        return self.prepare_answer
+
+    @ipc.Commit.responder
+    def commit(self) -> dict[str, Any]:
+        self.decisions.append("commit")
+        return {}
+
+    @ipc.Drop.responder
+    def drop(self) -> dict[str, Any]:
+        self.decisions.append("drop")
+        return {}
+
+    @ipc.TakeOver.responder
+    def take_over(self) -> dict[str, Any]:
+        self.take_overs += 1
         return {}
 
     @ipc.Wake.responder

@@ -171,20 +171,26 @@ def test_jobs_of_an_unknown_site_ask_for_it_and_wait_without_an_attempt_until_it
 
 
 def test_a_queue_that_is_served_no_more_gives_back_what_was_claimed_and_lets_run_what_runs(bench: Any) -> None:
-    manager = bench.manager(limit=1)
     bench.handle = bench.wait
-    running, *_ = bench.enqueue(3)
+    manager = bench.manager(limit=2)
+    bench.enqueue(1)
+    bench.waits.popitem()[1].callback(None)  # now it knows that such jobs are short, and claims ahead
+    bench.enqueue(10)
     (other,) = bench.enqueue(queue="other")
+    running = bench.handled[1:]
+    assert bench.depth()[2] > 2
+
     manager.serve({"other": False}, bench.settings.queue.retry)
     bench.turn()
-    assert bench.handled == [running]
-    assert bench.depth() == (2, 0, 2)  # of work two are given back; one of work and one of other are in hand
-    bench.waits[running].callback(None)
+    assert bench.depth()[0] == 8 + 1
+    assert bench.handled[1:] == running
+    bench.waits[running[0]].callback(None)
     bench.turn()
-    assert bench.handled == [running, other]
+    assert bench.handled[3:] == [other]
+    bench.waits[running[1]].callback(None)
     bench.waits[other].callback(None)
     bench.turn()
-    assert bench.depth() == (2, 0, 0)
+    assert bench.depth() == (8, 0, 0)
 
 
 def test_a_queue_that_is_served_from_now_on_is_claimed_at_once(bench: Any) -> None:
