@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 import attrs
 
 from snqd.config.settings import DaemonSettings, GroupSettings, HandlerSettings, QueueSettings, Settings, SiteSettings
+
+NAMES_SHOWN = 8
+"""Sites that a line in the log names."""
 
 
 class TakesEffect(Enum):
@@ -53,7 +56,7 @@ class SiteChanges:
         return bool(self.added or self.changed or self.removed)
 
 
-@attrs.frozen
+@attrs.frozen(str=False)
 class Changes:
     """The difference between two configurations.
 
@@ -65,6 +68,14 @@ class Changes:
 
     def __bool__(self) -> bool:
         return bool(self.keys or self.sites)
+
+    def __str__(self) -> str:
+        """For the log."""
+        keys = [
+            f"{', '.join(names)} ({effect.value})" for effect in TakesEffect if (names := self.that_take_effect(effect))
+        ]
+        sites = [f"sites {what}: {_few(names)}" for what, names in attrs.asdict(self.sites).items() if names]
+        return "; ".join([*keys, *sites]) or "nothing"
 
     def that_take_effect(self, when: TakesEffect) -> list[str]:
         """The keys that hold then."""
@@ -79,6 +90,11 @@ class Changes:
             "after_stop_and_start": self.that_take_effect(TakesEffect.IN_A_FRESH_DAEMON),
             "sites": {name: list(sites) for name, sites in attrs.asdict(self.sites, recurse=False).items()},
         }
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more
 
 
 def compare(old: Settings, new: Settings) -> Changes:

@@ -73,8 +73,6 @@ class Settler:
 
     def hold_back(self, claimed: Claimed, delay: float, reason: str) -> Deferred[Any]:
         """Let a job that no handler saw wait for `delay` seconds; fires as :meth:`settle` does."""
-        job = claimed.job
-        self.log.debug("job {job} of site {site} waits: {reason}", job=job.id, site=job.site, reason=reason)
         held = self._store.retry(claimed.receipt, delay, reason, attempted=False)
         return held.addErrback(self._failed, Ended(claimed, Retry(reason), RetryPolicy(), "", ran=False))
 
