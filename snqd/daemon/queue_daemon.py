@@ -16,7 +16,7 @@ from snqd.daemon.child_process import ChildProcess, Ending
 from snqd.daemon.child_slot import ChildSlot
 from snqd.daemon.child_spec import group_of
 from snqd.daemon.group import Group
-from snqd.daemon.hang_watch import HangWatch
+from snqd.daemon.hang_watch import LOOK_EVERY, HangWatch
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.memory_guard import MemoryGuard
 from snqd.daemon.memory_total import Memory
@@ -24,7 +24,6 @@ from snqd.daemon.recovery import Recovery
 from snqd.daemon.state_dir import CHILDREN, DaemonLock, prepare
 from snqd.daemon.version import VERSION
 
-LOOK_EVERY = 1.0
 REPORT_TIMEOUT = 1.0
 
 
@@ -194,7 +193,9 @@ class QueueDaemon(MultiService):
             self._groups[name].need_solo()
 
     def _look(self) -> None:
-        self._watch.look(self._clock.seconds())
+        lost = self._watch.look(self._clock.seconds())
+        if lost:
+            self.log.warn("this process did not run for {lost:.1f} s: its children are forgiven that time", lost=lost)
         self._memory.look()
         for slot, child in self._living():
             silence = self._watch.silence(child.last_beat)
