@@ -66,7 +66,7 @@ class Leaky(QueueHandler):
 
 
 class Stuck(QueueHandler):
-    """Never ends, in the way that `payload["in"]` names; after the first attempt it does, if `payload["once"]` is true."""
+    """Never ends, in the way that `payload["in"]` names; with a true `payload["once"]` only the first time."""
 
     def handle(self, job: Any) -> Any:
         mark(job, "start")
