@@ -160,6 +160,10 @@ class ChildProcess(ProcessProtocol):
         """Let it free what the dead process `owner` held; fails with RecoverFailed, or if the child dies."""
         return self._channel.ask(ipc.Recover, owner=owner, suspects=suspects, cause=cause)
 
+    def set_log_level(self, namespace: str, level: str) -> Deferred[Any]:
+        """Let it log `namespace` from `level` on."""
+        return self._channel.ask(ipc.SetLogLevel, namespace=namespace, level=level)
+
     def wake(self) -> Deferred[Any]:
         """Let it look for work."""
         return self._channel.ask(ipc.Wake)

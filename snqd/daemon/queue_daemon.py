@@ -33,6 +33,7 @@ class QueueDaemon(MultiService):
     :param memory: what is known of this machine's memory.
     :param pid: this process's, asked for once it has become a daemon.
     :param end: ends this process in good order, such as `reactor.stop`.
+    :ivar levels: of this daemon's log.
     """
 
     log = Logger()
@@ -42,6 +43,7 @@ class QueueDaemon(MultiService):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = launcher.reactor
+        self.levels = launcher.levels
         self._settings = settings
         self._pid = pid
         self._end = end
@@ -104,6 +106,11 @@ class QueueDaemon(MultiService):
             self.log.info("shutting down: {reason}", reason=reason)
             self._end()
 
+    @property
+    def settings(self) -> Settings:
+        """What it works by."""
+        return self._settings
+
     def group(self, name: str) -> Group:
         """The group of that name.
 
@@ -132,6 +139,17 @@ class QueueDaemon(MultiService):
         for child in self._up():
             child.wake().addErrback(
                 lambda failure: self.log.debug("a child was not woken: {why}", why=failure.getErrorMessage())
+            )
+
+    def set_log_level(self, namespace: str, level: str) -> None:
+        """Log what comes from `namespace`, or from one within it, from `level` on, in this process and all children.
+
+        :raises BadLogLevel: naming the levels that there are.
+        """
+        self.levels.set(namespace, level)
+        for child in self._up():
+            child.set_log_level(namespace, level).addErrback(
+                lambda failure: self.log.debug("a child took no log level: {why}", why=failure.getErrorMessage())
             )
 
     def status(self) -> Deferred[dict[str, Any]]:
