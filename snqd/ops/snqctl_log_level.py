@@ -11,7 +11,7 @@ from snqd.ops.snqctl_invocation import Invocation, say
 
 @click.command("log-level")
 @click.argument("namespace")
-@click.argument("level", type=click.Choice(WORDS))
+@click.argument("level", type=click.Choice(WORDS), metavar="LEVEL")
 @click.pass_obj
 def log_level(invocation: Invocation, namespace: str, level: str) -> None:
     """Log what comes from NAMESPACE, such as snqd.queues, from LEVEL on.

@@ -69,6 +69,7 @@ def test_status_shows_what_children_report(stage: Any) -> None:
         "rss_bytes": 5,
         "in_flight": 2,
         "handled": 9,
+        "rate": pytest.approx(0.9),
         "error": "",
     }
     assert status["counters"] == [["q", "a", 1, 9, 3, 1, 2, pytest.approx(0.9)]]
