@@ -27,6 +27,7 @@ from snqd.daemon.rolling_restart import RollingRestart
 from snqd.daemon.site_watch import SiteWatch
 from snqd.ops.change_commands import ChangeCommands
 from snqd.ops.control_server import ControlServer, daemon_commands
+from snqd.ops.log_output import LoggedService
 
 
 class Options(usage.Options):
@@ -46,17 +47,18 @@ class Options(usage.Options):
             raise usage.UsageError("--config FILE is missing: name the main configuration file, such as etc/snq.ini")
 
 
-def makeService(options: Options) -> QueueDaemon:
-    """The daemon and its control socket, not started, and nothing opened yet: twistd may still become a daemon.
+def makeService(options: Options) -> LoggedService:
+    """The daemon with its log and its control socket, not started, and nothing opened: twistd may yet become a daemon.
 
     :raises SystemExit: with the problems, one a line, where this daemon can't start.
     """
     from twisted.internet import reactor
 
     try:
-        return make_service(reactor, Path(options["config"]), Overrides(options["threads"], options["id"]))
+        daemon = make_service(reactor, Path(options["config"]), Overrides(options["threads"], options["id"]))
     except SnqdError as error:
         raise SystemExit(str(error)) from None
+    return LoggedService(daemon, options.parent or {}, reactor, daemon.settings.daemon, daemon.levels)
 
 
 def make_service(reactor: Any, config: Path, overrides: Overrides, child_module: str = CHILD_MODULE) -> QueueDaemon:

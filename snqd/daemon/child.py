@@ -30,6 +30,7 @@ from snqd.daemon.child_config import ChildConfiguration, InThread
 from snqd.daemon.child_log import LevelledLines
 from snqd.daemon.child_reload import ChildReload
 from snqd.daemon.child_spec import EXCLUSIVE, SOLO, ChildSpec
+from snqd.daemon.log_levels import LogLevels
 from snqd.daemon.parts import Builder, Parts
 from snqd.daemon.restart_policy import YOUNG
 from snqd.daemon.solo_patience import SoloPatience
@@ -87,6 +88,12 @@ class ChildChannel(ipc.Channel):
         self._child.take_over()
         return {}
 
+    @ipc.SetLogLevel.responder
+    def set_log_level(self, namespace: str, level: str) -> dict[str, Any]:
+        """Pass it on."""
+        self._child.levels.set(namespace, level)
+        return {}
+
     @ipc.Wake.responder
     def wake(self) -> dict[str, Any]:
         """Pass it on."""
@@ -111,6 +118,7 @@ class Child:
     :param build: puts the parts together.
     :param in_thread: see :class:`~snqd.daemon.child_config.ChildConfiguration`.
     :ivar reload: how it goes over to another configuration.
+    :ivar levels: of this process's log.
     :ivar exit_code: see :mod:`snqd.daemon.exit_codes`.
     """
 
@@ -131,6 +139,8 @@ class Child:
         self._beats = self._looping(self.beat)
         self._first_job = self._looping(self._look_for_first_job)
         self.channel = ChildChannel(self)
+        self.levels = LogLevels()
+        self.levels.apply(spec.log_levels)
         self.exit_code = exit_codes.DONE
         reactor.addSystemEventTrigger("before", "shutdown", self._drain)
 
@@ -307,11 +317,12 @@ def main(build: Builder) -> None:
     :param build: puts the parts together.
     """
     prepare_process()
-    globalLogBeginner.beginLoggingTo([LevelledLines(sys.stderr)], redirectStandardIO=False)
     from twisted.internet import reactor, stdio
 
     in_thread = partial(deferToThreadPool, cast(Any, reactor), reactor.getThreadPool())  # type: ignore[attr-defined]
     child = Child(reactor, ChildSpec.from_json(sys.stdin.buffer.read()), build, in_thread)
+    observer = child.levels.filtering(LevelledLines(sys.stderr))
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     stdio.StandardIO(child.channel, stdin=ipc.CHILD_READS, stdout=ipc.CHILD_WRITES, reactor=reactor)  # type: ignore[call-arg]
     reactor.callWhenRunning(child.start)
     reactor.run()

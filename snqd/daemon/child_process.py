@@ -14,6 +14,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from snqd.config.sources import SourceChanges, Sources
+from snqd.core.counters import Total
 from snqd.daemon import ipc
 from snqd.daemon.child_log import ChildLog
 from snqd.daemon.child_spec import ChildSpec
@@ -105,6 +106,7 @@ class ChildProcess(ProcessProtocol):
         self.started = self.last_beat = clock.seconds()
         self.ready_at: float | None = None
         self.report: dict[str, Any] = {}
+        self._total = Total()
         self._channel = ParentChannel(self)
         self._ending: Ending | None = None
         self._lingering: IDelayedCall | None = None
@@ -114,6 +116,11 @@ class ChildProcess(ProcessProtocol):
         """The process's id."""
         pid: int = self.transport.pid
         return pid
+
+    @property
+    def rate(self) -> float:
+        """Jobs that it handled per second lately."""
+        return self._total.rate(self._clock.seconds())
 
     def connectionMade(self) -> None:
         """Hand the child its spec."""
@@ -169,6 +176,8 @@ class ChildProcess(ProcessProtocol):
         """A heartbeat, or an answer to `refresh`."""
         self.last_beat = self._clock.seconds()
         self.report = report
+        for _, _, *numbers in counters:
+            self._total.add(numbers, self.last_beat)
         self._owner.child_reported(self, counters)
 
     def refresh(self) -> Deferred[Any]:
@@ -201,6 +210,10 @@ class ChildProcess(ProcessProtocol):
     def misses_sites(self) -> None:
         """It has jobs of sites that it does not know."""
         self._owner.child_misses_sites(self)
+
+    def set_log_level(self, namespace: str, level: str) -> Deferred[Any]:
+        """Let it log `namespace` from `level` on."""
+        return self._channel.ask(ipc.SetLogLevel, namespace=namespace, level=level)
 
     def wake(self) -> Deferred[Any]:
         """Let it look for work."""

@@ -33,6 +33,7 @@ class ChildSpec:
     :ivar role: `NORMAL`, `EXCLUSIVE` or `SOLO`.
     :ivar start: the main file as it was when the daemon started, where it has changed: some keys hold until its end.
     :ivar standby: whether the child waits for a hand-over before it starts what the daemon must not have twice.
+    :ivar log_levels: what was set at run time, by namespace.
     """
 
     version: str
@@ -46,6 +47,7 @@ class ChildSpec:
     role: str
     start: str = ""
     standby: bool = False
+    log_levels: dict[str, str] = attrs.field(factory=dict)
 
     @property
     def single(self) -> bool:
@@ -60,7 +62,9 @@ class ChildSpec:
     def from_json(cls, document: bytes) -> ChildSpec:
         """What `to_json` wrote, of this version or, as far as it is understood, of another."""
         known = json.loads(document)
-        return cls(**{field.name: known.get(field.name, field.default or "") for field in attrs.fields(cls)})
+        fields = attrs.fields(cls)
+        required = {field.name: "" for field in fields if field.default is attrs.NOTHING}
+        return cls(**{**required, **{field.name: known[field.name] for field in fields if field.name in known}})
 
 
 def child_id(daemon_id: str, group: str, n: int) -> str:

@@ -228,5 +228,6 @@ def _child_status(slot: ChildSlot) -> dict[str, Any]:
         "rss_bytes": report.get("rss_bytes"),
         "in_flight": report.get("in_flight", 0),
         "handled": report.get("handled", 0),
+        "rate": child.rate if child else 0.0,
         "error": slot.error,
     }

@@ -98,6 +98,12 @@ class RefreshSites(amp.Command):
     """Child to parent: a job's site is not configured, look whether it is by now."""
 
 
+class SetLogLevel(amp.Command):
+    """Parent to child: log `namespace` from `level` on."""
+
+    arguments = [(b"namespace", amp.Unicode()), (b"level", amp.Unicode())]
+
+
 class Wake(amp.Command):
     """Parent to child: look for work now."""
 

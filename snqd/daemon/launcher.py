@@ -14,6 +14,7 @@ from snqd.config.sources import Sources
 from snqd.daemon.child_process import ChildOwner, ChildProcess
 from snqd.daemon.child_spec import ChildSpec, child_id
 from snqd.daemon.ipc import CHILD_READS, CHILD_WRITES
+from snqd.daemon.log_levels import LogLevels
 from snqd.daemon.version import VERSION
 
 CHILD_MODULE = "snqd.daemon.child"
@@ -29,6 +30,7 @@ class Launcher:
     :ivar reactor: IReactorProcess and IReactorTime.
     :ivar daemon_id: ``[snqd] id``, or ``--id``.
     :ivar random: for times that must not coincide.
+    :ivar levels: of this daemon's log.
     :ivar module: what the interpreter runs.
     """
 
@@ -38,6 +40,7 @@ class Launcher:
     overrides: Overrides
     module: str = CHILD_MODULE
     random: Random = attrs.field(factory=Random)
+    levels: LogLevels = attrs.field(factory=LogLevels)
     _start: str = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -63,6 +66,7 @@ class Launcher:
             role=role,
             start="" if self.sources.main == self._start else self._start,
             standby=standby,
+            log_levels=dict(self.levels.changed),
         )
         child = ChildProcess(self.reactor, spec, self.sources, owner)
         # The id is there for those who read the output of ps.

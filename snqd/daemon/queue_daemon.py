@@ -16,7 +16,7 @@ from snqd.daemon.child_process import ChildProcess, Ending
 from snqd.daemon.child_slot import ChildSlot
 from snqd.daemon.group import Group
 from snqd.daemon.groups import Groups
-from snqd.daemon.hang_watch import HangWatch
+from snqd.daemon.hang_watch import LOOK_EVERY, HangWatch
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.memory_guard import MemoryGuard
 from snqd.daemon.memory_total import Memory
@@ -24,7 +24,6 @@ from snqd.daemon.recovery import Recovery
 from snqd.daemon.state_dir import CHILDREN, DaemonLock, prepare
 from snqd.daemon.version import VERSION
 
-LOOK_EVERY = 1.0
 REPORT_TIMEOUT = 1.0
 
 
@@ -34,6 +33,7 @@ class QueueDaemon(MultiService):
     :param memory: what is known of this machine's memory.
     :param pid: this process's, asked for once it has become a daemon.
     :param end: ends this process in good order, such as `reactor.stop`.
+    :ivar levels: of this daemon's log.
     :ivar on_child_up: told of every child that takes requests from now on.
     :ivar on_sites_missed: called when a child has jobs of sites that it does not know.
     """
@@ -45,6 +45,7 @@ class QueueDaemon(MultiService):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = launcher.reactor
+        self.levels = launcher.levels
         self._settings = settings
         self._pid = pid
         self._end = end
@@ -177,6 +178,17 @@ class QueueDaemon(MultiService):
                 lambda failure: self.log.debug("a child was not woken: {why}", why=failure.getErrorMessage())
             )
 
+    def set_log_level(self, namespace: str, level: str) -> None:
+        """Log what comes from `namespace`, or from one within it, from `level` on, in this process and all children.
+
+        :raises BadLogLevel: naming the levels that there are.
+        """
+        self.levels.set(namespace, level)
+        for child in self._groups.up():
+            child.set_log_level(namespace, level).addErrback(
+                lambda failure: self.log.debug("a child took no log level: {why}", why=failure.getErrorMessage())
+            )
+
     def status(self) -> Deferred[dict[str, Any]]:
         """What ``snqctl status`` shows of this daemon, and the raw counters
         ``[queue, site, enqueued, handled, retried, dead, in_flight, rate]``; children get a second to report afresh.
@@ -224,7 +236,9 @@ class QueueDaemon(MultiService):
         return sums
 
     def _look(self) -> None:
-        self._watch.look(self._clock.seconds())
+        lost = self._watch.look(self._clock.seconds())
+        if lost:
+            self.log.warn("this process did not run for {lost:.1f} s: its children are forgiven that time", lost=lost)
         self._memory.look()
         for slot, child in self._groups.living():
             silence = self._watch.silence(child.last_beat)

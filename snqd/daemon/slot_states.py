@@ -108,10 +108,14 @@ def _hang(inputs: SlotInputs, slot: SlotActions) -> None:
 
 @_booting.upon(SlotInputs.stop).to(_leaving)
 @_up.upon(SlotInputs.stop).to(_leaving)
-@_killing.upon(SlotInputs.stop).to(_leaving)
 def _dismiss(inputs: SlotInputs, slot: SlotActions) -> None:
     slot.state = "leaving"
     slot.dismiss()
+
+
+@_killing.upon(SlotInputs.stop).to(_leaving)
+def _await_the_end(inputs: SlotInputs, slot: SlotActions) -> None:
+    slot.state = "leaving"  # SIGKILL is on its way already
 
 
 @_resting.upon(SlotInputs.stop).to(_gone)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from snqd.handlers import QueueHandler, Reject, RetryLater
@@ -62,6 +63,21 @@ class Leaky(QueueHandler):
         self.kept.append(b"x" * (job.payload["megabytes"] * 1024 * 1024))
         await deferLater(self.reactor, job.payload["seconds"])
         mark(job, "end")
+
+
+class Stuck(QueueHandler):
+    """Never ends, in the way that `payload["in"]` names; with a true `payload["once"]` only the first time."""
+
+    def handle(self, job: Any) -> Any:
+        mark(job, "start")
+        if job.payload.get("once") and job.attempt > 1:
+            mark(job, "end")
+            return None
+        return {"loop": self._loop, "call": lambda: time.sleep(1e6), "deferred": Deferred}[job.payload["in"]]()
+
+    def _loop(self) -> None:
+        while True:
+            pass
 
 
 class Killer(QueueHandler):

@@ -69,6 +69,7 @@ def test_status_shows_what_children_report(stage: Any) -> None:
         "rss_bytes": 5,
         "in_flight": 2,
         "handled": 9,
+        "rate": pytest.approx(0.9),
         "error": "",
     }
     assert status["counters"] == [["q", "a", 1, 9, 3, 1, 2, pytest.approx(0.9)]]
@@ -272,10 +273,13 @@ def test_a_child_that_beats_does_not_hang(stage: Any) -> None:
     assert s.reactor.processes[0].signals == []
 
 
-def test_a_daemon_that_was_stopped_itself_forgives(stage: Any) -> None:
+def test_a_daemon_that_was_stopped_itself_forgives(stage: Any, logged: list[str]) -> None:
     s = stage().started_ready()
     s.reactor.advance(1000)
     assert s.reactor.processes[0].signals == []
+    assert "warn: this process did not run for 999.0 s: its children are forgiven that time" in logged
+    s.seconds(10)
+    assert s.reactor.processes[0].signals == [SIGABRT]
 
 
 def test_a_heartbeat_that_tells_of_suspects_brings_a_solo_child(stage: Any) -> None:
@@ -362,7 +366,7 @@ def test_a_hanging_child_does_not_hold_up_the_stop(stage: Any) -> None:
     process = s.reactor.processes[0]
     s.seconds(11)
     stopped = s.stop()
-    s.reactor.advance(20 + STOP_GRACE)
+    s.reactor.advance(ABORT_GRACE)
     assert process.signals == [SIGABRT, SIGKILL]
     process.exits(killed_by=9)
     assert stopped.called

@@ -22,6 +22,7 @@ CHILD = {
     "rss_bytes": 57 * 1024 * 1024,
     "in_flight": 3,
     "handled": 1234567,
+    "rate": 2.5,
 }
 ANSWER = {
     "daemon": DAEMON,
@@ -125,7 +126,7 @@ def test_tables_read_well_in_80_columns(operator: Any, monkeypatch: pytest.Monke
     shown = operator("status").stdout
     assert shown.startswith("daemon host (pid 7, snqd 1): running, up ")
     lines = [" ".join(line.split()) for line in shown.splitlines()]
-    assert any(line.startswith("main.1 idle 8 ") and line.endswith("2 57 MB 3 1.2M") for line in lines)
+    assert any(line.startswith("main.1 idle 8 ") and line.endswith("2 57 MB 3 1.2M 2.5") for line in lines)
     assert any(line.startswith("greet 2 1 ") and line.endswith(" 3 13 1 1 2.0") for line in lines)
     assert "resize 0 0 0 0 0 0 0.0 partly" in lines
     assert "beta 1 0 1 5 0 0 1.5" in lines
