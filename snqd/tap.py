@@ -14,6 +14,8 @@ from snqd.core.errors import SnqdError
 from snqd.daemon.launcher import CHILD_MODULE, Launcher
 from snqd.daemon.memory_total import system_memory
 from snqd.daemon.queue_daemon import QueueDaemon
+from snqd.daemon.sd_notify import SdNotify, manager_of
+from snqd.daemon.systemd import SystemdNotices
 from snqd.ops.control_server import ControlServer, daemon_commands
 from snqd.ops.log_output import LoggedService
 
@@ -61,4 +63,6 @@ def make_service(reactor: Any, config: Path, overrides: Overrides, child_module:
     daemon.check()
     # Below the daemon, since only the holder of its lock may replace a socket that is there.
     ControlServer(reactor, settings.daemon.control, daemon_commands(daemon)).setServiceParent(daemon)  # type: ignore[no-untyped-call]
+    notify = SdNotify(manager_of(os.environ, os.getpid()))
+    SystemdNotices(reactor, daemon, notify).setServiceParent(daemon)  # type: ignore[no-untyped-call]
     return daemon
