@@ -28,14 +28,14 @@ def console() -> Console:
 def table(columns: Mapping[str, str], rows: Iterable[Sequence[object]]) -> Table:
     """A plain table.
 
-    :param columns: headings and how their cells stand: ``left``, ``right``, ``word``, which is never cut, or
-        ``fold``, which takes the rest.
+    :param columns: headings and how their cells stand: ``left``, ``right``, ``whole`` (left, never broken, to be
+        copied), or ``fold``, which takes the rest.
     """
     made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading, kind in columns.items():
         justify: Any = "right" if kind == "right" else "left"
         made.add_column(
-            heading, justify=justify, overflow="fold", no_wrap=kind in ("right", "word"), ratio=_RATIO.get(kind)
+            heading, justify=justify, overflow="fold", no_wrap=kind in ("right", "whole"), ratio=_RATIO.get(kind)
         )
     for row in rows:
         made.add_row(*(Text(cell(value)) for value in row))
@@ -144,7 +144,7 @@ _QUEUE_COLUMNS = {
     "retried": "right",
     "dead": "right",
     "rate/s": "right",
-    "paused": "word",
+    "paused": "whole",
 }
 
 
@@ -169,7 +169,7 @@ _SITE_COLUMNS = {
     "retried": "right",
     "dead": "right",
     "rate/s": "right",
-    "paused": "word",
+    "paused": "whole",
 }
 
 
