@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import itertools
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,11 +24,15 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
 
 import snqd
+from snqd.config.redis_address import redis_address
 from snqd.core.job import Job
 from snqd.stores.interface import Claimed, Want
 from snqd.stores.memory import MemoryStore
 from snqd.stores.memory_queue import MemoryQueue
+from snqd.stores.redis.names import prefix_of
+from snqd.stores.redis.store import RedisStore
 from snqd.stores.sqlite.store import SqliteStore
+from tests.servers.redis import RedisServer
 
 ROOT = Path(snqd.__file__).parents[1]
 CHILD = Path(__file__).with_name("child.py")
@@ -140,7 +147,33 @@ class SqliteBench(Bench):
         return SqliteStore(reactor, self.path, name, lease=lease, suspects_of=suspects_of)
 
 
-@pytest_twisted.async_yield_fixture(params=[MemoryBench, SqliteBench], ids=lambda kind: kind.kind)
+class RedisBench(Bench):
+    kind = "redis"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.server = redis_server()
+        self.address = redis_address(self.server.url)
+        self.prefix = prefix_of(str(folder))  # the server is the same for all tests
+
+    def make(
+        self, name: str, lease: float = 600.0, suspects_of: Callable[[str], Collection[str]] = lambda name: ()
+    ) -> RedisStore:
+        return RedisStore(reactor, self.address, self.prefix, name, lease=lease, suspects_of=suspects_of)
+
+
+@functools.cache
+def redis_server() -> RedisServer:
+    """The one of this run; started by the first test that needs it."""
+    folder = tempfile.TemporaryDirectory(prefix="snqd-redis-")
+    server = RedisServer(Path(folder.name))
+    server.start()
+    atexit.register(folder.cleanup)
+    atexit.register(server.stop)
+    return server
+
+
+@pytest_twisted.async_yield_fixture(params=[MemoryBench, SqliteBench, RedisBench], ids=lambda kind: kind.kind)
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """Each kind of queue in turn."""
     made = request.param(tmp_path)

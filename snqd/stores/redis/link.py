@@ -1,0 +1,163 @@
+"""Link: a connection to Redis that is made again for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any, Generic, TypeVar
+
+from twisted.application.internet import ClientService
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from snqd.config.redis_address import RedisAddress
+from snqd.core.backoff import Backoff
+from snqd.core.errors import StoreError, StoreUnavailable
+from snqd.stores.redis.connection import RedisConnection
+from snqd.stores.redis.endpoints import endpoint_of
+
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 5.0
+"""Seconds between two attempts to connect, at first and at most."""
+
+C = TypeVar("C", bound=RedisConnection)
+
+
+class Link(Generic[C]):
+    """Keeps one connection to Redis up.
+
+    :param make: makes the protocol, given what to call when it is lost.
+    :param prepare: logs in and readies a new connection; one that it fails on does not count.
+    :param purpose: what the connection is for, for the log.
+    :ivar connection: the present connection, None while there is none.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        address: RedisAddress,
+        random: Random,
+        make: Callable[[Callable[[], Any]], C],
+        prepare: Callable[[C], Awaitable[Any]],
+        purpose: str,
+    ) -> None:
+        self.connection: C | None = None
+        self._address = address
+        self._purpose = purpose
+        self._prepare_it = prepare
+        self._backoff = Backoff(FIRST_DELAY, LONGEST_DELAY, random)
+        self._waiting: list[Deferred[C]] = []
+        self._stopped = False
+        self._service = ClientService(
+            _Told(endpoint_of(reactor, address), self._failed),
+            _Protocols(lambda: make(self._lost)),
+            retryPolicy=lambda attempts: self._backoff.failed(),
+            clock=reactor,
+            prepareConnection=self._prepare,
+        )
+
+    def start(self) -> None:
+        """Connect, and go on trying."""
+        self._service.startService()
+
+    def stop(self) -> Deferred[Any]:
+        """Disconnect, and try no more; fires when the connection is gone. What still waits for one fails."""
+        self._stopped = True
+        stopped: Deferred[Any] = self._service.stopService() if self._service.running else succeed(None)
+        self._refuse(self._closed())
+        return stopped
+
+    def _closed(self) -> StoreUnavailable:
+        return StoreUnavailable(f"the connection to Redis at {self._address} is closed")
+
+    def up(self) -> Deferred[C]:
+        """Fires with the connection once there is one; fails with StoreError where Redis refuses for good (a wrong
+        password), though the link goes on trying."""
+        done: Deferred[C] = Deferred(self._forget)
+        if self._stopped:
+            done.errback(self._closed())
+        elif self.connection is not None:
+            done.callback(self.connection)
+        else:
+            self._waiting.append(done)
+        return done
+
+    def _forget(self, done: Deferred[C]) -> None:
+        self._waiting.remove(done)
+
+    async def _prepare_now(self, connection: C) -> None:
+        try:
+            await self._prepare_it(connection)
+        except StoreError as error:
+            self._failed(error)
+            raise
+        if self._backoff.failures:
+            self._backoff.succeeded()
+            self.log.info("connected to Redis at {where} for {purpose}", where=self._address, purpose=self._purpose)
+        self.connection = connection
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done.callback(connection)
+
+    def _prepare(self, connection: C) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._prepare_now(connection))
+
+    def _lost(self) -> None:
+        if self.connection is not None:
+            self.connection = None
+            if self._service.running:
+                self.log.warn(
+                    "lost the connection to Redis at {where} for {purpose}", where=self._address, purpose=self._purpose
+                )
+
+    def _failed(self, error: Exception) -> None:
+        if not self._backoff.failures:
+            self.log.error(
+                "no connection to Redis at {where} for {purpose}, and it is tried again: {error}",
+                where=self._address,
+                purpose=self._purpose,
+                error=error,
+            )
+        if isinstance(error, StoreError) and not isinstance(error, StoreUnavailable):
+            self._refuse(error)
+
+    def _refuse(self, error: StoreError) -> None:
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done.errback(error)
+
+
+@implementer(IStreamClientEndpoint)
+class _Told:
+    """An endpoint that tells of attempts that fail."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint, tell: Callable[[Exception], None]) -> None:
+        self._endpoint = endpoint
+        self._tell = tell
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        """Connect."""
+        return self._endpoint.connect(factory).addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> Failure:
+        self._tell(failure.value)
+        return failure
+
+
+class _Protocols(Factory):
+    """Makes each connection's protocol."""
+
+    noisy = False
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """Called by the reactor."""
+        return self._make()

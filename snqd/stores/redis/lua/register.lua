@@ -1,0 +1,29 @@
+-- Make a process an owner of claims, or take its new connection to the knowledge. ARGV: name, session, numbers in hand.
+-- Sessions only grow: a call that was stuck on an earlier connection changes nothing. Returns the epoch, 0 for such a call.
+-- What the process holds without knowing it, since a claim's answer was lost, is freed.
+local name, session, known = ARGV[1], tonumber(ARGV[2]), cjson.decode(ARGV[3])
+local epoch, last = owner_of(name)
+if epoch and last > session then
+  return 0
+end
+epoch = epoch or call('INCR', 'epochs')
+call('HSET', 'owner', name, epoch .. ' ' .. session)
+call('HSET', 'beat', name, string.format('%.0f', now() * 1000000))
+
+local is_known = {}
+for _, n in ipairs(known) do
+  is_known[n] = true
+end
+local hand = call('HGETALL', 'hand:' .. epoch)
+for i = 1, #hand, 2 do
+  local n, place = tonumber(hand[i]), hand[i + 1]
+  if not is_known[n] then
+    call('HDEL', 'hand:' .. epoch, n)
+    let_go(n, place)
+    put_back(n, place)
+    news = true
+  end
+end
+write_counts()
+wake(name)
+return epoch
