@@ -60,14 +60,14 @@ def _tcp(url: SplitResult) -> RedisAddress:
     hosts = _hosts(url, REDIS_PORT)
     if len(hosts) > 1:
         raise BadValue(f"redis:// takes one host: {_FORMS}")
-    return RedisAddress(hosts, db=_db(url.path.lstrip("/")), **_user(url))
+    return _with_user(RedisAddress(hosts, db=_db(url.path.lstrip("/"))), url)
 
 
 def _sentinel(url: SplitResult) -> RedisAddress:
     service, _, db = url.path.lstrip("/").partition("/")
     if not service:
         raise BadValue(f"redis+sentinel:// wants the name that the Sentinels have for the service: {_FORMS}")
-    return RedisAddress(_hosts(url, SENTINEL_PORT), service=unquote(service), db=_db(db), **_user(url))
+    return _with_user(RedisAddress(_hosts(url, SENTINEL_PORT), service=unquote(service), db=_db(db)), url)
 
 
 def _unix(url: SplitResult) -> RedisAddress:
@@ -75,7 +75,7 @@ def _unix(url: SplitResult) -> RedisAddress:
     db = words.pop("db", "")
     if words or not url.path.startswith("/") or url.hostname:
         raise BadValue(f"unix: wants an absolute path, and takes db only: {_FORMS}")
-    return RedisAddress(path=unquote(url.path), db=_db(db), **_user(url))
+    return _with_user(RedisAddress(path=unquote(url.path), db=_db(db)), url)
 
 
 def _hosts(url: SplitResult, port: int) -> tuple[tuple[str, int], ...]:
@@ -89,9 +89,9 @@ def _host(text: str, default: int) -> tuple[str, int]:
     return match[1] or match[2], int(match[3] or default)
 
 
-def _user(url: SplitResult) -> dict[str, str]:
+def _with_user(address: RedisAddress, url: SplitResult) -> RedisAddress:
     name, _, password = url.netloc.rpartition("@")[0].partition(":")
-    return {"username": unquote(name), "password": unquote(password)}
+    return attrs.evolve(address, username=unquote(name), password=unquote(password))
 
 
 def _db(text: str) -> int:

@@ -100,7 +100,7 @@ class DepthsReader:
     def depths(self) -> list[Depth]:
         """What was told."""
         return [
-            Depth(*place.split(" "), waiting, delayed, busy, self._age(oldest))  # type: ignore[misc]
+            Depth(*place.partition(" ")[::2], waiting, delayed, busy, self._age(oldest))
             for place, (waiting, delayed, busy, oldest) in self._counts.items()
         ]
 

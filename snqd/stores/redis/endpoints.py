@@ -63,7 +63,7 @@ class SentinelEndpoint:
     async def _ask(self, host: str, port: int) -> tuple[str, int]:
         where = f"{host}:{port}"
         factory = _Once(lambda: RedisConnection(self._reactor, where, lambda: None))
-        sentinel = await _host(self._reactor, host, port).connect(factory)
+        sentinel: Any = await _host(self._reactor, host, port).connect(factory)
         try:
             found = await sentinel.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._address.service)
         finally:

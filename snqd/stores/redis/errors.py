@@ -47,6 +47,6 @@ def store_error(where: str, text: str) -> StoreError:
         return StoreError(f"Redis at {where} refuses: {_LASTING[kind]} ({text})")
     if "max number of clients" in text:
         return StoreUnavailable(f"Redis at {where} refuses: it has no room for more connections: raise maxclients")
-    if "invalid password" in text or "without any password configured" in text or "wrong number of arguments for 'auth'" in text:
+    if re.search("invalid password|without any password|arguments for 'auth'", text):
         return StoreError(f"Redis at {where} refuses: {_LASTING['WRONGPASS']} ({text})")
     return StoreError(f"Redis at {where} fails: {text}")

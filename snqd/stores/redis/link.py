@@ -105,7 +105,7 @@ class Link(Generic[C]):
         for done in waiting:
             done.callback(connection)
 
-    def _prepare(self, connection: C) -> Deferred[None]:
+    def _prepare(self, connection: Any) -> Deferred[None]:
         return Deferred.fromCoroutine(self._prepare_now(connection))
 
     def _lost(self) -> None:
@@ -146,7 +146,7 @@ class _Told:
         return self._endpoint.connect(factory).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> Failure:
-        self._tell(failure.value)
+        self._tell(failure.value)  # type: ignore[arg-type]
         return failure
 
 

@@ -17,16 +17,18 @@ from snqd.stores.redis.login import log_in
 class SubscribedConnection(RedisConnection):
     """A connection that listens to channels; txredisapi's own subscriber may come with hiredis's parser.
 
-    :ivar heard: called with each message.
+    :param heard: called with each message.
     """
 
-    heard: Callable[[bytes], Any]
-    _unanswered = 0
+    def __init__(self, reactor: Any, where: str, lost: Callable[[], Any], heard: Callable[[bytes], Any]) -> None:
+        super().__init__(reactor, where, lost)
+        self._heard = heard
+        self._unanswered = 0
 
     def replyReceived(self, reply: Any) -> None:
         """Called by the parser."""
         if isinstance(reply, list) and reply[0] == b"message":
-            self.heard(reply[2])
+            self._heard(reply[2])
         elif isinstance(reply, list) and reply[0] == b"pong":
             self._unanswered = 0
         else:
@@ -66,7 +68,7 @@ class Listener:
             reactor,
             address,
             random,
-            lambda lost: SubscribedConnection(reactor, where, lost),
+            lambda lost: SubscribedConnection(reactor, where, lost, self._message),
             self._subscribe,
             "wake-ups",
         )
@@ -86,7 +88,6 @@ class Listener:
             self._link.connection.ping()
 
     async def _subscribe(self, connection: SubscribedConnection) -> None:
-        connection.heard = self._message
         await log_in(connection, self._address)
         await connection.command("SUBSCRIBE", self._channel)
         self._heard()

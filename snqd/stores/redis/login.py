@@ -91,14 +91,13 @@ def risks(appendonly: str | None, appendfsync: str | None) -> list[str]:
         ]
     if appendfsync == "everysec":
         return [
-            "appendfsync is everysec. When its machine crashes, the jobs of the last second or two are lost, though they "
-            "were accepted, and jobs done in that time run again (a crash of Redis alone loses nothing). "
-            "Set appendfsync always"
+            "appendfsync is everysec. When its machine crashes, the jobs of the last second or two are lost, though "
+            "they were accepted, and jobs done in that time run again. Set appendfsync always"
         ]
     if appendfsync != "always":
         return [
-            f"appendfsync is {appendfsync}. When its machine crashes, the jobs of the last half minute are lost, though "
-            "they were accepted, and jobs done in that time run again. Set appendfsync always"
+            f"appendfsync is {appendfsync}. When its machine crashes, the jobs of the last half minute are lost, "
+            "though they were accepted, and jobs done in that time run again. Set appendfsync always"
         ]
     return []
 

@@ -24,7 +24,7 @@ class Script:
 
 def _load(*names: str) -> Script:
     text = "\n".join((_FOLDER / f"{name}.lua").read_text() for name in ("common", *names))
-    return Script(text, sha1(text.encode()).hexdigest())  # noqa: S324 - it is Redis's choice
+    return Script(text, sha1(text.encode()).hexdigest())
 
 
 ENQUEUE = _load("enqueue")

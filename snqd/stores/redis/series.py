@@ -24,12 +24,12 @@ class Item(Protocol):
         """How much of the call it takes."""
 
 
-I = TypeVar("I", bound=Item)  # noqa: E741 - the name of a type
+T = TypeVar("T", bound=Item)
 
 
-class Series(Generic[I]):
-    """Makes numbered calls, one at a time, each repeated under its number until it is answered: Redis knows by the number
-    whether it has done it.
+class Series(Generic[T]):
+    """Makes numbered calls, one at a time, each repeated under its number until it is answered: Redis knows by the
+    number whether it has done it.
 
     :param ready: whether there is a connection.
     :param send: makes the call of that number, with those items.
@@ -44,23 +44,23 @@ class Series(Generic[I]):
         self,
         reactor: Any,
         ready: Callable[[], bool],
-        send: Callable[[int, list[I]], Awaitable[bytes]],
-        answered: Callable[[list[I], bytes], None],
-        refused: Callable[[list[I], StoreError], float | None],
+        send: Callable[[int, list[T]], Awaitable[bytes]],
+        answered: Callable[[list[T], bytes], None],
+        refused: Callable[[list[T], StoreError], float | None],
     ) -> None:
         self._reactor = reactor
         self._ready = ready
         self._send = send
         self._answered = answered
         self._refused = refused
-        self._waiting: list[I] = []
-        self._batch: list[I] = []
+        self._waiting: list[T] = []
+        self._batch: list[T] = []
         self._number = 0
         self._busy = False
         self._call: Any = None
         self._finished: Deferred[None] | None = None
 
-    def add(self, item: I) -> None:
+    def add(self, item: T) -> None:
         """Let `item` go with the next call."""
         self._waiting.append(item)
         self.kick()
@@ -77,7 +77,7 @@ class Series(Generic[I]):
             return self._finished
         return succeed(None)
 
-    def clear(self) -> list[I]:
+    def clear(self) -> list[T]:
         """Forget everything, and call no more; returns the items that have no answer."""
         if self._call is not None:
             self._call.cancel()
@@ -107,7 +107,7 @@ class Series(Generic[I]):
         self._batch, self._waiting = self._waiting[:number], self._waiting[number:]
         self._number += 1
 
-    async def _call_now(self, number: int, batch: list[I]) -> float | None:
+    async def _call_now(self, number: int, batch: list[T]) -> float | None:
         """Returns the seconds after which the same call is to be made again."""
         try:
             answer = await self._send(number, batch)

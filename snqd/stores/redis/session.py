@@ -23,8 +23,8 @@ LOST = b"lost"
 
 
 class Session:
-    """Registers the process on each connection anew, under a number that only grows, so that a claim which was stuck on an
-    earlier connection takes nothing any more; what a claim took whose answer was lost is freed by that.
+    """Registers the process on each connection anew, under a number that only grows, so that a claim which was stuck on
+    an earlier connection takes nothing any more; what a claim took whose answer was lost is freed by that.
 
     :param owner: the process's name.
     :param up: called when a connection is ready.

@@ -117,7 +117,8 @@ class RedisStore:
 
     async def _stop(self) -> None:
         closed = StoreUnavailable("the store is closed")
-        for item in [*self._settling.clear(), *self._accepting.clear()]:
+        left: list[Settlement | Accepting] = [*self._settling.clear(), *self._accepting.clear()]
+        for item in left:
             if not item.done.called:
                 item.done.errback(closed)
         await self._listener.stop()
