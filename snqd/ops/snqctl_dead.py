@@ -143,7 +143,7 @@ def _print_table(letters: Sequence[Letter], more: int) -> None:
         (each.id, each.site, each.queue, each.attempts, moment(each.died)[:16], each.reason.partition("\n")[0])
         for each in letters
     ]
-    console().print(table("", columns, rows) if rows else "no dead letters")
+    console().print(table(columns, rows) if rows else "no dead letters")
     if more > 0:
         console().print(f"{more:,} more: narrow down with --queue and --site, or see all with --json")
 

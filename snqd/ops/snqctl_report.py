@@ -11,7 +11,7 @@ import attrs
 from snqd.config.settings import Settings
 from snqd.stores.interface import Depth, Pauses
 
-COUNTERS = ("enqueued", "handled", "retried", "dead", "rate")
+COUNTERS = ("handled", "retried", "dead", "rate")
 
 
 @attrs.frozen
@@ -99,6 +99,7 @@ def _queue_row(
         "delayed": _sum(depths, "delayed"),
         "oldest_age": max(ages, default=None),
         "in_flight": _in_flight(depths, tallies),
+        "enqueued": _enqueued(depths, tallies),
         **{name: _sum(tallies, name) for name in COUNTERS},
         "paused": queue in pauses.queues,
         "paused_sites": sorted(site for paused, site in pauses.shares if paused == queue),
@@ -110,10 +111,21 @@ def _site_row(site: str, depths: list[Any] | None, tallies: list[Any] | None, pa
         "site": site,
         "waiting": _sum(depths, "waiting"),
         "in_flight": _in_flight(depths, tallies),
-        **{name: _sum(tallies, name) for name in COUNTERS if name != "enqueued"},
+        **{name: _sum(tallies, name) for name in COUNTERS},
         "paused": site in pauses.sites,
         "paused_queues": sorted(queue for queue, paused in pauses.shares if paused == site),
     }
+
+
+def _enqueued(depths: list[Any] | None, tallies: list[Any] | None) -> int | None:
+    """What this daemon has had to do with: what is over, and what is still there.
+
+    Nobody counts a job at its way in: programs of any kind put them into the store.
+    """
+    if depths is None or tallies is None:
+        return None
+    over = sum(tally.handled + tally.dead for tally in tallies)
+    return over + sum(depth.waiting + depth.delayed + depth.in_flight for depth in depths)
 
 
 def _in_flight(depths: list[Any] | None, tallies: list[Any] | None) -> Any:

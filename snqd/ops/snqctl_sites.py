@@ -30,7 +30,7 @@ def sites(invocation: Invocation, as_json: bool) -> None:
         "defined in": "fold",
     }
     shown = ("site", "server", "name", "weight", "paused", "source")
-    console().print(table("", columns, ([row[name] for name in shown] for row in rows)))
+    console().print(table(columns, ([row[name] for name in shown] for row in rows)))
 
 
 def site_rows(invocation: Invocation, pauses: Pauses) -> list[dict[str, Any]]:

@@ -25,14 +25,12 @@ def console() -> Console:
     return Console(highlight=False)
 
 
-def table(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[object]]) -> Table:
+def table(columns: Mapping[str, str], rows: Iterable[Sequence[object]]) -> Table:
     """A plain table.
 
     :param columns: headings and how their cells stand: ``left``, ``right``, or ``fold``, which takes the rest.
     """
-    made = Table(
-        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1)
-    )
+    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading, kind in columns.items():
         justify: Any = "right" if kind == "right" else "left"
         made.add_column(heading, justify=justify, overflow="fold", no_wrap=kind == "right", ratio=_RATIO.get(kind))
@@ -47,11 +45,16 @@ def cell(value: object) -> str:
         return "?"
     if isinstance(value, bool):
         return "paused" if value else ""
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.1f}"
+    if isinstance(value, (int, float)):
+        return number(value)
     return printable(str(value))
+
+
+def number(value: int | float) -> str:
+    """A number in seven characters or so: from a million on in millions; ``--json`` has it exactly."""
+    if value >= 1_000_000:
+        return f"{value / 1_000_000:,.1f}M"
+    return f"{value:,.1f}" if isinstance(value, float) and value < 100 else f"{value:,.0f}"
 
 
 def show_status(document: Mapping[str, Any], out: Console) -> None:
@@ -63,11 +66,15 @@ def show_status(document: Mapping[str, Any], out: Console) -> None:
             f"up {duration(time.time() - daemon['started'])}",
             markup=False,
         )
-        out.print(table("", _CHILD_COLUMNS, _children(document["groups"])), "")
-    out.print(table("", _QUEUE_COLUMNS, map(_queue, document["queues"])))
+        out.print(table(_CHILD_COLUMNS, _children(document["groups"])))
+        for group in document["groups"]:
+            if group.get("reason"):
+                out.print(f"group {group['name']}: {printable(group['reason'])}", markup=False, soft_wrap=True)
+        out.print()
+    out.print(table(_QUEUE_COLUMNS, map(_queue, document["queues"])))
     sites = busiest(document["sites"], TOP_SITES)
     if sites:
-        out.print("", table("", _SITE_COLUMNS, map(_site, sites)))
+        out.print("", table(_SITE_COLUMNS, map(_site, sites)))
     more = len(document["sites"]) - len(sites)
     if more:
         out.print(f"{more:,} more sites, quieter or with nothing to tell: see --json", markup=False)
@@ -92,7 +99,7 @@ def _children(groups: Iterable[Mapping[str, Any]]) -> Iterable[Sequence[object]]
         for child in group["children"]:
             started, rss = child["started"], child["rss_bytes"]
             yield (
-                f"{group['name']}.{child['n']}",
+                f"{group['name']}.{child['n'] or 'solo'}",
                 child["state"] if group["state"] != "failed" else "failed",
                 str(child["pid"] or ""),
                 "" if started is None else duration(time.time() - started),

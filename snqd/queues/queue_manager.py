@@ -164,6 +164,8 @@ class QueueManager(IoManager):
         if self._quiet:
             self._give_back(claim.jobs)
             return
+        if claim.jobs and self.master is not None:
+            self.master.working(claim.jobs[0].job.queue)
         for claimed in claim.jobs:
             self._fair_turn.add(claimed.job.queue, claimed.job.site, claimed)
         self._run()
@@ -228,8 +230,8 @@ class QueueManager(IoManager):
 
     def _refuse(self, turn: Turn[Claimed], outcome: Outcome, policy: RetryPolicy, server: str = "") -> None:
         """Settle a job that no handler may see."""
-        self._fair_turn.ended(turn, 0.0)
-        self._settle(turn.queue, Ended(turn.item, outcome, policy, server))
+        self._fair_turn.refund(turn)
+        self._settle(turn.queue, Ended(turn.item, outcome, policy, server, ran=False))
 
     def _ended(self, outcome: Outcome, running: Running) -> None:
         seconds = self._free(running)

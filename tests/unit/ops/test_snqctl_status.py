@@ -9,7 +9,7 @@ from rich.console import Console
 from snqd.core.job import Job
 from snqd.ops import snqctl_status
 from snqd.ops.snqctl_report import busiest
-from snqd.ops.snqctl_tables import duration, moment, show_status
+from snqd.ops.snqctl_tables import duration, moment, number, show_status
 
 DAEMON = {"id": "host", "pid": 7, "version": "1", "started": 0.0, "config": "snq.ini", "state": "running"}
 CHILD = {
@@ -62,7 +62,7 @@ def test_the_daemons_answer_is_joined_with_what_waits(operator: Any, monkeypatch
         "waiting": 2,
         "delayed": 1,
         "in_flight": 3,
-        "enqueued": 15,
+        "enqueued": 17,
         "handled": 13,
         "retried": 1,
         "dead": 1,
@@ -122,7 +122,7 @@ def test_tables_read_well_in_80_columns(operator: Any, monkeypatch: pytest.Monke
     shown = operator("status").stdout
     assert shown.startswith("daemon host (pid 7, snqd 1): running, up ")
     lines = [" ".join(line.split()) for line in shown.splitlines()]
-    assert any(line.startswith("main.1 idle 8 ") and line.endswith("2 57 MB 3 1,234,567") for line in lines)
+    assert any(line.startswith("main.1 idle 8 ") and line.endswith("2 57 MB 3 1.2M") for line in lines)
     assert any(line.startswith("greet 2 1 ") and line.endswith(" 3 13 1 1 2.0") for line in lines)
     assert "resize 0 0 0 0 0 0 0.0 partly" in lines
     assert "beta 1 1 5 0 0 1.5" in lines
@@ -131,9 +131,12 @@ def test_tables_read_well_in_80_columns(operator: Any, monkeypatch: pytest.Monke
 
 def test_a_group_that_failed_is_seen_as_such() -> None:
     out = Console(file=io.StringIO(), width=80)
-    groups = [{"name": "main", "state": "failed", "children": [{**CHILD, "state": "waiting", "pid": None}]}]
+    groups = [{"name": "main", "state": "failed", "children": [{**CHILD, "state": "waiting", "pid": None, "n": 0}]}]
+    groups[0]["reason"] = "can't import farm.Thumbs"
     show_status({"daemon": DAEMON, "groups": groups, "queues": [], "sites": []}, out)
-    assert "main.1  failed" in out.file.getvalue()  # type: ignore[attr-defined]
+    shown = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "main.solo failed" in shown
+    assert "group main: can't import farm.Thumbs" in shown
 
 
 def test_only_sites_with_something_to_tell_are_in_the_table_the_busiest_first() -> None:
@@ -149,6 +152,13 @@ def test_only_sites_with_something_to_tell_are_in_the_table_the_busiest_first() 
 )
 def test_durations_have_two_units(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0, "0"), (0.5, "0.5"), (15_123.4, "15,123"), (999_999, "999,999"), (12_345_678, "12.3M")]
+)
+def test_numbers_are_short(value: float, shown: str) -> None:
+    assert number(value) == shown
 
 
 def test_a_time_that_no_calendar_has_is_a_number() -> None:

@@ -177,7 +177,7 @@ def test_a_job_with_too_many_attempts_is_not_run_but_dies_of_what_it_had(bench: 
     bench.turn()
     assert bench.handled == []
     (letter,) = bench.morgue.letters
-    assert letter.reason == "killed by signal 9 (attempt 3 of 3)"
+    assert (letter.reason, letter.attempts) == ("killed by signal 9 (attempt 3 of 3)", 3)
 
 
 def test_handlers_that_block_let_the_reactor_breathe(bench: Any) -> None:
