@@ -85,6 +85,8 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
         enabled=values["enabled"],
         subsystem=values["subsystem"],
         db=_at_place(values["db"], at),
+        redis=values["redis"],
+        queue_basename=values["queue_basename"],
         morgue=_at_place(values["morgue"], at),
         dead_letter_dir=at(values["dead_letter_dir"]) if values["dead_letter_dir"] else None,
         spawndelay=values["spawndelay"],
@@ -96,6 +98,8 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
     )
     if settings.db_file is not None and settings.db_file == settings.morgue_file:
         problems.at(section, "morgue", f"names the file of db, {settings.db_file}: give the morgue a file of its own")
+    if settings.subsystem == "redis" and settings.redis is None and not problems.concern(section):
+        problems.at(section, "redis", "subsystem redis needs it: name the Redis, such as redis://127.0.0.1:6379/0")
     if not problems.concern(section):
         check_delay(section, "retry_delay", retry, problems)
     return settings

@@ -110,7 +110,7 @@ def test_a_host_name_that_is_no_id_asks_for_one(problems_of: Problems, monkeypat
         ("[queue]\ntimeout = 0s\n", ":2: [queue] timeout: 0s is out of range: write 0.001 to 31536000 seconds"),
         ("[queue]\nlease = 0.5\n", ":2: [queue] lease: 0.5 is out of range: write 1 to 31536000 seconds"),
         ("[queue]\nmax_retries = -1\n", ":2: [queue] max_retries: -1 is out of range: write 0 to 10000"),
-        ("[queue]\nsubsystem = redis\n", ":2: [queue] subsystem: 'redis' is not to be had: write db"),
+        ("[queue]\nsubsystem = disk\n", ":2: [queue] subsystem: 'disk' is not to be had: write db or redis"),
         ("[queue]\nstomp_server = h\n", ":2: [queue] stomp_server: unknown key: correct or remove it"),
         (
             "[queue]\ndb = postgresql://h/q\n",
