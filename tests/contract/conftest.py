@@ -99,6 +99,11 @@ class Bench:
         self.open: list[Process] = []
         self._numbers = itertools.count(1)
 
+    @property
+    def where(self) -> tuple[str, str, str]:
+        """The first words of child.py that make it work on this queue."""
+        return self.kind, str(self.path), ""
+
     def make(self, name: str, **options: Any) -> Any:
         """A store that is not open yet."""
         raise NotImplementedError
@@ -156,6 +161,10 @@ class RedisBench(Bench):
         self.address = redis_address(self.server.url)
         self.prefix = prefix_of(str(folder))  # the server is the same for all tests
 
+    @property
+    def where(self) -> tuple[str, str, str]:
+        return self.kind, self.server.url, self.prefix
+
     def make(
         self, name: str, lease: float = 600.0, suspects_of: Callable[[str], Collection[str]] = lambda name: ()
     ) -> RedisStore:
@@ -176,6 +185,14 @@ def redis_server() -> RedisServer:
 @pytest_twisted.async_yield_fixture(params=[MemoryBench, SqliteBench, RedisBench], ids=lambda kind: kind.kind)
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """Each kind of queue in turn."""
+    made = request.param(tmp_path)
+    yield made
+    await made.close_all()
+
+
+@pytest_twisted.async_yield_fixture(params=[SqliteBench, RedisBench], ids=lambda kind: kind.kind)
+async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    """Each kind of queue that several processes share, in turn."""
     made = request.param(tmp_path)
     yield made
     await made.close_all()
