@@ -124,8 +124,9 @@ def _enqueued(depths: list[Any] | None, tallies: list[Any] | None) -> int | None
     """
     if depths is None or tallies is None:
         return None
-    over = sum(tally.handled + tally.dead for tally in tallies)
-    return over + sum(depth.waiting + depth.delayed + depth.in_flight for depth in depths)
+    over: int = sum(tally.handled + tally.dead for tally in tallies)
+    here: int = sum(depth.waiting + depth.delayed + depth.in_flight for depth in depths)
+    return over + here
 
 
 def _in_flight(depths: list[Any] | None, tallies: list[Any] | None) -> Any:
