@@ -121,6 +121,8 @@ class RedisQueue:
             return self._client.execute_command("EVAL", script.text, 1, self._prefix, *words)
 
     def _in_words(self, error: redis.RedisError) -> StoreError:
+        if isinstance(error, redis.AuthenticationError) and "required" in str(error):
+            return store_error(str(self._address), f"NOAUTH {error}")
         for kind, code in _CODES.items():
             if isinstance(error, kind):
                 return store_error(str(self._address), f"{code} {error}")

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import attrs
+
 from snqd.core.errors import StoreError
 from snqd.core.job import Job
 from snqd.core.names import check_id, check_queue, check_site
@@ -42,8 +44,21 @@ def json_array(texts: Iterable[str]) -> str:
     return f"[{','.join(texts)}]"
 
 
-def read_claim(reply: bytes, epoch: int) -> tuple[Claim, dict[str, str]]:
-    """What a claim brought, and by queue the site that was served last."""
+@attrs.frozen
+class ClaimReply:
+    """What a script that claims has answered.
+
+    :ivar cursors: by queue the site that was served last.
+    :ivar cut: whether there was more than one reply may have, so that the next claim is worth its while.
+    """
+
+    claim: Claim
+    cursors: dict[str, str]
+    cut: bool
+
+
+def read_claim(reply: bytes, epoch: int) -> ClaimReply:
+    """What a claim brought to the process of that epoch."""
     line = reply[: reply.index(b"\n")]
     head = json.loads(line)
     at = len(line) + 1
@@ -53,7 +68,7 @@ def read_claim(reply: bytes, epoch: int) -> tuple[Claim, dict[str, str]]:
         for n, length, *more in entries:
             jobs.append(Claimed(_job(site, queue, reply[at : at + length], more), Receipt(n, epoch)))
             at += length
-    return Claim(jobs, head["due"], frozenset(head["suspects"])), head["cursors"]
+    return ClaimReply(Claim(jobs, head["due"], frozenset(head["suspects"])), head["cursors"], head["cut"])
 
 
 def _job(site: str, queue: str, record: bytes, more: list[Any]) -> Job:

@@ -17,6 +17,10 @@ DEADLINE = 15.0
 """Seconds after which a connection on which an answer is missing is given up."""
 
 
+def _nothing(connection: Any) -> None:
+    """What is called where nobody listens."""
+
+
 class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
     """A connection that speaks bytes.
 
@@ -25,25 +29,28 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
 
     :param reactor: measures the deadline.
     :param where: the server, as messages name it.
-    :param lost: called when the connection is gone.
+    :ivar made: called with the connection once it is there.
+    :ivar lost: called with the connection when it is gone.
     """
 
-    def __init__(self, reactor: Any, where: str, lost: Callable[[], Any]) -> None:
+    def __init__(self, reactor: Any, where: str) -> None:
         super().__init__(charset=None, convertNumbers=False)
         self._reactor = reactor
         self.where = where
-        self._tell_lost = lost
+        self.made: Callable[[Any], Any] = _nothing
+        self.lost: Callable[[Any], Any] = _nothing
 
     def connectionMade(self) -> None:
         """Called by the reactor."""
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
         super().connectionMade()
+        self.made(self)
 
     def connectionLost(self, why: Any) -> None:
         """Called by the reactor."""
         # First of all: what fails by it is tried again at once, and not on this connection.
-        self._tell_lost()
+        self.lost(self)
         super().connectionLost(why)
 
     async def command(self, *words: Any) -> Any:

@@ -62,7 +62,7 @@ class SentinelEndpoint:
 
     async def _ask(self, host: str, port: int) -> tuple[str, int]:
         where = f"{host}:{port}"
-        factory = _Once(lambda: RedisConnection(self._reactor, where, lambda: None))
+        factory = Protocols(lambda: RedisConnection(self._reactor, where))
         sentinel: Any = await _host(self._reactor, host, port).connect(factory)
         try:
             found = await sentinel.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._address.service)
@@ -73,7 +73,7 @@ class SentinelEndpoint:
         return found[0].decode(), int(found[1])
 
 
-class _Once(Factory):
+class Protocols(Factory):
     """Makes protocols that need no factory."""
 
     noisy = False

@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeVar
 from twisted.application.internet import ClientService
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -18,7 +17,7 @@ from snqd.config.redis_address import RedisAddress
 from snqd.core.backoff import Backoff
 from snqd.core.errors import StoreError, StoreUnavailable
 from snqd.stores.redis.connection import RedisConnection
-from snqd.stores.redis.endpoints import endpoint_of
+from snqd.stores.redis.endpoints import Protocols, endpoint_of
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 5.0
@@ -30,8 +29,9 @@ C = TypeVar("C", bound=RedisConnection)
 class Link(Generic[C]):
     """Keeps one connection to Redis up.
 
-    :param make: makes the protocol, given what to call when it is lost.
-    :param prepare: logs in and readies a new connection; one that it fails on does not count.
+    :param make: makes a connection's protocol.
+    :param prepare: logs in and readies a new connection, which does not count before that. (ClientService has a step of
+        that name, but it does not bear a connection that is lost meanwhile, and keeps one that was refused.)
     :param purpose: what the connection is for, for the log.
     :ivar connection: the present connection, None while there is none.
     """
@@ -43,23 +43,23 @@ class Link(Generic[C]):
         reactor: Any,
         address: RedisAddress,
         random: Random,
-        make: Callable[[Callable[[], Any]], C],
+        make: Callable[[], C],
         prepare: Callable[[C], Awaitable[Any]],
         purpose: str,
     ) -> None:
         self.connection: C | None = None
         self._address = address
         self._purpose = purpose
-        self._prepare_it = prepare
+        self._make = make
+        self._prepare = prepare
         self._backoff = Backoff(FIRST_DELAY, LONGEST_DELAY, random)
         self._waiting: list[Deferred[C]] = []
         self._stopped = False
         self._service = ClientService(
             _Told(endpoint_of(reactor, address), self._failed),
-            _Protocols(lambda: make(self._lost)),
+            Protocols(self._made),
             retryPolicy=lambda attempts: self._backoff.failed(),
             clock=reactor,
-            prepareConnection=self._prepare,
         )
 
     def start(self) -> None:
@@ -91,12 +91,25 @@ class Link(Generic[C]):
     def _forget(self, done: Deferred[C]) -> None:
         self._waiting.remove(done)
 
-    async def _prepare_now(self, connection: C) -> None:
+    def _made(self) -> C:
+        connection = self._make()
+        connection.made, connection.lost = self._connected, self._lost
+        return connection
+
+    def _connected(self, connection: C) -> None:
+        prepared = Deferred.fromCoroutine(self._ready(connection))
+        prepared.addErrback(lambda failure: self.log.failure("readying a connection to Redis went wrong", failure))
+
+    async def _ready(self, connection: C) -> None:
         try:
-            await self._prepare_it(connection)
+            await self._prepare(connection)
         except StoreError as error:
+            connection.transport.abortConnection()
             self._failed(error)
-            raise
+        else:
+            self._count(connection)
+
+    def _count(self, connection: C) -> None:
         if self._backoff.failures:
             self._backoff.succeeded()
             self.log.info("connected to Redis at {where} for {purpose}", where=self._address, purpose=self._purpose)
@@ -105,19 +118,16 @@ class Link(Generic[C]):
         for done in waiting:
             done.callback(connection)
 
-    def _prepare(self, connection: Any) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._prepare_now(connection))
-
-    def _lost(self) -> None:
-        if self.connection is not None:
+    def _lost(self, connection: C) -> None:
+        if self.connection is connection:
             self.connection = None
-            if self._service.running:
+            if not self._stopped:
                 self.log.warn(
                     "lost the connection to Redis at {where} for {purpose}", where=self._address, purpose=self._purpose
                 )
 
     def _failed(self, error: Exception) -> None:
-        if not self._backoff.failures:
+        if not self._backoff.failures and not self._stopped:
             self.log.error(
                 "no connection to Redis at {where} for {purpose}, and it is tried again: {error}",
                 where=self._address,
@@ -148,16 +158,3 @@ class _Told:
     def _failed(self, failure: Failure) -> Failure:
         self._tell(failure.value)  # type: ignore[arg-type]
         return failure
-
-
-class _Protocols(Factory):
-    """Makes each connection's protocol."""
-
-    noisy = False
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-
-    def buildProtocol(self, addr: Any) -> Any:
-        """Called by the reactor."""
-        return self._make()

@@ -20,8 +20,8 @@ class SubscribedConnection(RedisConnection):
     :param heard: called with each message.
     """
 
-    def __init__(self, reactor: Any, where: str, lost: Callable[[], Any], heard: Callable[[bytes], Any]) -> None:
-        super().__init__(reactor, where, lost)
+    def __init__(self, reactor: Any, where: str, heard: Callable[[bytes], Any]) -> None:
+        super().__init__(reactor, where)
         self._heard = heard
         self._unanswered = 0
 
@@ -68,7 +68,7 @@ class Listener:
             reactor,
             address,
             random,
-            lambda lost: SubscribedConnection(reactor, where, lost, self._message),
+            lambda: SubscribedConnection(reactor, where, self._message),
             self._subscribe,
             "wake-ups",
         )

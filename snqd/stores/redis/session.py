@@ -49,9 +49,7 @@ class Session:
         self._registering = DeferredLock()
         self._safety = SafetyCheck()
         where = str(address)
-        self._link = Link(
-            reactor, address, random, lambda lost: RedisConnection(reactor, where, lost), self._prepare, "jobs"
-        )
+        self._link = Link(reactor, address, random, lambda: RedisConnection(reactor, where), self._prepare, "jobs")
 
     @property
     def connection(self) -> RedisConnection | None:

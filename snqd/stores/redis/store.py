@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
+from secrets import token_hex
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
@@ -78,6 +79,7 @@ class RedisStore:
         random = random or Random()
         self._reactor = reactor
         self._owner = owner
+        self._run = token_hex(4)  # numbers of calls start anew with each store, even under an earlier name
         self._suspects_of = suspects_of
         self._beat_interval = lease / BEATS_A_LEASE
         self._session = Session(reactor, address, random, prefix, owner, self._up)
@@ -219,12 +221,14 @@ class RedisStore:
         return {"wants": rows}
 
     async def _claim(self, script: Script, request: Callable[[], dict[str, Any]]) -> Claim:
-        reply, epoch = await self._session.claim(script, request)
-        claim, cursors = read_claim(reply, epoch)
-        self._cursors.update(cursors)
-        for claimed in claim.jobs:
+        text, epoch = await self._session.claim(script, request)
+        reply = read_claim(text, epoch)
+        self._cursors.update(reply.cursors)
+        for claimed in reply.claim.jobs:
             self._session.held[claimed.receipt.key] = epoch
-        return claim
+        if reply.cut:
+            self._wake()
+        return reply.claim
 
     # Settling and accepting, in numbered calls
 
@@ -248,7 +252,7 @@ class RedisStore:
         connection = self._session.connection
         if connection is None:
             raise ConnectionLost
-        name = f"{self._owner}:{kind}"
+        name = f"{self._owner}:{self._run}:{kind}"
         return bytes(await connection.run(script, self._session.prefix, self._owner, name, number, *words) or b"")
 
     async def _send_settlements(self, number: int, batch: list[Settlement]) -> bytes:

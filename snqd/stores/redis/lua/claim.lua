@@ -92,6 +92,7 @@ local function serve(queue, offer)
     hand_over(place, numbers)
     left = left - #numbers
   end
+  cut = cut or bytes >= MAX_BYTES
   close_if_empty(queue, offer.site, place)
   return left < offer.taken
 end

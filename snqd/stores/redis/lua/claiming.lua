@@ -4,6 +4,7 @@ local SLICE = 20
 
 local request = cjson.decode(ARGV[1])
 local bytes = 0
+local cut = false -- whether there may be more than fits
 local shares, blobs = {}, {}
 local pauses = {}
 
@@ -75,7 +76,7 @@ end
 
 -- A line of JSON, and the records: one string, since each one of a reply costs the reader a turn of its reactor.
 local function reply(time, cursors)
-  local text = '{"due":' .. next_due(time) .. ',"suspects":' .. suspects()
+  local text = '{"cut":' .. tostring(cut) .. ',"due":' .. next_due(time) .. ',"suspects":' .. suspects()
     .. ',"cursors":{' .. table.concat(cursors, ',') .. '},"shares":[' .. table.concat(shares, ',') .. ']}\n'
   write_counts()
   wake(request.name)
