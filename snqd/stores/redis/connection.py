@@ -36,6 +36,7 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
     def __init__(self, reactor: Any, where: str) -> None:
         super().__init__(charset=None, convertNumbers=False)
         self._reactor = reactor
+        self._rest = b""
         self.where = where
         self.made: Callable[[Any], Any] = _nothing
         self.lost: Callable[[Any], Any] = _nothing
@@ -46,6 +47,18 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
             self.transport.setTcpNoDelay(True)
         super().connectionMade()
         self.made(self)
+
+    def dataReceived(self, data: bytes, unpause: bool = False) -> None:
+        """Called by the reactor."""
+        super().dataReceived(data)
+        while self._rest:
+            rest, self._rest = self._rest, b""
+            super().dataReceived(rest)
+
+    def setLineMode(self, extra: bytes = b"") -> None:
+        """Called by the parser behind each string; its own way with the rest costs a turn of the reactor each time."""
+        self.line_mode = 1
+        self._rest = extra
 
     def connectionLost(self, why: Any) -> None:
         """Called by the reactor."""

@@ -74,7 +74,7 @@ local function next_due(time)
   return first[2] and string.format('%.6f', math.max(first[2] - time, 0)) or 'null'
 end
 
--- A line of JSON, and the records: one string, since each one of a reply costs the reader a turn of its reactor.
+-- A line of JSON, and the records, in one string: the reader takes each string of a reply apart in Python.
 local function reply(time, cursors)
   local text = '{"cut":' .. tostring(cut) .. ',"due":' .. next_due(time) .. ',"suspects":' .. suspects()
     .. ',"cursors":{' .. table.concat(cursors, ',') .. '},"shares":[' .. table.concat(shares, ',') .. ']}\n'
