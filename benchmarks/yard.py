@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import tempfile
@@ -67,6 +68,7 @@ class Yard:
             database.enqueue([Job(self._ids.next(), site, queue, body, created=now) for _ in range(min(BATCH, left))])
         took = time.monotonic() - started
         database.close()
+        os.sync()  # what the kernel still has to write must not slow the drain down
         ringer = Ringer(bells_of(self.database_path))
         ringer.ring()
         ringer.close()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from snqd.core.errors import SchemaTooNew, StoreCorrupt, StoreError, StoreUnavailable
 
@@ -58,6 +58,7 @@ class SqliteFile:
         self._patience = patience
         self._random = random or Random()
         self.connection: sqlite3.Connection | None = None
+        self._durable = True
 
     def open(self) -> sqlite3.Connection:
         """Connect, making the file (mode 0600) and bringing its schema up to date where needed.
@@ -84,6 +85,7 @@ class SqliteFile:
         if self.connection is not None:
             self.connection.close()
             self.connection = None
+            self._durable = True
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -101,6 +103,23 @@ class SqliteFile:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def run(self, actions: Sequence[Callable[[sqlite3.Connection], Any]], durable: bool) -> list[Any]:
+        """Do `actions` in one transaction; their results.
+
+        :param durable: False spares the wait for the disk. The order of commits is kept all the same.
+        :raises StoreError: in words.
+        """
+        if durable != self._durable:
+            self.open().execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
+        with self.transaction() as connection:
+            return [action(connection) for action in actions]
 
     @contextmanager
     def errors_in_words(self) -> Iterator[None]:
