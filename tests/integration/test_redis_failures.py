@@ -371,6 +371,26 @@ async def test_a_wrong_password_fails_at_once_and_shows_nowhere(
     assert len(RedisQueue(redis_address(f"redis://:right@{hosts}"), PREFIX).depths()) == 1
 
 
+# As docs/stores.rst has them.
+RIGHTS = "~{test}:* &{test}:* +@read +@write +evalsha +eval +publish +subscribe +select +info +ping +time"
+
+
+@pytest.mark.parametrize(("more", "warned"), [("+config|get", False), ("-config", True)])
+@ensureDeferred
+async def test_a_user_with_few_rights_does(
+    server: RedisServer, farm: Farm, logged: list[str], more: str, warned: bool
+) -> None:
+    server.say("ACL", "SETUSER", "snqd", "on", ">secret", *RIGHTS.split(), more)
+    one = await farm.process(f"redis://snqd:secret@127.0.0.1:{server.port}/0", "one")
+    other = await farm.process(server.url, "other")
+    woken = one.woken()
+    await other.enqueue(job(1))
+    await woken
+    await one.enqueue(job(2))
+    assert await one.drain() == ["job-1", "job-2"]
+    assert any("can't be read" in text for text in logged) == warned
+
+
 @ensureDeferred
 async def test_a_node_of_a_cluster_is_refused(tmp_path: Path, farm: Farm) -> None:
     node = RedisServer(tmp_path / "node", "--cluster-enabled", "yes", "--cluster-port", str(free_port()))

@@ -91,8 +91,8 @@ def risks(appendonly: str | None, appendfsync: str | None) -> list[str]:
         ]
     if appendfsync == "everysec":
         return [
-            "appendfsync is everysec. When its machine crashes, the jobs of the last second or two are lost, though "
-            "they were accepted, and jobs done in that time run again. Set appendfsync always"
+            "appendfsync is everysec. When it or its machine crashes, jobs of the last second or two may be lost, "
+            "though they were accepted, and jobs done in that time run again. Set appendfsync always"
         ]
     if appendfsync != "always":
         return [

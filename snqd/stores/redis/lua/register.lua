@@ -6,7 +6,11 @@ local epoch, last = owner_of(name)
 if epoch and last > session then
   return 0
 end
-epoch = epoch or call('INCR', 'epochs')
+if not epoch then
+  -- The time, so that an epoch never comes twice, not even in a Redis that has lost its data.
+  epoch = math.max((tonumber(call('GET', 'epochs')) or 0) + 1, math.floor(now() * 1000))
+  call('SET', 'epochs', string.format('%.0f', epoch))
+end
 call('HSET', 'owner', name, epoch .. ' ' .. session)
 call('HSET', 'beat', name, string.format('%.0f', now() * 1000000))
 
