@@ -28,12 +28,15 @@ def console() -> Console:
 def table(columns: Mapping[str, str], rows: Iterable[Sequence[object]]) -> Table:
     """A plain table.
 
-    :param columns: headings and how their cells stand: ``left``, ``right``, or ``fold``, which takes the rest.
+    :param columns: headings and how their cells stand: ``left``, ``right``, ``whole`` (left, never broken, to be
+        copied), or ``fold``, which takes the rest.
     """
     made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading, kind in columns.items():
         justify: Any = "right" if kind == "right" else "left"
-        made.add_column(heading, justify=justify, overflow="fold", no_wrap=kind == "right", ratio=_RATIO.get(kind))
+        made.add_column(
+            heading, justify=justify, overflow="fold", no_wrap=kind in ("right", "whole"), ratio=_RATIO.get(kind)
+        )
     for row in rows:
         made.add_row(*(Text(cell(value)) for value in row))
     return made

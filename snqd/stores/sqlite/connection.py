@@ -16,6 +16,9 @@ from snqd.core.errors import SchemaTooNew, StoreCorrupt, StoreError, StoreUnavai
 MAGIC = b"SQLite format 3\0"
 PATIENCE = 30.0
 """Seconds that a transaction waits for its turn before it gives up."""
+CHECKPOINT_PAGES = 4000
+"""Pages of 4 KiB in the write-ahead log from which the next commit brings them into the file: that takes milliseconds,
+so it must not come with every hundredth commit."""
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _HELP = {
@@ -158,6 +161,7 @@ class SqliteFile:
         self._patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchall())
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         if found < len(self._migrations):
             self._migrate(connection)
 

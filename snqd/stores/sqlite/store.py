@@ -20,7 +20,8 @@ from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
 from snqd.stores.group_commit import Operation, Writer
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
-from snqd.stores.settling import Settlement, Settling
+from snqd.stores.settlement import Settlement
+from snqd.stores.settling import Settling
 from snqd.stores.sqlite import database
 from snqd.stores.sqlite.bell import Bell
 from snqd.stores.sqlite.claim import FairClaim, LeaseLost
