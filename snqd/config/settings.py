@@ -35,6 +35,7 @@ class QueueSettings:
     :ivar db: SQLAlchemy's URL of the database of the jobs.
     :ivar redis: None where the subsystem is another.
     :ivar queue_basename: what the names of this farm begin with in a store that farms share.
+    :ivar foreign: kinds of queues of other programs that are served too, of :data:`snqd.config.values.FOREIGN`.
     :ivar morgue: SQLAlchemy's URL of the database of the dead letters.
     :ivar dead_letter_dir: None where no files are wanted.
     :ivar monitor: empty, ``udp://host:port`` or an HTTP URL.
@@ -45,6 +46,7 @@ class QueueSettings:
     db: str
     redis: RedisAddress | None
     queue_basename: str
+    foreign: tuple[str, ...]
     morgue: str
     dead_letter_dir: Path | None
     spawndelay: float

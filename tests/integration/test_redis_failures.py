@@ -135,7 +135,7 @@ async def test_killing_redis_again_and_again_loses_no_job_and_runs_none_that_was
     for progress in (300, 1000, 1700, 2400):
         await until(lambda progress=progress: len(acknowledged) >= progress)
         server.kill()
-        await deferLater(reactor, 0.05)  # for settlements to be asked meanwhile
+        await until(lambda: not (one.store._ready() or two.store._ready()))
         server.start()
     await working
     assert acknowledged == {each.id for each in jobs}
@@ -389,6 +389,13 @@ async def test_a_user_with_few_rights_does(
     await one.enqueue(job(2))
     assert await one.drain() == ["job-1", "job-2"]
     assert any("can't be read" in text for text in logged) == warned
+
+
+@ensureDeferred
+async def test_a_user_who_may_not_publish_is_refused_at_once(server: RedisServer, farm: Farm) -> None:
+    server.say("ACL", "SETUSER", "snqd", "on", ">secret", *RIGHTS.split(), "-publish")
+    with pytest.raises(StoreError, match="lacks rights"):
+        await farm.make(f"redis://snqd:secret@127.0.0.1:{server.port}/0", "one").open(lambda: None)
 
 
 @ensureDeferred

@@ -47,6 +47,8 @@ def store_error(where: str, text: str) -> StoreError:
         return StoreError(f"Redis at {where} refuses: {_LASTING[kind]} ({text})")
     if "max number of clients" in text:
         return StoreUnavailable(f"Redis at {where} refuses: it has no room for more connections: raise maxclients")
+    if "can't run this command" in text or "can't access" in text:  # from within a script
+        return StoreError(f"Redis at {where} refuses: {_LASTING['NOPERM']} ({text})")
     if re.search("invalid password|without any password|arguments for 'auth'", text):
         return StoreError(f"Redis at {where} refuses: {_LASTING['WRONGPASS']} ({text})")
     return StoreError(f"Redis at {where} fails: {text}")

@@ -22,6 +22,7 @@ from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
 from snqd.stores.redis import scripts
 from snqd.stores.redis.codec import DepthsReader, encode_all, read_claim, read_pauses
 from snqd.stores.redis.errors import ConnectionLost
+from snqd.stores.redis.foreign_lists import ForeignLists
 from snqd.stores.redis.listener import Listener
 from snqd.stores.redis.names import place_of, wake_channel
 from snqd.stores.redis.scripts import Script
@@ -198,6 +199,10 @@ class RedisStore:
     def depths(self) -> Deferred[list[Depth]]:
         """See :meth:`IStore.depths`."""
         return Deferred.fromCoroutine(self._depths())
+
+    def foreign_lists(self) -> ForeignLists:
+        """The lists that other programs fill in the same Redis and database."""
+        return ForeignLists(self._session.ask)
 
     def _do(self, script: Script, *words: Any) -> Deferred[Any]:
         return Deferred.fromCoroutine(self._session.ask(script, *words))

@@ -25,9 +25,9 @@ for i = 1, #hand, 2 do
     call('HDEL', 'hand:' .. epoch, n)
     let_go(n, place)
     put_back(n, place)
-    news = true
   end
 end
 write_counts()
+news = true -- always, so that a user without the right to publish fails here, and not half way through another script
 wake(name)
 return epoch
