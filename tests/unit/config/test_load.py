@@ -199,7 +199,8 @@ def test_keys_of_a_refused_section_are_not_reported_as_well(problems_of: Problem
 
 def test_a_redis_is_read_with_the_names_and_foreign_queues_that_belong_to_it(settings_of: Load) -> None:
     queue = settings_of(
-        "[queue]\nsubsystem = redis\nredis = redis://:pw@h/1\nqueue_basename = /queue/farm.\nforeign = gnusocial-redis\n"
+        "[queue]\nsubsystem = redis\nredis = redis://:pw@h/1\nqueue_basename = /queue/farm.\n"
+        "foreign = gnusocial-redis\n"
     ).queue
     assert queue.redis == RedisAddress((("h", 6379),), db=1, password="pw")
     assert (queue.queue_basename, queue.foreign) == ("/queue/farm.", ("gnusocial-redis",))
