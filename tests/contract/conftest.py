@@ -7,7 +7,6 @@ import functools
 import itertools
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
@@ -267,18 +266,3 @@ def child() -> Iterator[Callable[..., Child]]:
         if not protocol.ended.called:
             protocol.signal(signal.SIGKILL)
             pytest_twisted.blockon(protocol.ended)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "snqd-test", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must be able to mount a file system: {mounted.stderr}")
-        pytest.skip(f"can't mount a file system here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
