@@ -114,11 +114,18 @@ def test_a_host_name_that_is_no_id_asks_for_one(problems_of: Problems, monkeypat
         ("[queue]\nsubsystem = disk\n", ":2: [queue] subsystem: 'disk' is not to be had: write db or redis"),
         (
             "[queue]\nsubsystem = redis\n",
-            ":1: [queue] redis: subsystem redis needs it: name the Redis, such as redis://",
+            ":1: [queue] redis: subsystem redis needs it: name the Redis, such as redis://127.0.0.1:6379/0",
         ),
-        ("[queue]\nredis = localhost\n", ":2: [queue] redis: it is no URL of a Redis: write redis://"),
+        (
+            "[queue]\nredis = localhost\n",
+            ":2: [queue] redis: it is no URL of a Redis: write redis://user:password@host:port/db, unix:///path?db=0, "
+            "or redis+sentinel://user:password@host:port,host:port/service/db",
+        ),
         ("[queue]\nforeign = celery\n", ":2: [queue] foreign: 'celery' is not to be had: write gnusocial-redis"),
-        ("[queue]\nforeign = gnusocial-redis\n", ":2: [queue] foreign: gnusocial-redis needs subsystem redis"),
+        (
+            "[queue]\nforeign = gnusocial-redis\n",
+            ":2: [queue] foreign: gnusocial-redis needs subsystem redis, on GNU social's own Redis: set it so",
+        ),
         ("[queue]\nstomp_server = h\n", ":2: [queue] stomp_server: unknown key: correct or remove it"),
         (
             "[queue]\ndb = postgresql://h/q\n",
