@@ -24,7 +24,9 @@ from snqd.daemon.operator_signals import OperatorSignals
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.daemon.reload import Reload
 from snqd.daemon.rolling_restart import RollingRestart
+from snqd.daemon.sd_notify import SdNotify, manager_of
 from snqd.daemon.site_watch import SiteWatch
+from snqd.daemon.systemd import SystemdNotices
 from snqd.ops.change_commands import ChangeCommands
 from snqd.ops.control_server import ControlServer, daemon_commands
 from snqd.ops.log_output import LoggedService
@@ -73,11 +75,13 @@ def make_service(reactor: Any, config: Path, overrides: Overrides, child_module:
     daemon = QueueDaemon(launcher, settings, system_memory(), os.getpid, reactor.stop)
     daemon.check()
     reload = Reload(reactor, launcher, daemon, reader, partial(_in_thread, reactor))
-    changes = ChangeCommands(daemon, reload, RollingRestart(daemon, reload))
+    notices = SystemdNotices(reactor, daemon, SdNotify(manager_of(os.environ, os.getpid())))
+    changes = ChangeCommands(daemon, reload, RollingRestart(daemon, reload), notices)
     services = [
         # Below the daemon, since only the holder of its lock may replace a socket that is there.
         ControlServer(reactor, settings.daemon.control, {**daemon_commands(daemon), **changes.commands()}),
         OperatorSignals(reactor, {signal.SIGHUP: changes.hang_up, signal.SIGUSR2: changes.user_signal}),
+        notices,
         *_site_watch(reactor, daemon, reload),
     ]
     for service in services:

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from snqd.config.database_url import database_url
+from snqd.config.redis_address import redis_address
 from snqd.config.values import (
     Reader,
     auto_or,
@@ -19,6 +20,7 @@ from snqd.config.values import (
     daemon_id,
     decimal,
     duration,
+    foreign_queues,
     integer,
     memory_bytes,
     monitor_target,
@@ -119,8 +121,11 @@ QUEUE = SectionKind(
     "the store, and what holds for every queue",
     keys=(
         Key("enabled", "yes", boolean, "no: jobs run at once, in the process that enqueues them"),
-        Key("subsystem", "db", choice(db="db"), "kind of store: db"),
+        Key("subsystem", "db", choice(db="db", redis="redis"), "kind of store: db or redis"),
         Key("db", "sqlite:///STATE_DIR/queue.db", database_url, "database of the jobs"),
+        Key("redis", "", redis_address, "the Redis of subsystem redis: its URL"),
+        Key("queue_basename", "/queue/snqd.", one_line, "what the names of this farm begin with in a shared Redis"),
+        Key("foreign", "", foreign_queues, "queues of other programs to serve too: gnusocial-redis"),
         Key("morgue", "sqlite:///STATE_DIR/morgue.db", database_url, "database of the dead letters"),
         Key("dead_letter_dir", "", one_line, "folder that gets a file for each dead letter too"),
         Key("concurrency", "50", AT_ONCE, "jobs at once in one process"),

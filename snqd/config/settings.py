@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 
 from snqd.config.database_url import sqlite_file
+from snqd.config.redis_address import RedisAddress
 from snqd.config.soft_limit import SoftLimit
 from snqd.core.retry import RetryPolicy
 
@@ -37,6 +38,9 @@ class QueueSettings:
     """``[queue]``. Durations are seconds.
 
     :ivar db: SQLAlchemy's URL of the database of the jobs.
+    :ivar redis: None where the subsystem is another.
+    :ivar queue_basename: what the names of this farm begin with in a store that farms share.
+    :ivar foreign: kinds of queues of other programs that are served too, of :data:`snqd.config.values.FOREIGN`.
     :ivar morgue: SQLAlchemy's URL of the database of the dead letters.
     :ivar dead_letter_dir: None where no files are wanted.
     :ivar softlimit: the memory at which a child is replaced.
@@ -47,6 +51,9 @@ class QueueSettings:
     enabled: bool
     subsystem: str
     db: str
+    redis: RedisAddress | None
+    queue_basename: str
+    foreign: tuple[str, ...]
     morgue: str
     dead_letter_dir: Path | None
     spawndelay: float

@@ -19,6 +19,8 @@ from snqd.core.names import check_queue
 Number = TypeVar("Number", int, float)
 Reader = Callable[[str], Any]
 
+GNUSOCIAL_REDIS = "gnusocial-redis"
+FOREIGN = (GNUSOCIAL_REDIS,)
 YEAR = 365 * 24 * 3600.0
 SHORTEST = 0.001
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -163,6 +165,14 @@ def queue_names(text: str) -> tuple[str, ...]:
         if name in names[:position]:
             raise BadValue(f"names {name} twice: remove one of the two")
     return names
+
+
+def foreign_queues(text: str) -> tuple[str, ...]:
+    """A list of kinds of queues that other programs fill."""
+    for kind in items(text):
+        if kind not in FOREIGN:
+            raise BadValue(f"{shown(kind)} is not to be had: write {' or '.join(FOREIGN)}")
+    return items(text)
 
 
 def networks(text: str) -> tuple[str, ...]:

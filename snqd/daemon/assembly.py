@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from snqd.config.schema import MOST_AT_ONCE
 from snqd.config.settings import HandlerSettings, Settings
+from snqd.config.values import GNUSOCIAL_REDIS
 from snqd.core.counters import Counters
 from snqd.core.errors import NoHandler, UnknownSite
 from snqd.core.fair_turn import FairTurn
@@ -49,6 +50,8 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
     base = _Base(reactor, settings, spec)
     queueing = _Queueing(base) if settings.queue.enabled else None
     managers: list[IIoManager] = queueing.managers if queueing else []
+    if queueing and spec.single and GNUSOCIAL_REDIS in settings.queue.foreign:
+        managers = [*managers, queueing.gnusocial_lists(base.sites)]
     for_sites = SiteManagers(base.context(), spec.role != SOLO)
     if spec.role != SOLO:
         managers = [*managers, *third_party_managers(base.context(), [], spec.single), *for_sites.make(settings.sites)]
@@ -158,6 +161,14 @@ class _Queueing:
         handlers = self._base.handlers(settings)
         self._slots.set_limits(*_limits(settings, handlers))
         self.manager.serve(_ordered(handlers), settings.queue.retry)
+
+    def gnusocial_lists(self, sites: SiteRegistry) -> IIoManager:
+        """What sweeps GNU social's lists; imported only where it is wanted."""
+        from snqd.queues.gnusocial_lists import GnuSocialLists
+        from snqd.stores.redis.store import RedisStore
+
+        assert isinstance(self.store, RedisStore)  # the configuration sees to it
+        return GnuSocialLists(sites, self.store.foreign_lists(), self._morgue)
 
     def _ledger_of(self, incarnation: str) -> Path:
         return self._children / f"{incarnation}.ledger"

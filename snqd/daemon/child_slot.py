@@ -244,6 +244,8 @@ class ChildSlot:
             self.error = self._boot_error or child.log.last or str(ending)
         else:
             self.error = "" if clean else str(ending)
-        level = self.log.info if clean else self.log.error
         what = "could not boot and " if self.boot_failed else "was " if ending.signal else ""
-        level("child {id} {what}{ending}", id=self.id, what=what, ending=str(ending))
+        if clean:
+            self.log.info("child {id} {what}{ending}", id=self.id, what=what, ending=str(ending))
+        else:
+            self.log.error("child {id} {what}{ending}", id=self.id, what=what, ending=str(ending))

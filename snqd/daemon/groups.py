@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -28,6 +28,11 @@ class Groups:
 
     def __getitem__(self, name: str) -> Group:
         return self._groups[name]
+
+    @property
+    def configured(self) -> Collection[Group]:
+        """Those that are configured."""
+        return self._groups.values()
 
     def __iter__(self) -> Iterator[Group]:
         """All that have children, perhaps."""

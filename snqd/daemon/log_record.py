@@ -12,6 +12,7 @@ from twisted.logger import LogLevel, formatEvent
 RECORD_BYTES = 60_000
 """What a record of a child takes at most; of a longer one the text is cut."""
 VALUE_CHARACTERS = 1000
+TRACEBACK_CHARACTERS = 8000
 _PLAIN = (str, int, float, bool, type(None))
 #: What Twisted adds to events for older observers.
 _FOREIGN = frozenset(("time", "isError", "failure", "why", "message", "format", "system"))
@@ -65,7 +66,7 @@ def record_of(event: Mapping[str, Any]) -> LogRecord:
         level=event.get("log_level", LogLevel.info).name,
         text=formatEvent(dict(event)),
         traceback=failure.getTraceback() if failure is not None else "",
-        fields={key: _plain(value) for key, value in event.items() if not _is_inner(key)},
+        fields={key: _plain(key, value) for key, value in event.items() if not _is_inner(key)},
     )
 
 
@@ -79,7 +80,9 @@ def _is_inner(key: str) -> bool:
     return key.startswith("log_") or key in _FOREIGN
 
 
-def _plain(value: Any) -> Any:
+def _plain(key: str, value: Any) -> Any:
+    if key == "traceback" and isinstance(value, str):
+        return _end_of(value, TRACEBACK_CHARACTERS)
     if isinstance(value, _PLAIN):
         return _cut(value, VALUE_CHARACTERS) if isinstance(value, str) else value
     return _cut(str(value), VALUE_CHARACTERS)

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from snqd.config.settings import GroupSettings, Settings
 from snqd.core.counters import Totals
 from snqd.daemon.child_process import ChildProcess, Ending
-from snqd.daemon.child_slot import ChildSlot
+from snqd.daemon.child_slot import ABORT_GRACE, ChildSlot
 from snqd.daemon.group import Group
 from snqd.daemon.groups import Groups
 from snqd.daemon.hang_watch import LOOK_EVERY, HangWatch
@@ -25,6 +25,8 @@ from snqd.daemon.state_dir import CHILDREN, DaemonLock, prepare
 from snqd.daemon.version import VERSION
 
 REPORT_TIMEOUT = 1.0
+BEYOND_HELP = 3 * ABORT_GRACE
+"""Seconds after `hang_timeout` by which a child that hangs should be dead: one that is not means no progress."""
 
 
 class QueueDaemon(MultiService):
@@ -113,14 +115,38 @@ class QueueDaemon(MultiService):
         return self._settings
 
     @property
-    def ending(self) -> bool:
-        """Whether this daemon is about to end."""
-        return self._ending
-
-    @property
     def groups(self) -> Groups:
         """Its groups."""
         return self._groups
+
+    @property
+    def settled(self) -> bool:
+        """Whether every group has come up, or is known to have failed."""
+        return all(group.failed or any(group.up()) for group in self._groups.configured)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it ends."""
+        return self._ending
+
+    @property
+    def progressing(self) -> bool:
+        """Whether every child that lives gives signs of life, or is being ended and not long overdue."""
+        patience = self._settings.daemon.hang_timeout + BEYOND_HELP
+        return all(self._watch.silent_for(child.last_beat) < patience for _, child in self._groups.living())
+
+    def summary(self) -> str:
+        """How it is, in one line."""
+        if self._ending:
+            return "stopping: jobs in hand get their time to end"
+        failed = [group.name for group in self._groups.configured if group.failed]
+        up = list(self._groups.up())
+        children = sum(len(group.slots) for group in self._groups.configured)
+        rate = sum(child.rate for child in up)
+        broken = f"; failed: {', '.join(failed)} (see the log)" if failed else ""
+        return (
+            f"{len(up)} of {children} children up, {sum(self._in_flight().values())} jobs running, {rate:.1f}/s{broken}"
+        )
 
     def group(self, name: str) -> Group:
         """The group of that name.

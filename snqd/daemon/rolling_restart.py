@@ -101,7 +101,7 @@ class RollingRestart:
         try:
             await group.replacements.replace(n, self._daemon.settings.daemon.drain_timeout)
         except ReplacementFailed as error:
-            if self._daemon.ending:
+            if self._daemon.stopping:
                 raise RestartStopped("the daemon stops") from error
             stopped = RestartStopped(f"the rolling restart has stopped at child {n} of group {group.name}: {error}")
             self.log.error("{error}; all children that work go on", error=stopped)

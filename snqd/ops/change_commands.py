@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -18,6 +18,16 @@ from snqd.daemon.rolling_restart import RollingRestart
 from snqd.ops.control_server import Command
 
 
+class Notices(Protocol):
+    """Who wants to know when the configuration is read anew."""
+
+    def reloading(self) -> None:
+        """It begins."""
+
+    def reloaded(self) -> None:
+        """It has ended, well or not."""
+
+
 class ChangeCommands:
     """`update` and `restart`, also for signals.
 
@@ -26,8 +36,9 @@ class ChangeCommands:
 
     log = Logger()
 
-    def __init__(self, daemon: QueueDaemon, reload: Reload, rolling: RollingRestart) -> None:
+    def __init__(self, daemon: QueueDaemon, reload: Reload, rolling: RollingRestart, notices: Notices) -> None:
         self._daemon = daemon
+        self._notices = notices
         self._reload = reload
         self._rolling = rolling
 
@@ -38,8 +49,13 @@ class ChangeCommands:
     def update(self, request: Mapping[str, Any]) -> Deferred[dict[str, Any]]:
         """Reload the configuration, or the sites alone if the request names a `site`."""
         site = request.get("site")
+        self._notices.reloading()
         changed = self._reload.update() if site is None else self._reload.look(afresh=True)
-        return changed.addCallback(self._updated, site).addErrback(self._refused)
+        return changed.addCallback(self._updated, site).addErrback(self._refused).addBoth(self._done)
+
+    def _done(self, result: Any) -> Any:
+        self._notices.reloaded()
+        return result
 
     def _updated(self, changes: Changes, site: str | None) -> dict[str, Any]:
         if site is not None and site not in self._daemon.settings.sites and site not in changes.sites.removed:

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from snqd.config.redis_address import RedisAddress
 from snqd.config.settings import QueueSettings, Settings
 from snqd.stores.blocking import BlockingQueue, EmbeddedQueue
 from snqd.stores.morgue import Morgue
@@ -14,6 +15,9 @@ from snqd.stores.sqlite.database import QueueDatabase
 
 if TYPE_CHECKING:
     from snqd.stores.interface import IStore
+
+REDIS = "redis"
+"""The subsystem."""
 
 
 def make_store(
@@ -28,20 +32,39 @@ def make_store(
     :param owner: the process's name, new at each start.
     :param suspects_of: the ids of the jobs that the process of that name was running, by its crash ledger.
     """
+    queue = settings.queue
+    if queue.subsystem == REDIS:
+        from snqd.stores.redis.names import prefix_of
+        from snqd.stores.redis.store import RedisStore
+
+        prefix = prefix_of(queue.queue_basename)
+        return RedisStore(
+            reactor, _redis(queue), prefix, owner, lease=queue.lease, suspects_of=suspects_of, random=random
+        )
     from snqd.stores.sqlite.store import SqliteStore
 
-    queue = settings.queue
     return SqliteStore(reactor, _file(queue.db_file), owner, lease=queue.lease, suspects_of=suspects_of, random=random)
 
 
 def make_queue(settings: Settings) -> BlockingQueue:
     """The store for a program without a reactor, not opened yet."""
+    queue = settings.queue
+    if queue.subsystem == REDIS:
+        from snqd.stores.redis.blocking import RedisQueue
+        from snqd.stores.redis.names import prefix_of
+
+        return RedisQueue(_redis(queue), prefix_of(queue.queue_basename))
     return EmbeddedQueue(QueueDatabase(_file(settings.queue.db_file)))
 
 
 def make_morgue(settings: QueueSettings) -> Morgue:
     """The morgue, not opened yet."""
     return Morgue(_file(settings.morgue_file))
+
+
+def _redis(settings: QueueSettings) -> RedisAddress:
+    assert settings.redis is not None  # the configuration sees to it
+    return settings.redis
 
 
 def _file(path: Path | None) -> Path:

@@ -10,8 +10,11 @@ from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from snqd.handlers import QueueHandler, Reject, RetryLater
+
+log = Logger(__name__)
 
 
 def mark(job: Any, kind: str) -> None:
@@ -30,6 +33,7 @@ class Note(QueueHandler):
     async def handle(self, job: Any) -> None:
         mark(job, "start")
         await deferLater(self.reactor, (job.payload or {}).get("seconds", 0))
+        log.debug("noted")
         mark(job, "end")
 
 

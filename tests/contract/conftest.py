@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import itertools
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +23,15 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
 
 import snqd
+from snqd.config.redis_address import redis_address
 from snqd.core.job import Job
 from snqd.stores.interface import Claimed, Want
 from snqd.stores.memory import MemoryStore
 from snqd.stores.memory_queue import MemoryQueue
+from snqd.stores.redis.names import prefix_of
+from snqd.stores.redis.store import RedisStore
 from snqd.stores.sqlite.store import SqliteStore
+from tests.servers.redis import RedisServer
 
 ROOT = Path(snqd.__file__).parents[1]
 CHILD = Path(__file__).with_name("child.py")
@@ -91,6 +98,11 @@ class Bench:
         self.open: list[Process] = []
         self._numbers = itertools.count(1)
 
+    @property
+    def where(self) -> tuple[str, str, str]:
+        """The first words of child.py that make it work on this queue."""
+        return self.kind, str(self.path), ""
+
     def make(self, name: str, **options: Any) -> Any:
         """A store that is not open yet."""
         raise NotImplementedError
@@ -139,9 +151,47 @@ class SqliteBench(Bench):
         return SqliteStore(reactor, self.path, name, lease=lease, suspects_of=suspects_of)
 
 
-@pytest_twisted.async_yield_fixture(params=[MemoryBench, SqliteBench], ids=lambda kind: kind.kind)
+class RedisBench(Bench):
+    kind = "redis"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.server = redis_server()
+        self.address = redis_address(self.server.url)
+        self.prefix = prefix_of(str(folder))  # the server is the same for all tests
+
+    @property
+    def where(self) -> tuple[str, str, str]:
+        return self.kind, self.server.url, self.prefix
+
+    def make(
+        self, name: str, lease: float = 600.0, suspects_of: Callable[[str], Collection[str]] = lambda name: ()
+    ) -> RedisStore:
+        return RedisStore(reactor, self.address, self.prefix, name, lease=lease, suspects_of=suspects_of)
+
+
+@functools.cache
+def redis_server() -> RedisServer:
+    """The one of this run; started by the first test that needs it."""
+    folder = tempfile.TemporaryDirectory(prefix="snqd-redis-")
+    server = RedisServer(Path(folder.name))
+    server.start()
+    atexit.register(folder.cleanup)
+    atexit.register(server.stop)
+    return server
+
+
+@pytest_twisted.async_yield_fixture(params=[MemoryBench, SqliteBench, RedisBench], ids=lambda kind: kind.kind)
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """Each kind of queue in turn."""
+    made = request.param(tmp_path)
+    yield made
+    await made.close_all()
+
+
+@pytest_twisted.async_yield_fixture(params=[SqliteBench, RedisBench], ids=lambda kind: kind.kind)
+async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    """Each kind of queue that several processes share, in turn."""
     made = request.param(tmp_path)
     yield made
     await made.close_all()
