@@ -38,7 +38,7 @@ class FolderWatch(Service):
         self._close()
         try:
             self._open(folders)
-        except (ImportError, OSError, RuntimeError) as error:
+        except Exception as error:  # noqa: BLE001  the class of what Twisted raises for a refused watch is private
             self.log.info("the kernel does not watch folders ({error}): they are looked at once a second", error=error)
             self._close()
 

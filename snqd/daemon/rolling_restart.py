@@ -104,5 +104,10 @@ class RollingRestart:
             if self._daemon.stopping:
                 raise RestartStopped("the daemon stops") from error
             stopped = RestartStopped(f"the rolling restart has stopped at child {n} of group {group.name}: {error}")
-            self.log.error("{error}; all children that work go on", error=stopped)
+            self.log.error(
+                "the rolling restart has stopped at child {n} of group {group}: {error}; all children that work go on",
+                n=n,
+                group=group.name,
+                error=error,
+            )
             raise stopped from error

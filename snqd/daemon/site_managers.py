@@ -48,7 +48,7 @@ class SiteManagers:
         timeout = settings.daemon.drain_timeout
         for site in (*changes.removed, *changes.changed):
             for manager in self._managers.pop(site, ()):
-                self._watch(f"I/O manager {manager.name} of site {site}: stop", io_master.detach(manager, timeout))
+                self._watch(f"stop of {manager.name} of site {site}", io_master.detach(manager, timeout))
         for site in (*changes.added, *changes.changed):
             self._add(site, io_master)
 
@@ -59,7 +59,7 @@ class SiteManagers:
             self.log.failure("no I/O managers for site {site}", site=site)
             return
         for manager in managers:
-            self._watch(f"I/O manager {manager.name} of site {site}: start", io_master.attach(manager))
+            self._watch(f"start of {manager.name} of site {site}", io_master.attach(manager))
 
     def _watch(self, what: str, done: Deferred[Any]) -> None:
-        done.addErrback(lambda failure: self.log.failure("{what} failed", failure, what=what))
+        done.addErrback(lambda failure: self.log.failure("site's I/O manager: {what} failed", failure, what=what))
