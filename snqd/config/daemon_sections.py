@@ -72,6 +72,8 @@ def read_daemon(document: Document, overrides: Overrides, problems: Problems) ->
         drain_timeout=values["drain_timeout"],
         hang_timeout=values["hang_timeout"],
         respawn_max_delay=values["respawn_max_delay"],
+        memory_limit_bytes=values["memory_limit"],
+        log_format=values["log_format"],
     )
 
 
@@ -91,6 +93,8 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
         morgue=_at_place(values["morgue"], at),
         dead_letter_dir=at(values["dead_letter_dir"]) if values["dead_letter_dir"] else None,
         spawndelay=values["spawndelay"],
+        softlimit=values["softlimit"],
+        debug_memory=values["debug_memory"],
         monitor=values["monitor"] or "",
         concurrency=values["concurrency"],
         timeout=values["timeout"],

@@ -22,11 +22,13 @@ from snqd.config.values import (
     duration,
     foreign_queues,
     integer,
+    memory_bytes,
     monitor_target,
     networks,
     one_line,
     queue_names,
     server,
+    soft_limit,
 )
 
 #: Stands for ``[snqd] state_dir`` at the beginning of a path.
@@ -108,6 +110,8 @@ SNQD = SectionKind(
             duration(),
             "longest wait, in seconds, before a process that keeps dying comes back",
         ),
+        Key("memory_limit", "auto", auto_or(memory_bytes), "memory of one process; auto: an equal share for each"),
+        Key("log_format", "text", choice(text="text", json="json"), "text, or json: one object a line"),
     ),
 )
 
@@ -130,6 +134,8 @@ QUEUE = SectionKind(
         Key("retry_delay", "15", SINCE_NOW, "seconds before the first retry; each further one waits twice as long"),
         Key("retry_max_delay", "3600", SINCE_NOW, "longest wait before a retry, in seconds"),
         Key("spawndelay", "1", duration(), "seconds before a process that died is started again"),
+        Key("softlimit", "90%", soft_limit, "memory at which a process is replaced: a size, or % of memory_limit"),
+        Key("debug_memory", "no", boolean, "yes: log the memory of each process when it changes"),
         Key("monitor", "", monitor_target, "where counters and states are sent: udp://host:port or an HTTP URL"),
     ),
 )

@@ -9,6 +9,7 @@ import attrs
 
 from snqd.config.database_url import sqlite_file
 from snqd.config.redis_address import RedisAddress
+from snqd.config.soft_limit import SoftLimit
 from snqd.core.retry import RetryPolicy
 
 
@@ -17,6 +18,8 @@ class DaemonSettings:
     """``[snqd]``. Durations are seconds.
 
     :ivar threads: children of the main group, ``auto`` already resolved to the CPUs this process may use.
+    :ivar memory_limit_bytes: what one process may have; None is ``auto``: its share of what the daemon may have.
+    :ivar log_format: ``text`` or ``json``.
     """
 
     id: str
@@ -26,6 +29,8 @@ class DaemonSettings:
     drain_timeout: float
     hang_timeout: float
     respawn_max_delay: float
+    memory_limit_bytes: int | None
+    log_format: str
 
 
 @attrs.frozen
@@ -38,6 +43,8 @@ class QueueSettings:
     :ivar foreign: kinds of queues of other programs that are served too, of :data:`snqd.config.values.FOREIGN`.
     :ivar morgue: SQLAlchemy's URL of the database of the dead letters.
     :ivar dead_letter_dir: None where no files are wanted.
+    :ivar softlimit: the memory at which a child is replaced.
+    :ivar debug_memory: whether the memory of each child is logged when it changes.
     :ivar monitor: empty, ``udp://host:port`` or an HTTP URL.
     """
 
@@ -50,6 +57,8 @@ class QueueSettings:
     morgue: str
     dead_letter_dir: Path | None
     spawndelay: float
+    softlimit: SoftLimit
+    debug_memory: bool
     monitor: str
     concurrency: int
     timeout: float
