@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from snqd.config.settings import QueueSettings, Settings
 from snqd.stores.blocking import BlockingQueue, EmbeddedQueue
-from snqd.stores.morgue import Morgue
+from snqd.stores.morgue import Burials, Morgue
 from snqd.stores.sqlite.database import QueueDatabase
 
 if TYPE_CHECKING:
@@ -28,22 +27,38 @@ def make_store(
     :param owner: the process's name, new at each start.
     :param suspects_of: the ids of the jobs that the process of that name was running, by its crash ledger.
     """
+    queue = settings.queue
+    if queue.db_file is None:
+        from snqd.stores.sql.store import SqlStore
+
+        return SqlStore(
+            reactor,
+            queue.db,
+            settings.daemon.state_dir,
+            owner,
+            lease=queue.lease,
+            suspects_of=suspects_of,
+            random=random,
+        )
     from snqd.stores.sqlite.store import SqliteStore
 
-    queue = settings.queue
-    return SqliteStore(reactor, _file(queue.db_file), owner, lease=queue.lease, suspects_of=suspects_of, random=random)
+    return SqliteStore(reactor, queue.db_file, owner, lease=queue.lease, suspects_of=suspects_of, random=random)
 
 
 def make_queue(settings: Settings) -> BlockingQueue:
     """The store for a program without a reactor, not opened yet."""
-    return EmbeddedQueue(QueueDatabase(_file(settings.queue.db_file)))
+    queue = settings.queue
+    if queue.db_file is None:
+        from snqd.stores.sql.blocking import SqlQueue
+
+        return SqlQueue(queue.db, settings.daemon.state_dir)
+    return EmbeddedQueue(QueueDatabase(queue.db_file))
 
 
-def make_morgue(settings: QueueSettings) -> Morgue:
+def make_morgue(settings: QueueSettings) -> Burials:
     """The morgue, not opened yet."""
-    return Morgue(_file(settings.morgue_file))
+    if settings.morgue_file is None:
+        from snqd.stores.sql.morgue import SqlMorgue
 
-
-def _file(path: Path | None) -> Path:
-    assert path is not None  # the configuration knows no other database yet
-    return path
+        return SqlMorgue(settings.morgue)
+    return Morgue(settings.morgue_file)

@@ -25,7 +25,11 @@ from snqd.core.job import Job
 from snqd.stores.interface import Claimed, Want
 from snqd.stores.memory import MemoryStore
 from snqd.stores.memory_queue import MemoryQueue
+from snqd.stores.sql.store import SqlStore
 from snqd.stores.sqlite.store import SqliteStore
+from tests.servers.database_server import DatabaseServer
+from tests.servers.mariadb import mariadb
+from tests.servers.postgresql import postgresql
 
 ROOT = Path(snqd.__file__).parents[1]
 CHILD = Path(__file__).with_name("child.py")
@@ -92,6 +96,11 @@ class Bench:
         self.open: list[Process] = []
         self._numbers = itertools.count(1)
 
+    @property
+    def where(self) -> tuple[str, str, str]:
+        """The first words of child.py that make it work on this queue."""
+        return self.kind, str(self.path), ""
+
     def make(self, name: str, **options: Any) -> Any:
         """A store that is not open yet."""
         raise NotImplementedError
@@ -140,9 +149,56 @@ class SqliteBench(Bench):
         return SqliteStore(reactor, self.path, name, lease=lease, suspects_of=suspects_of)
 
 
-@pytest_twisted.async_yield_fixture(params=[MemoryBench, SqliteBench], ids=lambda kind: kind.kind)
+class SqlBench(Bench):
+    """A database of its own on the server of this run."""
+
+    server: DatabaseServer
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.database = self.server.database()
+        self.url = self.server.url(self.database)
+
+    @property
+    def where(self) -> tuple[str, str, str]:
+        return self.kind, self.url, str(self.folder)
+
+    def make(
+        self, name: str, lease: float = 600.0, suspects_of: Callable[[str], Collection[str]] = lambda name: ()
+    ) -> SqlStore:
+        return SqlStore(reactor, self.url, self.folder, name, lease=lease, suspects_of=suspects_of)
+
+
+class PostgresqlBench(SqlBench):
+    kind = "postgresql"
+
+    def __init__(self, folder: Path) -> None:
+        self.server = postgresql()
+        super().__init__(folder)
+
+
+class MariaDbBench(SqlBench):
+    kind = "mariadb"
+
+    def __init__(self, folder: Path) -> None:
+        self.server = mariadb()
+        super().__init__(folder)
+
+
+KINDS = [MemoryBench, SqliteBench, PostgresqlBench, MariaDbBench]
+
+
+@pytest_twisted.async_yield_fixture(params=KINDS, ids=lambda kind: kind.kind)
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """Each kind of queue in turn."""
+    made = request.param(tmp_path)
+    yield made
+    await made.close_all()
+
+
+@pytest_twisted.async_yield_fixture(params=KINDS[1:], ids=lambda kind: kind.kind)
+async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    """Each kind of queue that several processes share, in turn."""
     made = request.param(tmp_path)
     yield made
     await made.close_all()
