@@ -12,8 +12,12 @@ from snqd.config.load import Overrides, load
 from snqd.config.sources import read_sources
 from snqd.core.errors import SnqdError
 from snqd.daemon.launcher import CHILD_MODULE, Launcher
+from snqd.daemon.memory_total import system_memory
 from snqd.daemon.queue_daemon import QueueDaemon
+from snqd.daemon.sd_notify import SdNotify, manager_of
+from snqd.daemon.systemd import SystemdNotices
 from snqd.ops.control_server import ControlServer, daemon_commands
+from snqd.ops.log_output import LoggedService
 
 
 class Options(usage.Options):
@@ -33,17 +37,18 @@ class Options(usage.Options):
             raise usage.UsageError("--config FILE is missing: name the main configuration file, such as etc/snq.ini")
 
 
-def makeService(options: Options) -> QueueDaemon:
-    """The daemon and its control socket, not started, and nothing opened yet: twistd may still become a daemon.
+def makeService(options: Options) -> LoggedService:
+    """The daemon with its log and its control socket, not started, and nothing opened: twistd may yet become a daemon.
 
     :raises SystemExit: with the problems, one a line, where this daemon can't start.
     """
     from twisted.internet import reactor
 
     try:
-        return make_service(reactor, Path(options["config"]), Overrides(options["threads"], options["id"]))
+        daemon = make_service(reactor, Path(options["config"]), Overrides(options["threads"], options["id"]))
     except SnqdError as error:
         raise SystemExit(str(error)) from None
+    return LoggedService(daemon, options.parent or {}, reactor, daemon.settings.daemon, daemon.levels)
 
 
 def make_service(reactor: Any, config: Path, overrides: Overrides, child_module: str = CHILD_MODULE) -> QueueDaemon:
@@ -54,8 +59,10 @@ def make_service(reactor: Any, config: Path, overrides: Overrides, child_module:
     sources = read_sources(config)
     settings = load(sources, overrides)
     launcher = Launcher(reactor, settings.daemon.id, sources, overrides, child_module)
-    daemon = QueueDaemon(launcher, settings, os.getpid, reactor.stop)
+    daemon = QueueDaemon(launcher, settings, system_memory(), os.getpid, reactor.stop)
     daemon.check()
     # Below the daemon, since only the holder of its lock may replace a socket that is there.
     ControlServer(reactor, settings.daemon.control, daemon_commands(daemon)).setServiceParent(daemon)  # type: ignore[no-untyped-call]
+    notify = SdNotify(manager_of(os.environ, os.getpid()))
+    SystemdNotices(reactor, daemon, notify).setServiceParent(daemon)  # type: ignore[no-untyped-call]
     return daemon

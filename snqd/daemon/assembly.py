@@ -12,6 +12,7 @@ import attrs
 from twisted.internet.defer import Deferred, succeed
 
 from snqd.config.settings import HandlerSettings, Settings
+from snqd.config.values import GNUSOCIAL_REDIS
 from snqd.core.counters import Counters
 from snqd.core.errors import NoHandler, UnknownSite
 from snqd.core.fair_turn import FairTurn
@@ -46,6 +47,8 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
     base = _Base(reactor, settings, spec, SiteRegistry(settings), make_pinger(reactor, settings.queue.monitor, spec.id))
     parts = _Queueing(base) if settings.queue.enabled else None
     managers: list[IIoManager] = [parts.manager] if parts else []
+    if parts and spec.single and GNUSOCIAL_REDIS in settings.queue.foreign:
+        managers.append(parts.gnusocial_lists(base.sites))
     if spec.role != SOLO:
         context = IoContext(reactor, settings, base.sites)
         managers += third_party_managers(context, list(base.sites.nicknames()), spec.single)
@@ -97,6 +100,14 @@ class _Queueing:
             close=self._close,
         )
         self.manager = MANAGERS[spec.role](equipment, _slots(settings, handlers), _fair_turn(settings))
+
+    def gnusocial_lists(self, sites: SiteRegistry) -> IIoManager:
+        """What sweeps GNU social's lists; imported only where it is wanted."""
+        from snqd.queues.gnusocial_lists import GnuSocialLists
+        from snqd.stores.redis.store import RedisStore
+
+        assert isinstance(self.store, RedisStore)  # the configuration sees to it
+        return GnuSocialLists(sites, self.store.foreign_lists(), self._morgue)
 
     def _ledger_of(self, incarnation: str) -> Path:
         return self._children / f"{incarnation}.ledger"

@@ -26,6 +26,7 @@ from snqd.core.errors import SnqdError
 from snqd.daemon import exit_codes, ipc
 from snqd.daemon.child_log import LevelledLines
 from snqd.daemon.child_spec import SOLO, ChildSpec
+from snqd.daemon.log_levels import LogLevels
 from snqd.daemon.parts import Builder, Parts
 from snqd.daemon.restart_policy import YOUNG
 from snqd.daemon.solo_patience import SoloPatience
@@ -61,6 +62,12 @@ class ChildChannel(ipc.Channel):
         """Answer what a heartbeat would carry."""
         return self._child.figures()
 
+    @ipc.SetLogLevel.responder
+    def set_log_level(self, namespace: str, level: str) -> dict[str, Any]:
+        """Pass it on."""
+        self._child.levels.set(namespace, level)
+        return {}
+
     @ipc.Wake.responder
     def wake(self) -> dict[str, Any]:
         """Pass it on."""
@@ -83,6 +90,7 @@ class Child:
     """This process, from boot to exit. Every way out is the reactor's stop, which waits for the drain.
 
     :param build: puts the parts together.
+    :ivar levels: of this process's log.
     :ivar exit_code: see :mod:`snqd.daemon.exit_codes`.
     """
 
@@ -102,6 +110,8 @@ class Child:
         self._beats = self._looping(self.beat)
         self._first_job = self._looping(self._look_for_first_job)
         self.channel = ChildChannel(self)
+        self.levels = LogLevels()
+        self.levels.apply(spec.log_levels)
         self.exit_code = exit_codes.DONE
         reactor.addSystemEventTrigger("before", "shutdown", self._drain)
 
@@ -127,6 +137,7 @@ class Child:
         yield self._parts.io_master.start()
         self._ready = True
         yield self.channel.ask(ipc.Ready, version=VERSION)
+        self.beat()  # the parent learns from it what a fresh child needs
         self._first_job.start(FIRST_JOB_LOOK_EVERY)
         self._reactor.callLater(YOUNG, self._stop_looking)
 
@@ -250,11 +261,12 @@ def main(build: Builder) -> None:
     :param build: puts the parts together.
     """
     prepare_process()
-    globalLogBeginner.beginLoggingTo([LevelledLines(sys.stderr)], redirectStandardIO=False)
     from twisted.internet import reactor, stdio
 
     spec = ChildSpec.from_json(sys.stdin.buffer.read())
     child = Child(reactor, spec, build)
+    observer = child.levels.filtering(LevelledLines(sys.stderr))
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     stdio.StandardIO(child.channel, stdin=ipc.CHILD_READS, stdout=ipc.CHILD_WRITES, reactor=reactor)  # type: ignore[call-arg]
     reactor.callWhenRunning(child.start)
     reactor.run()

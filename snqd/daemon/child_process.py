@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from snqd.core.counters import Total
 from snqd.daemon import ipc
 from snqd.daemon.child_log import ChildLog
 from snqd.daemon.child_spec import ChildSpec
@@ -93,6 +94,7 @@ class ChildProcess(ProcessProtocol):
         self.started = self.last_beat = clock.seconds()
         self.ready_at: float | None = None
         self.report: dict[str, Any] = {}
+        self._total = Total()
         self._channel = ParentChannel(self)
         self._ending: Ending | None = None
         self._lingering: IDelayedCall | None = None
@@ -102,6 +104,11 @@ class ChildProcess(ProcessProtocol):
         """The process's id."""
         pid: int = self.transport.pid
         return pid
+
+    @property
+    def rate(self) -> float:
+        """Jobs that it handled per second lately."""
+        return self._total.rate(self._clock.seconds())
 
     def connectionMade(self) -> None:
         """Hand the child its spec."""
@@ -148,6 +155,8 @@ class ChildProcess(ProcessProtocol):
         """A heartbeat, or an answer to `refresh`."""
         self.last_beat = self._clock.seconds()
         self.report = report
+        for _, _, *numbers in counters:
+            self._total.add(numbers, self.last_beat)
         self._owner.child_reported(self, counters)
 
     def refresh(self) -> Deferred[Any]:
@@ -159,6 +168,10 @@ class ChildProcess(ProcessProtocol):
     def recover(self, owner: str, suspects: list[str], cause: str) -> Deferred[Any]:
         """Let it free what the dead process `owner` held; fails with RecoverFailed, or if the child dies."""
         return self._channel.ask(ipc.Recover, owner=owner, suspects=suspects, cause=cause)
+
+    def set_log_level(self, namespace: str, level: str) -> Deferred[Any]:
+        """Let it log `namespace` from `level` on."""
+        return self._channel.ask(ipc.SetLogLevel, namespace=namespace, level=level)
 
     def wake(self) -> Deferred[Any]:
         """Let it look for work."""

@@ -76,6 +76,14 @@ class ChildSlot:
         """Start the first child."""
         self._states.start()
 
+    def start_in_turn(self) -> None:
+        """Start the first child when the turn of this place has come."""
+        self._delay = self._policy.first_delay(self.n)
+        if self._delay:
+            self._states.put_off()
+        else:
+            self._states.start()
+
     def need(self) -> None:
         """There is work for the solo child."""
         if self.state in ("resting", "waiting"):
@@ -205,11 +213,13 @@ class ChildSlot:
         was_ready = child.ready_at is not None
         silent_failure = not was_ready and bool(ending.exit_code) and self.state == "booting"
         self.boot_failed = bool(self._boot_error) or silent_failure
-        clean = self.state == "leaving" or (was_ready and ending.exit_code not in (None, exit_codes.FAILED))
+        clean = self.state == "leaving" or (was_ready and ending.exit_code in exit_codes.CLEAN)
         if self.boot_failed:
             self.error = self._boot_error or child.log.last or str(ending)
         else:
             self.error = "" if clean else str(ending)
-        level = self.log.info if clean else self.log.error
         what = "could not boot and " if self.boot_failed else "was " if ending.signal else ""
-        level("child {id} {what}{ending}", id=self.id, what=what, ending=str(ending))
+        if clean:
+            self.log.info("child {id} {what}{ending}", id=self.id, what=what, ending=str(ending))
+        else:
+            self.log.error("child {id} {what}{ending}", id=self.id, what=what, ending=str(ending))

@@ -26,6 +26,7 @@ class ChildSpec:
     :ivar id: for the log, the status and the monitor; the same for every process in this place.
     :ivar incarnation: this process alone; names its crash ledger.
     :ivar role: `NORMAL`, `EXCLUSIVE` or `SOLO`.
+    :ivar log_levels: what was set at run time, by namespace.
     """
 
     version: str
@@ -37,6 +38,7 @@ class ChildSpec:
     id: str
     incarnation: str
     role: str
+    log_levels: dict[str, str] = attrs.field(factory=dict)
 
     @property
     def single(self) -> bool:

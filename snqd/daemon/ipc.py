@@ -71,6 +71,12 @@ class Recover(amp.Command):
     errors = {RecoverFailed: b"RECOVER_FAILED"}
 
 
+class SetLogLevel(amp.Command):
+    """Parent to child: log `namespace` from `level` on."""
+
+    arguments = [(b"namespace", amp.Unicode()), (b"level", amp.Unicode())]
+
+
 class Wake(amp.Command):
     """Parent to child: look for work now."""
 

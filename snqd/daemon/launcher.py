@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from random import Random
 from typing import Any
 
 import attrs
@@ -13,6 +14,7 @@ from snqd.config.sources import Sources
 from snqd.daemon.child_process import ChildOwner, ChildProcess
 from snqd.daemon.child_spec import ChildSpec, child_id
 from snqd.daemon.ipc import CHILD_READS, CHILD_WRITES
+from snqd.daemon.log_levels import LogLevels
 from snqd.daemon.version import VERSION
 
 CHILD_MODULE = "snqd.daemon.child"
@@ -25,6 +27,8 @@ class Launcher:
 
     :ivar reactor: IReactorProcess and IReactorTime.
     :ivar daemon_id: ``[snqd] id``, or ``--id``.
+    :ivar random: for times that must not coincide.
+    :ivar levels: of this daemon's log.
     :ivar module: what the interpreter runs.
     """
 
@@ -33,6 +37,8 @@ class Launcher:
     sources: Sources
     overrides: Overrides
     module: str = CHILD_MODULE
+    random: Random = attrs.field(factory=Random)
+    levels: LogLevels = attrs.field(factory=LogLevels)
 
     def launch(self, group: str, n: int, role: str, owner: ChildOwner) -> ChildProcess:
         """Start a child in place `n` of `group`, with this process's whole environment.
@@ -50,6 +56,7 @@ class Launcher:
             id=place,
             incarnation=f"{place}-{secrets.token_hex(6)}",
             role=role,
+            log_levels=dict(self.levels.changed),
         )
         child = ChildProcess(self.reactor, spec, owner)
         # The id is there for those who read the output of ps.

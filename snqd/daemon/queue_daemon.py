@@ -13,31 +13,39 @@ from twisted.logger import Logger
 from snqd.config.settings import Settings
 from snqd.core.counters import Totals
 from snqd.daemon.child_process import ChildProcess, Ending
-from snqd.daemon.child_slot import ChildSlot
+from snqd.daemon.child_slot import ABORT_GRACE, ChildSlot
 from snqd.daemon.child_spec import group_of
 from snqd.daemon.group import Group
-from snqd.daemon.hang_watch import HangWatch
+from snqd.daemon.hang_watch import LOOK_EVERY, HangWatch
 from snqd.daemon.launcher import Launcher
+from snqd.daemon.memory_guard import MemoryGuard
+from snqd.daemon.memory_total import Memory
 from snqd.daemon.recovery import Recovery
 from snqd.daemon.state_dir import CHILDREN, DaemonLock, prepare
 from snqd.daemon.version import VERSION
 
-LOOK_EVERY = 1.0
 REPORT_TIMEOUT = 1.0
+BEYOND_HELP = 3 * ABORT_GRACE
+"""Seconds after `hang_timeout` by which a child that hangs should be dead: one that is not means no progress."""
 
 
 class QueueDaemon(MultiService):
     """Runs no handler and opens no store.
 
+    :param memory: what is known of this machine's memory.
     :param pid: this process's, asked for once it has become a daemon.
     :param end: ends this process in good order, such as `reactor.stop`.
+    :ivar levels: of this daemon's log.
     """
 
     log = Logger()
 
-    def __init__(self, launcher: Launcher, settings: Settings, pid: Callable[[], int], end: Callable[[], Any]) -> None:
+    def __init__(
+        self, launcher: Launcher, settings: Settings, memory: Memory, pid: Callable[[], int], end: Callable[[], Any]
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = launcher.reactor
+        self.levels = launcher.levels
         self._settings = settings
         self._pid = pid
         self._end = end
@@ -53,6 +61,7 @@ class QueueDaemon(MultiService):
         self._recovery = Recovery(self._clock, folder, self._up, self._suspected)
         self.addService(self._recovery)  # type: ignore[no-untyped-call]
         self._watch = HangWatch(settings.daemon.hang_timeout, 0.0)
+        self._memory = MemoryGuard(self._clock, memory, settings)
         self._looks = LoopingCall(self._look)
         self._looks.clock = self._clock
 
@@ -99,6 +108,47 @@ class QueueDaemon(MultiService):
             self.log.info("shutting down: {reason}", reason=reason)
             self._end()
 
+    @property
+    def settings(self) -> Settings:
+        """What it works by."""
+        return self._settings
+
+    @property
+    def settled(self) -> bool:
+        """Whether every group has come up, or is known to have failed."""
+        return all(group.failed or any(group.up()) for group in self._groups.values())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it ends."""
+        return self._ending
+
+    @property
+    def progressing(self) -> bool:
+        """Whether every child that lives gives signs of life, or is being ended and not long overdue."""
+        patience = self._settings.daemon.hang_timeout + BEYOND_HELP
+        return all(self._watch.silent_for(child.last_beat) < patience for _, child in self._living())
+
+    def summary(self) -> str:
+        """How it is, in one line."""
+        if self._ending:
+            return "stopping: jobs in hand get their time to end"
+        failed = [group.name for group in self._groups.values() if group.failed]
+        up = list(self._up())
+        children = sum(len(group.slots) for group in self._groups.values())
+        rate = sum(child.rate for child in up)
+        broken = f"; failed: {', '.join(failed)} (see the log)" if failed else ""
+        return (
+            f"{len(up)} of {children} children up, {sum(self._in_flight().values())} jobs running, {rate:.1f}/s{broken}"
+        )
+
+    def group(self, name: str) -> Group:
+        """The group of that name.
+
+        :raises KeyError: if none is configured.
+        """
+        return self._groups[name]
+
     def child_ready(self) -> None:
         """A child can recover what others held."""
         self._recovery.attempt()
@@ -106,6 +156,10 @@ class QueueDaemon(MultiService):
     def child_counted(self, counters: list[list[Any]]) -> None:
         """Add up."""
         self._totals.add(counters, self._clock.seconds())
+
+    def child_reported(self, group: Group, slot: ChildSlot, child: ChildProcess) -> None:
+        """Mind its memory."""
+        self._memory.reported(group, slot, child)
 
     def child_died(self, incarnation: str, ending: Ending) -> int:
         """Let what it held be recovered; returns how many jobs were running in it."""
@@ -116,6 +170,17 @@ class QueueDaemon(MultiService):
         for child in self._up():
             child.wake().addErrback(
                 lambda failure: self.log.debug("a child was not woken: {why}", why=failure.getErrorMessage())
+            )
+
+    def set_log_level(self, namespace: str, level: str) -> None:
+        """Log what comes from `namespace`, or from one within it, from `level` on, in this process and all children.
+
+        :raises BadLogLevel: naming the levels that there are.
+        """
+        self.levels.set(namespace, level)
+        for child in self._up():
+            child.set_log_level(namespace, level).addErrback(
+                lambda failure: self.log.debug("a child took no log level: {why}", why=failure.getErrorMessage())
             )
 
     def status(self) -> Deferred[dict[str, Any]]:
@@ -159,10 +224,13 @@ class QueueDaemon(MultiService):
 
     def _in_flight(self) -> dict[tuple[str, str], int]:
         sums: dict[tuple[str, str], int] = {}
-        for child in self._up():
+        for _, child in self._living():
             for queue, site, number in child.report.get("shares", ()):
                 sums[queue, site] = sums.get((queue, site), 0) + number
         return sums
+
+    def _living(self) -> Iterator[tuple[ChildSlot, ChildProcess]]:
+        return (each for group in self._groups.values() for each in list(group.living()))
 
     def _up(self) -> Iterator[ChildProcess]:
         return (child for group in self._groups.values() for child in group.up())
@@ -174,12 +242,14 @@ class QueueDaemon(MultiService):
             self._groups[name].need_solo()
 
     def _look(self) -> None:
-        self._watch.look(self._clock.seconds())
-        for group in self._groups.values():
-            for slot, child in group.living():
-                silence = self._watch.silence(child.last_beat)
-                if silence is not None:
-                    self._end_hanging(slot, silence)
+        lost = self._watch.look(self._clock.seconds())
+        if lost:
+            self.log.warn("this process did not run for {lost:.1f} s: its children are forgiven that time", lost=lost)
+        self._memory.look()
+        for slot, child in self._living():
+            silence = self._watch.silence(child.last_beat)
+            if silence is not None:
+                self._end_hanging(slot, silence)
 
     def _end_hanging(self, slot: ChildSlot, silence: float) -> None:
         try:

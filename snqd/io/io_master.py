@@ -12,7 +12,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from snqd.io.entry_points import ManagerFailed
-from snqd.io.interface import IIoManager
+from snqd.io.interface import IIoManager, Scope
 from snqd.io.polling import PollLoop
 from snqd.io.states import Listener, StateLog, make_states
 
@@ -111,8 +111,11 @@ class IoMaster(MultiService):
         self._states.sleep()
 
     def report(self) -> dict[str, Any]:
-        """What the managers report, added up: `state`, `in_flight`, `solo_waiting`, `shares`."""
+        """What the managers report, added up: `state`, `in_flight`, `solo_waiting`, `shares`; and `single`, whether
+        any of them is one that the daemon has but once.
+        """
         total: dict[str, Any] = {"state": self.state, "in_flight": 0, "solo_waiting": False, "shares": []}
+        total["single"] = any(manager.scope is Scope.SINGLE_ONLY for manager in self._started)
         for manager in self._started:
             figures = self._figures(manager)
             total["in_flight"] += figures.get("in_flight", 0)

@@ -132,7 +132,7 @@ def _known(morgue: Burials, letter_id: str) -> Letter | None:
 def _print_table(letters: Sequence[Letter], more: int) -> None:
     from snqd.ops.snqctl_tables import console, moment, table
 
-    columns = {"id": "left", "site": "left", "queue": "left", "tries": "right", "died": "left", "reason": "fold"}
+    columns = {"id": "whole", "site": "left", "queue": "left", "tries": "right", "died": "left", "reason": "fold"}
     rows = [
         (each.id, each.site, each.queue, each.attempts, moment(each.died)[:16], each.reason.partition("\n")[0])
         for each in letters

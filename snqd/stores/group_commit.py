@@ -29,8 +29,11 @@ class Transactions(Protocol[C_co]):
     def name(self) -> str:
         """For people."""
 
-    def run(self, actions: Sequence[Callable[[C_co], Any]]) -> list[Any]:
-        """Do `actions` in one transaction, durable at return; their results. None of them counts if one raises."""
+    def run(self, actions: Sequence[Callable[[C_co], Any]], durable: bool) -> list[Any]:
+        """Do `actions` in one transaction; their results. None of them counts if one raises.
+
+        :param durable: whether the transaction must be on disk at return.
+        """
 
     def close(self) -> None:
         """Disconnect."""
@@ -38,10 +41,14 @@ class Transactions(Protocol[C_co]):
 
 @attrs.frozen
 class Operation(Generic[C, T]):
-    """Something to do inside a transaction, and who waits for it."""
+    """Something to do inside a transaction, and who waits for it.
+
+    :ivar durable: False where it does no harm if a crash of the machine undoes it.
+    """
 
     action: Callable[[C], T]
     done: Deferred[T]
+    durable: bool = True
 
 
 class Writer(Generic[C]):
@@ -108,7 +115,8 @@ class Writer(Generic[C]):
 
     def _write(self, batch: list[Operation[C, Any]]) -> list[Any]:
         try:
-            return self._transactions.run([operation.action for operation in batch])
+            durable = any(operation.durable for operation in batch)
+            return self._transactions.run([operation.action for operation in batch], durable)
         except Exception as error:  # noqa: BLE001 - whatever it is goes to the one who asked
             if len(batch) == 1 or isinstance(error, ConnectionLost):
                 return [Failure()] * len(batch)

@@ -16,33 +16,9 @@ from snqd.core.errors import StoreUnavailable
 from snqd.core.job import Job
 from snqd.stores.group_commit import Operation
 from snqd.stores.interface import Receipt
+from snqd.stores.settlement import Settlement
 
 A = TypeVar("A")
-
-
-@attrs.frozen
-class Settlement:
-    """What a store was told of its claimed jobs since its last transaction."""
-
-    acks: list[tuple[Receipt, Sequence[Job]]] = attrs.field(factory=list)
-    retries: list[tuple[Receipt, float, str]] = attrs.field(factory=list)
-    given_back: list[Receipt] = attrs.field(factory=list)
-
-    @property
-    def receipts(self) -> list[Receipt]:
-        """Of all the jobs that it is about."""
-        return [ack[0] for ack in self.acks] + [retry[0] for retry in self.retries] + self.given_back
-
-    def by_epoch(self) -> dict[int, Settlement]:
-        """Its parts, one for each owner that the jobs were claimed under."""
-        parts: dict[int, Settlement] = {}
-        for ack in self.acks:
-            parts.setdefault(ack[0].epoch, Settlement()).acks.append(ack)
-        for retry in self.retries:
-            parts.setdefault(retry[0].epoch, Settlement()).retries.append(retry)
-        for receipt in self.given_back:
-            parts.setdefault(receipt.epoch, Settlement()).given_back.append(receipt)
-        return parts
 
 
 @attrs.frozen(eq=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import itertools
 import os
 import signal
-import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,15 +23,19 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
 
 import snqd
+from snqd.config.redis_address import redis_address
 from snqd.core.job import Job
 from snqd.stores.interface import Claimed, Want
 from snqd.stores.memory import MemoryStore
 from snqd.stores.memory_queue import MemoryQueue
+from snqd.stores.redis.names import prefix_of
+from snqd.stores.redis.store import RedisStore
 from snqd.stores.sql.store import SqlStore
 from snqd.stores.sqlite.store import SqliteStore
 from tests.servers.database_server import DatabaseServer
 from tests.servers.mariadb import mariadb
 from tests.servers.postgresql import postgresql
+from tests.servers.redis import RedisServer
 
 ROOT = Path(snqd.__file__).parents[1]
 CHILD = Path(__file__).with_name("child.py")
@@ -185,7 +191,37 @@ class MariaDbBench(SqlBench):
         super().__init__(folder)
 
 
-KINDS = [MemoryBench, SqliteBench, PostgresqlBench, MariaDbBench]
+class RedisBench(Bench):
+    kind = "redis"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.server = redis_server()
+        self.address = redis_address(self.server.url)
+        self.prefix = prefix_of(str(folder))  # the server is the same for all tests
+
+    @property
+    def where(self) -> tuple[str, str, str]:
+        return self.kind, self.server.url, self.prefix
+
+    def make(
+        self, name: str, lease: float = 600.0, suspects_of: Callable[[str], Collection[str]] = lambda name: ()
+    ) -> RedisStore:
+        return RedisStore(reactor, self.address, self.prefix, name, lease=lease, suspects_of=suspects_of)
+
+
+@functools.cache
+def redis_server() -> RedisServer:
+    """The one of this run; started by the first test that needs it."""
+    folder = tempfile.TemporaryDirectory(prefix="snqd-redis-")
+    server = RedisServer(Path(folder.name))
+    server.start()
+    atexit.register(folder.cleanup)
+    atexit.register(server.stop)
+    return server
+
+
+KINDS = [MemoryBench, SqliteBench, RedisBench, PostgresqlBench, MariaDbBench]
 
 
 @pytest_twisted.async_yield_fixture(params=KINDS, ids=lambda kind: kind.kind)
@@ -273,18 +309,3 @@ def child() -> Iterator[Callable[..., Child]]:
         if not protocol.ended.called:
             protocol.signal(signal.SIGKILL)
             pytest_twisted.blockon(protocol.ended)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "snqd-test", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must be able to mount a file system: {mounted.stderr}")
-        pytest.skip(f"can't mount a file system here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)

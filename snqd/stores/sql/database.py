@@ -6,10 +6,10 @@ from collections.abc import Collection
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, case, delete, func, insert, select, update
 
 from snqd.stores.interface import Depth, Pauses, Receipt
-from snqd.stores.settling import Settlement
+from snqd.stores.settlement import Settlement
 from snqd.stores.sql.mariadb import MariaDbStatements
 from snqd.stores.sql.postgresql import PostgresqlStatements
 from snqd.stores.sql.schema import (
@@ -26,8 +26,6 @@ from snqd.stores.sql.schema import (
 )
 from snqd.stores.sql.server import SqlServer
 from snqd.stores.sql.statements import Added, Statements, plain_text
-
-_SIGN = update(owner).where(owner.c.n == bindparam("number")).values(last=bindparam("last"))
 
 
 class SqlDatabase:
@@ -87,11 +85,6 @@ class SqlDatabase:
         """The signs of life of all owners but one: name, and number of its last transaction."""
         rows = connection.execute(select(owner.c.name, owner.c.last).where(owner.c.n != but))
         return [(name, last) for name, last in rows]
-
-    def sign(self, connection: Connection, number: int, last: int) -> bool:
-        """Write down the number of the owner's transaction under way; False if the owner is not known any more."""
-        signed = connection.execute(_SIGN, {"number": number, "last": last})
-        return signed.rowcount == 1
 
     def last_of(self, connection: Connection, number: int) -> int | None:
         """The number of the owner's last transaction that was committed, None if it is not known any more."""

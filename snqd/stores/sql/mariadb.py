@@ -107,6 +107,10 @@ def chunks_behind_first(body: bytes) -> list[bytes]:
 class MariaDbStatements:
     """See :class:`~snqd.stores.sql.statements.Statements`."""
 
+    def sign(self, connection: Connection, owner: int, last: int, durable: bool) -> bool:
+        """See :class:`Statements`. Every transaction is as durable as the server's settings make it."""
+        return connection.exec_driver_sql("UPDATE snqd_owner SET last = %s WHERE n = %s", (last, owner)).rowcount == 1
+
     def insert(self, connection: Connection, jobs: Sequence[Job]) -> Added:
         """See :class:`Statements`."""
         for batch in in_batches(jobs):

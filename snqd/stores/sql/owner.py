@@ -41,13 +41,14 @@ class Owner:
         self._last = 0
         self._leaving = Event()
 
-    def run(self, actions: Sequence[Callable[[Connection], Any]]) -> list[Any]:
-        """Do `actions` in one transaction, durable at return; their results.
+    def run(self, actions: Sequence[Callable[[Connection], Any]], durable: bool) -> list[Any]:
+        """Do `actions` in one transaction; their results.
 
+        :param durable: False where a crash of the server may undo it.
         :raises ConnectionLost: where the server is not there.
         :raises StoreError: in words.
         """
-        return patiently(lambda: self._run_once(actions))
+        return patiently(lambda: self._run_once(actions, durable))
 
     def leave(self) -> None:
         """Wait no more for a server that is away; called from another thread."""
@@ -58,11 +59,11 @@ class Owner:
         self._drop()
         self._server.close()
 
-    def _run_once(self, actions: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+    def _run_once(self, actions: Sequence[Callable[[Connection], Any]], durable: bool) -> list[Any]:
         self._last += 1
         connection = self._connected()
         try:
-            answers = self._do(connection, actions)
+            answers = self._do(connection, actions, durable)
         except BaseException as error:
             self._give_up(connection, error)
             raise
@@ -72,16 +73,16 @@ class Owner:
         except ConnectionLost as error:
             self._drop()
             if not self._took_place(error):
-                return self._run_once(actions)
+                return self._run_once(actions, durable)
         except BaseException as error:
             self._give_up(connection, error)
             raise
         return answers
 
-    def _do(self, connection: Connection, actions: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+    def _do(self, connection: Connection, actions: Sequence[Callable[[Connection], Any]], durable: bool) -> list[Any]:
         with self._server.errors_in_words():
             if self.number:
-                self.known = self._database.sign(connection, self.number, self._last)
+                self.known = self._database.statements.sign(connection, self.number, self._last, durable)
             return [action(connection) for action in actions]
 
     def _connected(self) -> Connection:

@@ -25,6 +25,9 @@ from snqd.stores.sql.statements import (
     row_of,
 )
 
+_SIGN = "UPDATE snqd_owner SET last = %s WHERE n = %s"
+_SIGN_FLEETINGLY = f"{_SIGN} RETURNING set_config('synchronous_commit', 'off', true)"
+
 _INSERT = f"""
 WITH added AS (
     INSERT INTO snqd_job ({INSERTED})
@@ -152,6 +155,10 @@ def notify(connection: Connection, by: str, added: Added | None) -> None:
 
 class PostgresqlStatements:
     """See :class:`~snqd.stores.sql.statements.Statements`."""
+
+    def sign(self, connection: Connection, owner: int, last: int, durable: bool) -> bool:
+        """See :class:`Statements`."""
+        return connection.exec_driver_sql(_SIGN if durable else _SIGN_FLEETINGLY, (last, owner)).rowcount == 1
 
     def insert(self, connection: Connection, jobs: Sequence[Job]) -> Added:
         """See :class:`Statements`."""

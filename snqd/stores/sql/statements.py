@@ -65,6 +65,12 @@ class Statements(Protocol):
     Nothing waits for a row that another process is at work on, but for its own owner's and `alone`.
     """
 
+    def sign(self, connection: Connection, owner: int, last: int, durable: bool) -> bool:
+        """Write down the number of the owner's transaction under way; False if the owner is not known any more.
+
+        :param durable: False where a crash of the server may undo it.
+        """
+
     def insert(self, connection: Connection, jobs: Sequence[Job]) -> Added:
         """Add `jobs` in their order."""
 

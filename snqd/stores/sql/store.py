@@ -23,7 +23,8 @@ from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
 from snqd.stores.group_commit import Operation, Writer
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
-from snqd.stores.settling import Settlement, Settling
+from snqd.stores.settlement import Settlement
+from snqd.stores.settling import Settling
 from snqd.stores.sql.bells import BELLS, Doorbell, Notifications, SqlBell
 from snqd.stores.sql.claim import FairClaim, LeaseLost
 from snqd.stores.sql.database import SqlDatabase
@@ -190,8 +191,8 @@ class SqlStore:
         """See :meth:`IStore.depths`."""
         return self._aside(self._database.depths)
 
-    def _do(self, action: Callable[[Connection], T]) -> Deferred[T]:
-        operation: Operation[Connection, T] = Operation(action, Deferred())
+    def _do(self, action: Callable[[Connection], T], durable: bool = True) -> Deferred[T]:
+        operation: Operation[Connection, T] = Operation(action, Deferred(), durable)
         self._pending.append(operation)
         self._writer.kick()
         return operation.done
@@ -241,7 +242,8 @@ class SqlStore:
             failure.trap(LeaseLost)
             return Deferred.fromCoroutine(again())
 
-        return self._do(claim).addErrback(lost)
+        # A claim that a crash of the server undoes is one that nobody has any more.
+        return self._do(claim, durable=False).addErrback(lost)
 
     def _look_after(self, claim: Claim, wants: Mapping[str, Want]) -> Claim:
         """Look once more after a claim that came short, but brought something: whoever added a job beside what was
@@ -272,7 +274,7 @@ class SqlStore:
     async def _beat(self) -> None:
         number = self._owner.number
         try:
-            others = await self._do(lambda connection: self._database.beats(connection, number))
+            others = await self._do(lambda connection: self._database.beats(connection, number), durable=False)
             for name in self._watch.look(others):
                 self.log.error("{name} gave no sign of life for its lease: its jobs are given to others", name=name)
                 await self.recover(name, self._suspects_of(name), "its process gave no sign of life")

@@ -14,7 +14,7 @@ from typing import Any
 
 from snqd.core.job import JSON, Job
 from snqd.stores.interface import Depth, Pauses, Receipt
-from snqd.stores.settling import Settlement
+from snqd.stores.settlement import Settlement
 from snqd.stores.sqlite.claim import HELD, READY
 from snqd.stores.sqlite.connection import PATIENCE, SqliteFile
 from snqd.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS

@@ -20,7 +20,8 @@ from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
 from snqd.stores.group_commit import Operation, Writer
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
-from snqd.stores.settling import Settlement, Settling
+from snqd.stores.settlement import Settlement
+from snqd.stores.settling import Settling
 from snqd.stores.sqlite import database
 from snqd.stores.sqlite.bell import Bell
 from snqd.stores.sqlite.claim import FairClaim, LeaseLost
@@ -152,14 +153,14 @@ class SqliteStore:
 
     def pauses(self) -> Deferred[Pauses]:
         """See :meth:`IStore.pauses`."""
-        return self._do(database.read_pauses)
+        return self._do(database.read_pauses, durable=False)
 
     def depths(self) -> Deferred[list[Depth]]:
         """See :meth:`IStore.depths`."""
-        return self._do(lambda connection: database.read_depths(connection, time.time()))
+        return self._do(lambda connection: database.read_depths(connection, time.time()), durable=False)
 
-    def _do(self, action: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
-        operation: Operation[sqlite3.Connection, T] = Operation(action, Deferred())
+    def _do(self, action: Callable[[sqlite3.Connection], T], durable: bool = True) -> Deferred[T]:
+        operation: Operation[sqlite3.Connection, T] = Operation(action, Deferred(), durable)
         self._pending.append(operation)
         self._writer.kick()
         return operation.done
@@ -188,7 +189,8 @@ class SqliteStore:
             failure.trap(LeaseLost)
             return Deferred.fromCoroutine(again())
 
-        return self._do(action).addErrback(lost)
+        # A claim that a crash of the machine undoes is one that nobody has any more.
+        return self._do(action, durable=False).addErrback(lost)
 
     def _gather(self) -> list[Operation[sqlite3.Connection, Any]]:
         operations, self._pending = self._pending, []
@@ -203,7 +205,7 @@ class SqliteStore:
     async def _beat(self) -> None:
         owner = self._owner
         try:
-            others = await self._do(lambda connection: database.beat(connection, owner))
+            others = await self._do(lambda connection: database.beat(connection, owner), durable=False)
             for name in self._watch.look(others):
                 self.log.error("{name} gave no sign of life for its lease: its jobs are given to others", name=name)
                 await self.recover(name, self._suspects_of(name), "its process gave no sign of life")

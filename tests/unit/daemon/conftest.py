@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -19,9 +20,11 @@ from snqd.config.sources import Sources
 from snqd.daemon import ipc
 from snqd.daemon.child_spec import ChildSpec
 from snqd.daemon.launcher import Launcher
+from snqd.daemon.memory_total import Memory
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.daemon.version import VERSION
 
+MB = 1024**2
 Wire = list[tuple[Callable[..., Any], tuple[Any, ...]]]
 
 
@@ -190,8 +193,13 @@ def settings_of(given: Sources) -> Settings:
     return load(given, Overrides(), {})
 
 
-def launcher(reactor: FakeReactor, given: Sources) -> Launcher:
-    return Launcher(reactor, "t", given, Overrides())
+class Steady(Random):
+    """:ivar value: what every call of `random` gives."""
+
+    value = 0.0
+
+    def random(self) -> float:
+        return self.value
 
 
 class Stage:
@@ -202,7 +210,11 @@ class Stage:
         given = sources(folder, more, threads)
         self.state_dir = folder / "state"
         self.ends = 0
-        self.daemon = QueueDaemon(launcher(self.reactor, given), settings_of(given), lambda: 4711, self._end)
+        self.random = Steady()
+        launcher = Launcher(self.reactor, "t", given, Overrides(), random=self.random)
+        self.own_bytes = 40 * MB
+        memory = Memory(lambda: 3000 * MB, lambda: self.own_bytes)
+        self.daemon = QueueDaemon(launcher, settings_of(given), memory, lambda: 4711, self._end)
 
     def _end(self) -> None:
         self.ends += 1

@@ -156,7 +156,14 @@ def test_reports_are_added_up(crew: Crew) -> None:
         "in_flight": 3,
         "solo_waiting": True,
         "shares": [["mail", "alpha", 2], ["feed", "beta", 1]],
+        "single": False,
     }
+
+
+def test_a_manager_that_the_daemon_has_but_once_is_reported(crew: Crew) -> None:
+    crew.a.scope = Scope.SINGLE_ONLY
+    crew.began()
+    assert crew.master.report()["single"] is True
 
 
 def test_a_report_that_raises_does_not_hide_the_others(crew: Crew) -> None:
