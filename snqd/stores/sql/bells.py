@@ -71,6 +71,8 @@ class Notifications:
 
     def ring(self, added: Added | None) -> Deferred[Any]:
         """See :class:`SqlBell`."""
+        if added is not None and added.told:
+            return succeed(None)
         return self._in_thread(lambda: self._server.run(lambda connection: notify(connection, self._own, added)))
 
 

@@ -29,7 +29,7 @@ class SqlQueue:
 
     def enqueue(self, jobs: Sequence[Job]) -> None:
         """See :class:`BlockingQueue`."""
-        added = self._server.run(lambda connection: self._database.statements.insert(connection, jobs))
+        added = self._server.run(lambda connection: self._database.statements.insert(connection, jobs, ""))
         self._ring(added)
 
     def pause(self, queue: str | None, site: str | None, paused: bool) -> None:
@@ -56,6 +56,8 @@ class SqlQueue:
     def _ring(self, added: Added | None) -> None:
         try:
             if self._server.postgresql:
+                if added is not None and added.told:
+                    return
                 self._server.run(lambda connection: notify(connection, "", added))
             else:
                 ringer = Ringer(self._bells)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -30,30 +30,29 @@ class FairClaim:
         wants = {queue: want for queue, want in wants.items() if want.room > 0}
         if any(want.ordered for want in wants.values()):
             self._statements.alone(connection)
-        outlook = self._outlook(connection)
-        sites = self._statements.sites(connection, [self._walk(*each) for each in wants.items()]) if wants else {}
+        outlook = self._outlook(connection, [self._walk(*each) for each in wants.items()])
         jobs: list[Claimed] = []
-        for queue, found in sites.items():
+        for queue, found in outlook.sites.items():
             jobs += self._take(connection, owner, queue, wants[queue], found)
         return _claim(jobs, outlook)
 
     def claim_solo(self, connection: Connection, owner: int, queues: Collection[str]) -> Claim:
         """Take the longest waiting suspect of `queues`, unless one is in hand."""
         self._statements.alone(connection)
-        outlook = self._outlook(connection)
+        outlook = self._outlook(connection, [])
         return _claim(self._statements.take_solo(connection, owner, queues), outlook)
 
-    def _outlook(self, connection: Connection) -> Outlook:
-        outlook = self._statements.outlook(connection)
+    def _outlook(self, connection: Connection, walks: Sequence[Walk]) -> Outlook:
+        outlook = self._statements.outlook(connection, walks)
         if outlook.due is not None and outlook.due <= outlook.now:
             self._statements.promote(connection, outlook.now)
-            outlook = self._statements.outlook(connection)
+            outlook = self._statements.outlook(connection, walks)
         return outlook
 
     def _walk(self, queue: str, want: Want) -> Walk:
         return Walk(queue, self._cursors.get(queue, ""), max(want.room, FEW_SITES), want.ordered)
 
-    def _take(self, connection: Connection, owner: int, queue: str, want: Want, sites: list[str]) -> list[Claimed]:
+    def _take(self, connection: Connection, owner: int, queue: str, want: Want, sites: Sequence[str]) -> list[Claimed]:
         """Take from `sites`, evened out. How many jobs a site has shows when they are taken: what it lacks of its
         quota goes to those that had theirs, in a further round."""
         open_sites, taken = sites, dict[str, list[Claimed]]()
@@ -70,7 +69,7 @@ class FairClaim:
         return [job for site in sites for job in taken.get(site, ())]
 
     def _quotas(
-        self, room: int, want: Want, sites: list[str], taken: Mapping[str, Collection[Claimed]]
+        self, room: int, want: Want, sites: Sequence[str], taken: Mapping[str, Collection[Claimed]]
     ) -> dict[str, int]:
         held = {site: want.held.get(site, 0) + len(taken.get(site, ())) for site in sites}
         most = 1 if want.ordered else room

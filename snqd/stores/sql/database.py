@@ -35,15 +35,18 @@ class SqlDatabase:
         self.server = SqlServer(url, "queue", QUEUE_MIGRATIONS)
         self.statements: Statements = PostgresqlStatements() if self.server.postgresql else MariaDbStatements()
 
-    def settle(self, connection: Connection, settlement: Settlement) -> tuple[set[Receipt], Added]:
+    def settle(self, connection: Connection, settlement: Settlement, by: str) -> tuple[set[Receipt], Added]:
         """Do what `settlement` says, whole batches at once; returns the receipts that were good, and what follow-up
-        jobs were added."""
+        jobs were added.
+
+        :param by: see :meth:`Statements.insert`.
+        """
         good: set[Receipt] = set()
         for epoch, part in settlement.by_epoch().items():
             keys = self._settle_epoch(connection, epoch, part)
             good.update(receipt for receipt in part.receipts if receipt.key in keys)
         follow_ups = [follow_up for receipt, jobs in settlement.acks if receipt in good for follow_up in jobs]
-        return good, self.statements.insert(connection, follow_ups) if follow_ups else Added({})
+        return good, self.statements.insert(connection, follow_ups, by) if follow_ups else Added({})
 
     def _settle_epoch(self, connection: Connection, epoch: int, part: Settlement) -> set[int]:
         good: set[int] = set()

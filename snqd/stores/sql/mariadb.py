@@ -32,7 +32,6 @@ _INSERT = f"INSERT INTO snqd_job ({INSERTED}) VALUES ({', '.join(['%s'] * len(IN
 _PAUSED = """
 EXISTS (SELECT 1 FROM snqd_pause WHERE snqd_pause.queue IN ('', {queue}) AND snqd_pause.site IN ('', {site}))"""
 
-_OUTLOOK = f"SELECT {_NOW}, (SELECT min(due) FROM snqd_job)"
 _SUSPECTS = f"""
 SELECT queue FROM snqd_job AS job WHERE state IN (3, 4) GROUP BY queue
 HAVING sum(state = 4) = 0 AND sum(NOT {_PAUSED.format(queue="job.queue", site="job.site")}) > 0
@@ -50,7 +49,8 @@ BEGIN NOT ATOMIC
     DECLARE found LONGTEXT CHARACTER SET ascii DEFAULT '';
     DECLARE k INT;
     {walks}
-    SELECT found;
+    SELECT {now}, (SELECT min(due) FROM snqd_job), (SELECT group_concat(queue SEPARATOR ' ') FROM ({suspects}) AS s),
+        found;
 END
 """
 _WALK = """
@@ -111,7 +111,7 @@ class MariaDbStatements:
         """See :class:`Statements`. Every transaction is as durable as the server's settings make it."""
         return connection.exec_driver_sql("UPDATE snqd_owner SET last = %s WHERE n = %s", (last, owner)).rowcount == 1
 
-    def insert(self, connection: Connection, jobs: Sequence[Job]) -> Added:
+    def insert(self, connection: Connection, jobs: Sequence[Job], by: str) -> Added:
         """See :class:`Statements`."""
         for batch in in_batches(jobs):
             rows = [row_of(job) for job in batch]
@@ -149,27 +149,23 @@ class MariaDbStatements:
             connection.exec_driver_sql("UPDATE snqd_job SET state = state - 1, owner = 0 WHERE n IN %s", (list(mine),))
         return mine
 
-    def outlook(self, connection: Connection) -> Outlook:
+    def outlook(self, connection: Connection, walks: Sequence[Walk]) -> Outlook:
         """See :class:`Statements`."""
-        now, due = connection.exec_driver_sql(_OUTLOOK).one()
-        return Outlook(now, due, frozenset(connection.exec_driver_sql(_SUSPECTS).scalars()))
+        statement = _BLOCK.format(walks="".join(_walk(walk) for walk in walks), now=_NOW, suspects=_SUSPECTS)
+        arguments = tuple(value for walk in walks for value in _arguments(walk))
+        with connection.exec_driver_sql(statement, arguments) as result:
+            now, due, suspects, found = result.one()
+            while result.cursor is not None and result.cursor.nextset():
+                continue
+        parts = (part.partition("=") for part in found.split())
+        sites = {queue: sites.rstrip(",").split(",") for queue, _, sites in parts if sites}
+        return Outlook(now, due, frozenset((suspects or "").split()), sites)
 
     def promote(self, connection: Connection, now: float) -> None:
         """See :class:`Statements`."""
         keys = list(connection.exec_driver_sql(_DUE, (now,)).scalars())
         if keys:
             connection.exec_driver_sql("UPDATE snqd_job SET state = 0, due = NULL WHERE n IN %s", (keys,))
-
-    def sites(self, connection: Connection, walks: Sequence[Walk]) -> dict[str, list[str]]:
-        """See :class:`Statements`."""
-        statement = _BLOCK.format(walks="".join(_walk(walk) for walk in walks))
-        arguments = tuple(value for walk in walks for value in _arguments(walk))
-        with connection.exec_driver_sql(statement, arguments) as result:
-            found = str(result.scalar_one())
-            while result.cursor is not None and result.cursor.nextset():
-                continue
-        parts = (part.partition("=") for part in found.split())
-        return {queue: sites.rstrip(",").split(",") for queue, _, sites in parts if sites}
 
     def take(
         self, connection: Connection, owner: int, queue: str, quotas: Mapping[str, int]

@@ -25,6 +25,8 @@ from snqd.stores.sql.statements import (
     row_of,
 )
 
+CHANNEL = "snqd"
+
 _SIGN = "UPDATE snqd_owner SET last = %s WHERE n = %s"
 _SIGN_FLEETINGLY = f"{_SIGN} RETURNING set_config('synchronous_commit', 'off', true)"
 
@@ -35,7 +37,11 @@ WITH added AS (
         %s::smallint[], %s::float8[], %s::text[], %s::bytea[])
         WITH ORDINALITY AS new ({INSERTED}, place) ORDER BY place
     RETURNING queue, n, state, due)
-SELECT queue, min(CASE WHEN state <> 2 THEN n END), min(due) FROM added GROUP BY queue
+SELECT queue, min(CASE WHEN state <> 2 THEN n END), min(due),
+    CASE WHEN min(state) <> 2
+         AND NOT EXISTS (SELECT 1 FROM snqd_job AS job WHERE job.state = 0 AND job.queue = added.queue)
+    THEN pg_notify('{CHANNEL}', %s) IS NOT NULL ELSE false END
+FROM added GROUP BY queue
 """
 
 _ACKNOWLEDGE = "DELETE FROM snqd_job WHERE n = ANY(%s::bigint[]) AND owner = %s RETURNING n"
@@ -56,14 +62,6 @@ _PAUSED = """
 EXISTS (SELECT 1 FROM snqd_pause AS pause
         WHERE pause.queue IN ('', {queue}) AND pause.site IN ('', {site}))"""
 
-_OUTLOOK = f"""
-SELECT extract(epoch FROM clock_timestamp())::float8,
-    (SELECT due FROM snqd_job WHERE state = 2 ORDER BY due LIMIT 1),
-    ARRAY(SELECT queue FROM snqd_job AS job WHERE state IN (3, 4) GROUP BY queue
-          HAVING bool_and(state = 3)
-             AND bool_or(NOT {_PAUSED.format(queue="job.queue", site="job.site")}))
-"""
-
 _PROMOTE = f"""
 UPDATE snqd_job SET state = 0, due = NULL WHERE n IN (
     SELECT n FROM snqd_job WHERE state = 2 AND due <= %s ORDER BY due LIMIT {PROMOTED_AT_ONCE} FOR UPDATE SKIP LOCKED)
@@ -76,7 +74,7 @@ def _step(after: str, upto: str = "") -> str:
 
 
 _SITES = f"""
-SELECT walk.queue, found.site
+SELECT walk.queue || ' ' || found.site
 FROM (SELECT queue COLLATE "C" AS queue, after COLLATE "C" AS after, most, ordered
       FROM unnest(%s::text[], %s::text[], %s::int[], %s::bool[]) AS walk (queue, after, most, ordered)) AS walk
 CROSS JOIN LATERAL (
@@ -95,6 +93,15 @@ CROSS JOIN LATERAL (
             WHERE held.state IN (1, 2, 3, 4) AND held.queue = walk.queue AND held.site = all_sites.site
               AND (held.state <> 2 OR held.attempt > 1)))
     LIMIT walk.most) AS found
+"""
+
+_OUTLOOK = f"""
+SELECT extract(epoch FROM clock_timestamp())::float8,
+    (SELECT due FROM snqd_job WHERE state = 2 ORDER BY due LIMIT 1),
+    ARRAY(SELECT queue FROM snqd_job AS job WHERE state IN (3, 4) GROUP BY queue
+          HAVING bool_and(state = 3)
+             AND bool_or(NOT {_PAUSED.format(queue="job.queue", site="job.site")})),
+    ARRAY({_SITES})
 """
 
 _TAKE = f"""
@@ -127,10 +134,8 @@ SELECT EXISTS (SELECT 1 FROM snqd_job WHERE state = 2 AND due <= extract(epoch F
 """
 
 
-CHANNEL = "snqd"
-
-# To be asked after the commit that added the jobs. A queue that had an older job then will be looked at once more by
-# whoever takes that: a claim that came short is followed by a look.
+# To be asked after the commit that added jobs to a queue that was not empty before. If it has an older job even then,
+# whoever takes that looks once more: a claim that came short is followed by a look.
 _NOTIFY = f"""
 SELECT pg_notify('{CHANNEL}', %s)
 WHERE EXISTS (SELECT 1 FROM unnest(%s::text[], %s::bigint[]) AS added (queue, n)
@@ -160,14 +165,14 @@ class PostgresqlStatements:
         """See :class:`Statements`."""
         return connection.exec_driver_sql(_SIGN if durable else _SIGN_FLEETINGLY, (last, owner)).rowcount == 1
 
-    def insert(self, connection: Connection, jobs: Sequence[Job]) -> Added:
+    def insert(self, connection: Connection, jobs: Sequence[Job], by: str) -> Added:
         """See :class:`Statements`."""
         first: dict[str, int] = {}
         dues: list[float] = []
         for batch in in_batches(jobs):
             columns = [list(column) for column in zip(*(row_of(job) for job in batch), strict=True)]
-            for queue, n, due in connection.exec_driver_sql(_INSERT, tuple(columns)):
-                if n is not None:
+            for queue, n, due, told in connection.exec_driver_sql(_INSERT, (*columns, by)):
+                if n is not None and not told:
                     first.setdefault(queue, n)
                 if due is not None:
                     dues.append(due)
@@ -186,22 +191,23 @@ class PostgresqlStatements:
         """See :class:`Statements`."""
         return _keys(connection, _GIVE_BACK, (list(keys), owner))
 
-    def outlook(self, connection: Connection) -> Outlook:
+    def outlook(self, connection: Connection, walks: Sequence[Walk]) -> Outlook:
         """See :class:`Statements`."""
-        now, due, suspects = connection.exec_driver_sql(_OUTLOOK).one()
-        return Outlook(now, due, frozenset(suspects))
+        columns = (
+            [walk.queue for walk in walks],
+            [walk.after for walk in walks],
+            [walk.limit for walk in walks],
+            [walk.ordered for walk in walks],
+        )
+        now, due, suspects, shares = connection.exec_driver_sql(_OUTLOOK, columns).one()
+        sites: dict[str, list[str]] = {}
+        for queue, _, site in (share.partition(" ") for share in shares):
+            sites.setdefault(queue, []).append(site)
+        return Outlook(now, due, frozenset(suspects), sites)
 
     def promote(self, connection: Connection, now: float) -> None:
         """See :class:`Statements`."""
         connection.exec_driver_sql(_PROMOTE, (now,))
-
-    def sites(self, connection: Connection, walks: Sequence[Walk]) -> dict[str, list[str]]:
-        """See :class:`Statements`."""
-        columns = zip(*((walk.queue, walk.after, walk.limit, walk.ordered) for walk in walks), strict=True)
-        found: dict[str, list[str]] = {}
-        for queue, site in connection.exec_driver_sql(_SITES, tuple(list(column) for column in columns)):
-            found.setdefault(queue, []).append(site)
-        return found
 
     def take(
         self, connection: Connection, owner: int, queue: str, quotas: Mapping[str, int]

@@ -22,7 +22,7 @@ FETCHED = "n, id, site, queue, encoding, created, attempt, state, reason, body"
 
 @attrs.frozen
 class Added:
-    """What jobs were added, as far as those who wait for some must know.
+    """What jobs were added, as far as those who wait for some must still be told.
 
     :ivar first: the lowest key of the jobs of each queue that are ready.
     :ivar due: when the first of the delayed ones is due, in Unix seconds; None without one.
@@ -30,6 +30,11 @@ class Added:
 
     first: Mapping[str, int]
     due: float | None = None
+
+    @property
+    def told(self) -> bool:
+        """Whether nobody must be told any more."""
+        return not self.first and self.due is None
 
 
 @attrs.frozen
@@ -52,11 +57,13 @@ class Outlook:
     :ivar now: the database's time, in Unix seconds.
     :ivar due: when the next delayed job is, None if none waits.
     :ivar suspects: the queues in which suspects wait to run alone, none of which is in hand.
+    :ivar sites: those that each walk has found, by its queue, in their turn; paused ones are left out.
     """
 
     now: float
     due: float | None
     suspects: frozenset[str]
+    sites: Mapping[str, Sequence[str]]
 
 
 class Statements(Protocol):
@@ -71,8 +78,11 @@ class Statements(Protocol):
         :param durable: False where a crash of the server may undo it.
         """
 
-    def insert(self, connection: Connection, jobs: Sequence[Job]) -> Added:
-        """Add `jobs` in their order."""
+    def insert(self, connection: Connection, jobs: Sequence[Job], by: str) -> Added:
+        """Add `jobs` in their order.
+
+        :param by: who adds them; it does not hear of it itself.
+        """
 
     def acknowledge(self, connection: Connection, owner: int, keys: Sequence[int]) -> set[int]:
         """Remove those of the jobs that `owner` has in hand; returns which these were."""
@@ -83,14 +93,11 @@ class Statements(Protocol):
     def give_back(self, connection: Connection, owner: int, keys: Sequence[int]) -> set[int]:
         """Free those of the jobs that `owner` has in hand; returns which these were."""
 
-    def outlook(self, connection: Connection) -> Outlook:
-        """What there is to do."""
+    def outlook(self, connection: Connection, walks: Sequence[Walk]) -> Outlook:
+        """What there is to do, one walk for each queue."""
 
     def promote(self, connection: Connection, now: float) -> None:
         """Make ready what is due, the first thousand at most."""
-
-    def sites(self, connection: Connection, walks: Sequence[Walk]) -> dict[str, list[str]]:
-        """The sites that each walk finds, by its queue, in their turn; paused ones are left out."""
 
     def take(
         self, connection: Connection, owner: int, queue: str, quotas: Mapping[str, int]

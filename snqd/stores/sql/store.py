@@ -75,7 +75,7 @@ class SqlStore:
         self._owner = Owner(self._database, self._random)
         self._writer: Writer[Connection] = Writer(reactor, self._owner, self._gather)
         self._settling = Settling(
-            reactor, self._random, self._owner.name, self._database.settle, self._settled, self._writer.kick
+            reactor, self._random, self._owner.name, self._settle, self._settled, self._writer.kick
         )
         self._fair_claim = FairClaim(self._database.statements)
         # A beat late of its lease's last is none.
@@ -111,11 +111,10 @@ class SqlStore:
                 self.log.warn("still waits for its store: {error}", error=still)
 
     def _make_bell(self) -> SqlBell:
-        own = str(self._owner.number)
         if self._database.server.postgresql:
             server = self._database.server
-            return Notifications(self._reactor, server, own, self._in_thread, self._wake, self._random)
-        return Doorbell(self._reactor, self._state_dir / BELLS, own, self._wake)
+            return Notifications(self._reactor, server, self._by, self._in_thread, self._wake, self._random)
+        return Doorbell(self._reactor, self._state_dir / BELLS, self._by, self._wake)
 
     async def _close(self) -> None:
         for loop in self._loops:
@@ -143,7 +142,7 @@ class SqlStore:
 
     def enqueue(self, jobs: Sequence[Job]) -> Deferred[None]:
         """See :meth:`IStore.enqueue`."""
-        added = self._do(lambda connection: self._database.statements.insert(connection, jobs))
+        added = self._do(lambda connection: self._database.statements.insert(connection, jobs, self._by))
         return added.addCallback(self._changed)
 
     def claim(self, wants: Mapping[str, Want]) -> Deferred[Claim]:
@@ -264,6 +263,13 @@ class SqlStore:
         self._looking = False
         if found is True:
             self._wake()
+
+    @property
+    def _by(self) -> str:
+        return str(self._owner.number)
+
+    def _settle(self, connection: Connection, settlement: Settlement) -> tuple[set[Receipt], Added]:
+        return self._database.settle(connection, settlement, self._by)
 
     def _settled(self, settlement: Settlement, added: Added) -> None:
         if any(follow_ups for _, follow_ups in settlement.acks):
