@@ -12,7 +12,7 @@ from snqd.config.values import BadValue
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
 _FORMS = (
-    "write redis://user:password@host:port/db, unix:///path?db=0, "
+    "write redis://user:password@host:port/db, rediss://user:password@host:port/db?ca=/path, unix:///path?db=0, "
     "or redis+sentinel://user:password@host:port,host:port/service/db"
 )
 
@@ -27,6 +27,8 @@ class RedisAddress:
     :ivar db: number of the database.
     :ivar username: empty for Redis's default user.
     :ivar password: empty where none is wanted.
+    :ivar tls: whether to speak TLS, with a server that proves its name.
+    :ivar ca: file of the certificates that it is proved by; empty for those that the system trusts.
     """
 
     hosts: tuple[tuple[str, int], ...] = ()
@@ -35,6 +37,8 @@ class RedisAddress:
     db: int = 0
     username: str = ""
     password: str = attrs.field(default="", repr=False)
+    tls: bool = False
+    ca: str = ""
 
     def __str__(self) -> str:
         """The address as messages name it, without the password."""
@@ -43,15 +47,15 @@ class RedisAddress:
 
 
 def redis_address(text: str) -> RedisAddress:
-    """``redis://``, ``unix:`` or ``redis+sentinel://``. A message never shows the password."""
+    """``redis://``, ``rediss://`` (TLS), ``unix:`` or ``redis+sentinel://``. A message never shows the password."""
     if re.search(r"[^\x21-\x7e]", text):
         raise BadValue(f"the URL has a blank or a letter beyond ASCII: percent-encode it; {_FORMS}")
     try:
         url = urlsplit(text)
     except ValueError as error:
         raise BadValue(f"it is no URL: {_FORMS}") from error
-    readers = {"redis": _tcp, "unix": _unix, "redis+sentinel": _sentinel}
-    if url.scheme not in readers or url.fragment or (url.query and url.scheme != "unix"):
+    readers = {"redis": _tcp, "rediss": _tls, "unix": _unix, "redis+sentinel": _sentinel}
+    if url.scheme not in readers or url.fragment or (url.query and url.scheme not in ("rediss", "unix")):
         raise BadValue(f"it is no URL of a Redis: {_FORMS}")
     return readers[url.scheme](url)
 
@@ -59,8 +63,16 @@ def redis_address(text: str) -> RedisAddress:
 def _tcp(url: SplitResult) -> RedisAddress:
     hosts = _hosts(url, REDIS_PORT)
     if len(hosts) > 1:
-        raise BadValue(f"redis:// takes one host: {_FORMS}")
+        raise BadValue(f"{url.scheme}:// takes one host: {_FORMS}")
     return _with_user(RedisAddress(hosts, db=_db(url.path.lstrip("/"))), url)
+
+
+def _tls(url: SplitResult) -> RedisAddress:
+    words = dict(parse_qsl(url.query, keep_blank_values=True))
+    ca = words.pop("ca", "")
+    if words or (ca and not ca.startswith("/")):
+        raise BadValue(f"rediss:// takes ca only, an absolute path: {_FORMS}")
+    return attrs.evolve(_tcp(url), tls=True, ca=ca)
 
 
 def _sentinel(url: SplitResult) -> RedisAddress:

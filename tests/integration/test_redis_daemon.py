@@ -94,13 +94,13 @@ def test_a_job_that_kills_its_process_dies_alone(make_farm: Callable[..., Farm])
 
 def test_the_jobs_of_a_host_that_vanished_are_done_by_another_after_its_lease(make_farm: Callable[..., Farm]) -> None:
     one = make_farm({"queue": {"lease": 2}, "snqd": {"id": "one"}})
-    one.enqueue("alpha", "note", '{"seconds": 3}', "--count", 20)
+    one.enqueue("alpha", "note", '{"seconds": 5}', "--count", 20)
     one.start()
     wait_until(lambda: len(one.journal.runs()) == 20, 30, "jobs in hand")
-    two = make_farm({"queue": {"lease": 2}, "snqd": {"id": "two"}, "app:farm": {"journal": one.journal.path}})
-    two.start()
     for process in one.processes():
         one.kill(process.pid, signal.SIGKILL)
+    two = make_farm({"queue": {"lease": 2}, "snqd": {"id": "two"}, "app:farm": {"journal": one.journal.path}})
+    two.start()
     wait_until(lambda: len(one.journal.handled()) == 20, 60, "the other host")
     wait_until(lambda: settled(two), 30, "an empty queue")
     assert {len(runs) for runs in one.journal.by_job().values()} == {2}

@@ -8,11 +8,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
@@ -461,6 +468,50 @@ async def test_a_unix_socket_serves_as_well(server: RedisServer, farm: Farm) -> 
     assert [each.queue for each in RedisQueue(redis_address(f"unix:{server.socket}?db=3"), PREFIX).depths()] == ["q"]
     assert RedisQueue(redis_address(server.url), PREFIX).depths() == []
     assert await one.drain() == ["job-1"]
+
+
+def certificates(folder: Path) -> list[str]:
+    """Options of a server that proves to be 127.0.0.1 by `folder`/ca.pem."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
+    proved = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = made.add_extension(proved, False).sign(key, hashes.SHA256())
+    pem = Encoding.PEM
+    (folder / "ca.pem").write_bytes(certificate.public_bytes(pem))
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, PrivateFormat.PKCS8, NoEncryption()))
+    files = ["--tls-cert-file", "ca.pem", "--tls-key-file", "key.pem", "--tls-ca-cert-file", "ca.pem"]
+    return [word if word.startswith("--") else str(folder / word) for word in files]
+
+
+@ensureDeferred
+async def test_tls_serves_a_server_that_proves_its_name_and_no_other(
+    tmp_path: Path, farm: Farm, logged: list[str]
+) -> None:
+    port = free_port()
+    options = ["--tls-port", str(port), "--tls-auth-clients", "no", *certificates(tmp_path)]
+    safe = RedisServer(tmp_path / "safe", *SAFE, *options)
+    safe.start()
+    try:
+        proved = f"rediss://127.0.0.1:{port}/0?ca={tmp_path / 'ca.pem'}"
+        one = await farm.process(proved, "one")
+        RedisQueue(redis_address(proved), PREFIX).enqueue([job(1)])
+        assert await one.drain() == ["job-1"]
+        await one.store.close()
+        farm.open.remove(one)
+
+        unproved = f"rediss://127.0.0.1:{port}/0"
+        with pytest.raises(StoreUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            RedisQueue(redis_address(unproved), PREFIX, patience=0.0).pauses()
+        suspicious = farm.make(unproved, "two")
+        opening = suspicious.open(lambda: None)
+        await until(lambda: any("certificate verify failed" in text for text in logged))
+        await suspicious._stop()
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await opening
+    finally:
+        safe.stop()
 
 
 @ensureDeferred

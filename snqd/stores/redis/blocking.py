@@ -148,5 +148,8 @@ def _client(address: RedisAddress) -> Any:
         times = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
         sentinel: Any = Sentinel(list(address.hosts), **times)  # type: ignore[no-untyped-call]
         return sentinel.master_for(address.service, **options)
+    if address.tls:
+        options |= {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
+        options |= {"ssl_ca_certs": address.ca} if address.ca else {}
     ((host, port),) = address.hosts
     return redis.Redis(host=host, port=port, **options)

@@ -37,6 +37,7 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
         super().__init__(charset=None, convertNumbers=False)
         self._reactor = reactor
         self._rest = b""
+        self._why = ""
         self.where = where
         self.made: Callable[[Any], Any] = _nothing
         self.lost: Callable[[Any], Any] = _nothing
@@ -62,6 +63,7 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
 
     def connectionLost(self, why: Any) -> None:
         """Called by the reactor."""
+        self._why = why.getErrorMessage()
         # First of all: what fails by it is tried again at once, and not on this connection.
         self.lost(self)
         super().connectionLost(why)
@@ -77,7 +79,7 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
         except txredisapi.ResponseError as error:
             raise store_error(self.where, str(error)) from error
         except txredisapi.RedisError as error:
-            raise ConnectionLost(f"the connection to Redis at {self.where} is lost") from error
+            raise self._loss() from error
 
     async def run(self, script: Script, prefix: str, *arguments: Any) -> Any:
         """Run a script; raises as :meth:`command` does."""
@@ -87,8 +89,11 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
             if not str(error).startswith("NOSCRIPT"):
                 raise store_error(self.where, str(error)) from error
         except txredisapi.RedisError as error:
-            raise ConnectionLost(f"the connection to Redis at {self.where} is lost") from error
+            raise self._loss() from error
         return await self.command("EVAL", script.text, 1, prefix, *arguments)
+
+    def _loss(self) -> ConnectionLost:
+        return ConnectionLost(f"the connection to Redis at {self.where} is lost: {self._why}")
 
     def _sent(self, words: tuple[Any, ...]) -> Deferred[Any]:
         reply: Deferred[Any] = self.execute_command(*words)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from OpenSSL import crypto
+from twisted.internet import ssl
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
@@ -17,15 +21,36 @@ from snqd.stores.redis.connection import RedisConnection
 
 CONNECT_TIMEOUT = 5
 """Seconds."""
+_CERTIFICATE = re.compile(b"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 def endpoint_of(reactor: Any, address: RedisAddress) -> IStreamClientEndpoint:
-    """The endpoint of the Redis at `address`; asked anew for each connection."""
+    """The endpoint of the Redis at `address`; asked anew for each connection.
+
+    :raises StoreError: if its certificates can't be read.
+    """
     if address.path:
         return UNIXClientEndpoint(reactor, address.path, timeout=CONNECT_TIMEOUT)
     if address.service:
         return SentinelEndpoint(reactor, address)
-    return _host(reactor, *address.hosts[0])
+    ((host, port),) = address.hosts
+    if address.tls:
+        return wrapClientTLS(ssl.optionsForClientTLS(host, trustRoot=_trusted(address)), _host(reactor, host, port))
+    return _host(reactor, host, port)
+
+
+def _trusted(address: RedisAddress) -> Any:
+    """What a server's certificate is proved by."""
+    if not address.ca:
+        return ssl.platformTrust()
+    try:
+        parts = _CERTIFICATE.findall(Path(address.ca).read_bytes())
+        certificates = [ssl.Certificate.loadPEM(part) for part in parts]
+    except (OSError, ValueError, crypto.Error) as error:
+        raise StoreError(f"[queue] redis: the certificates in {address.ca} can't be read: {error}") from error
+    if not certificates:
+        raise StoreError(f"[queue] redis: there is no certificate in {address.ca}: name a PEM file")
+    return ssl.trustRootFromCertificates(certificates)
 
 
 def _host(reactor: Any, host: str, port: int) -> IStreamClientEndpoint:

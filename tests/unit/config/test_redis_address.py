@@ -13,6 +13,11 @@ GOOD = [
     ("redis://[::1]:7000/", RedisAddress((("::1", 7000),))),
     ("redis://:s%40cret@h", RedisAddress((("h", 6379),), password="s@cret")),
     ("redis://me:pw:more@h/1", RedisAddress((("h", 6379),), db=1, username="me", password="pw:more")),
+    ("rediss://h", RedisAddress((("h", 6379),), tls=True)),
+    (
+        "rediss://:pw@h:7/1?ca=/etc/ca%20s.pem",
+        RedisAddress((("h", 7),), db=1, password="pw", tls=True, ca="/etc/ca s.pem"),
+    ),
     ("unix:///run/redis.sock", RedisAddress(path="/run/redis.sock")),
     ("unix:/run/a%20b.sock?db=2", RedisAddress(path="/run/a b.sock", db=2)),
     ("unix://:pw@/run/r.sock", RedisAddress(path="/run/r.sock", password="pw")),
@@ -33,7 +38,8 @@ def test_a_url_of_each_form_is_read(text: str, address: RedisAddress) -> None:
     [
         "localhost:6379",
         "http://localhost",
-        "rediss://localhost",
+        "rediss://localhost?ca=here.pem",
+        "rediss://localhost?cert=/x",
         "redis://",
         "redis://a,b/0",
         "redis://h:0",
