@@ -19,10 +19,10 @@ sys.path.insert(0, str(CHECKOUT / "tests" / "acceptance"))
 
 from farm import NOT_UP, Farm  # noqa: E402
 
+from snqd.config.load import load_file  # noqa: E402
 from snqd.core.job import Job, JobIds  # noqa: E402
 from snqd.ops.control import call  # noqa: E402
-from snqd.stores.sqlite.database import QueueDatabase  # noqa: E402
-from snqd.stores.sqlite.doorbell import Ringer, bells_of  # noqa: E402
+from snqd.stores.factory import make_queue  # noqa: E402
 
 __all__ = ["NOT_UP", "Yard"]
 
@@ -65,18 +65,15 @@ class Yard:
     def fill(self, queue: str, number: int, body: bytes = b"null", site: str | Sequence[str] = "alpha") -> float:
         """Put `number` jobs into the queue, evenly on several sites; returns how many a second."""
         sites = cycle([site] if isinstance(site, str) else site)
-        database = QueueDatabase(self.database_path)
+        store = make_queue(load_file(self.farm.config))
         started = time.monotonic()
         for left in range(number, 0, -BATCH):
             now = time.time()
             chosen = islice(sites, min(BATCH, left))
-            database.enqueue([Job(self._ids.next(), each, queue, body, created=now) for each in chosen])
+            store.enqueue([Job(self._ids.next(), each, queue, body, created=now) for each in chosen])
         took = time.monotonic() - started
-        database.close()
+        store.close()
         os.sync()  # what the kernel still has to write must not slow the drain down
-        ringer = Ringer(bells_of(self.database_path))
-        ringer.ring()
-        ringer.close()
         return number / took
 
     def status(self) -> dict[str, Any]:

@@ -196,7 +196,7 @@ class SqliteStore:
         operations, self._pending = self._pending, []
         return self._settling.gather() + operations
 
-    def _settled(self, settlement: Settlement) -> None:
+    def _settled(self, settlement: Settlement, _: None) -> None:
         if any(follow_ups for _, follow_ups in settlement.acks):
             self._changed(None)
         elif settlement.retries:
@@ -221,8 +221,8 @@ class SqliteStore:
         loop.start(interval, now=False)
 
 
-def _settle(connection: sqlite3.Connection, settlement: Settlement) -> set[Receipt]:
-    return database.settle(connection, settlement, time.time())
+def _settle(connection: sqlite3.Connection, settlement: Settlement) -> tuple[set[Receipt], None]:
+    return database.settle(connection, settlement, time.time()), None
 
 
 class _ForeignCommits:
