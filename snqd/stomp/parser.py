@@ -134,7 +134,7 @@ class Parser:
 
     def _headers(self, command: str, pairs: list[list[str]]) -> dict[str, str]:
         try:
-            headers: dict[str, str] = dict(pairs)  # type: ignore[arg-type]  # ValueError unless all are two
+            headers: dict[str, str] = dict(pairs)  # ValueError unless all are two
         except ValueError:
             bad = next(pair[0] for pair in pairs if len(pair) < 2)
             raise ProtocolError(f"a header of {command} without a colon: {_shown(bad)}") from None
