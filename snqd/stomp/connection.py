@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from random import Random
 from typing import Any
@@ -28,9 +28,9 @@ _EPOCHS = count(1)
 
 @attrs.frozen
 class Subscription:
-    """What is subscribed to at each connection.
+    """Something to subscribe to.
 
-    :ivar name: its id; new for each subscription of a connection.
+    :ivar name: its id; no other subscription of the same connection has it.
     :ivar headers: further ones, such as how many messages may be under way.
     """
 
@@ -49,6 +49,7 @@ class StompConnection:
     :param on_message: called with each MESSAGE and the epoch of the connection that brought it.
     :param on_up: called when a connection counts.
     :param on_down: called when one that counted is lost.
+    :param subscriptions: asked at each connection, with the broker's CONNECTED frame, for what to subscribe to.
     """
 
     log = Logger()
@@ -63,6 +64,7 @@ class StompConnection:
         on_message: Callable[[Frame, int], object] = lambda message, epoch: None,
         on_up: Callable[[], object] = lambda: None,
         on_down: Callable[[], object] = lambda: None,
+        subscriptions: Callable[[Frame], Iterable[Subscription]] = lambda connected: (),
     ) -> None:
         self._reactor = reactor
         self._endpoint = endpoint
@@ -72,7 +74,7 @@ class StompConnection:
         self._on_up = on_up
         self._on_down = on_down
         self._backoff = Backoff(FIRST_DELAY, LONGEST_DELAY, random)
-        self._subscriptions: dict[str, Subscription] = {}
+        self._subscriptions = subscriptions
         self._complained = ""
         self._stopping = False
         self._first_attempt: Deferred[None] = Deferred()
@@ -104,8 +106,10 @@ class StompConnection:
         return waiting
 
     def subscribe(self, subscription: Subscription) -> None:
-        """Subscribe now and at every connection to come; one that the broker does not confirm costs the connection."""
-        self._subscriptions[subscription.name] = subscription
+        """Subscribe on this connection, if there is one; if the broker does not confirm it, that costs the connection.
+
+        At the next one the subscription must be among those that are asked for.
+        """
         if self.protocol is not None:
             self._subscribe(self.protocol, subscription).addErrback(self._refused, self.protocol)
 
@@ -174,16 +178,15 @@ class StompConnection:
     async def _prepare(self, protocol: StompProtocol) -> None:
         self._in_handshake = protocol
         try:
-            await protocol.ready
-            await self._subscribe_all(protocol)
+            await self._subscribe_all(protocol, await protocol.ready)
         except BaseException as error:
             protocol.drop(error if isinstance(error, SnqdError) else NotConnected(str(error)))
             raise
         finally:
             self._in_handshake = None
 
-    async def _subscribe_all(self, protocol: StompProtocol) -> None:
-        confirmed = [self._subscribe(protocol, each) for each in self._subscriptions.values()]
+    async def _subscribe_all(self, protocol: StompProtocol, connected: Frame) -> None:
+        confirmed = [self._subscribe(protocol, each) for each in self._subscriptions(connected)]
         try:
             await gatherResults(confirmed, consumeErrors=True)
         except FirstError as error:

@@ -65,12 +65,15 @@ class Claim:
 
 @attrs.frozen
 class Depth:
-    """What waits in one queue of one site; `oldest_age` is seconds since the oldest waiting job's `created`."""
+    """What waits in one queue of one site; `oldest_age` is seconds since the oldest waiting job's `created`.
+
+    A number is None where the store can't tell; then `in_flight` is that of the process that was asked.
+    """
 
     queue: str
     site: str
-    waiting: int
-    delayed: int
+    waiting: int | None
+    delayed: int | None
     in_flight: int
     oldest_age: float | None
 

@@ -99,7 +99,8 @@ class Notes:
             now = time.time()
             connection.execute("DELETE FROM suspect WHERE since < ?", (now - FORGET_AFTER,))
             return connection.executemany(
-                "INSERT INTO suspect (id, owner, cause, since, queue) VALUES (?, ?, ?, ?, '') ON CONFLICT (id) DO UPDATE "
+                "INSERT INTO suspect (id, owner, cause, since, queue) VALUES (?, ?, ?, ?, '') "
+                "ON CONFLICT (id) DO UPDATE "
                 "SET owner = excluded.owner, cause = excluded.cause, since = excluded.since, queue = '' "
                 "WHERE owner <> excluded.owner",
                 [(job, owner, cause, now) for job in ids],
