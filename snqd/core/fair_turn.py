@@ -165,10 +165,17 @@ class FairTurn(Generic[T]):
         """The job has occupied a handler for `seconds`: charge what was not charged at its start."""
         cost = max(seconds, LEAST_COST)
         self.costs.add(turn.queue, turn.site, cost)
-        self._sites.charge(turn.site, (cost - turn.charged) / self._site_weight(turn.site))
+        self._charge(turn, cost - turn.charged)
+
+    def refund(self, turn: Turn[T]) -> None:
+        """The job did not run: charge nothing for it."""
+        self._charge(turn, -turn.charged)
+
+    def _charge(self, turn: Turn[T], seconds: float) -> None:
+        self._sites.charge(turn.site, seconds / self._site_weight(turn.site))
         queues = self._queues_of.get(turn.site)
         if queues is not None:
-            queues.charge(turn.queue, (cost - turn.charged) / self._queue_weight(turn.queue))
+            queues.charge(turn.queue, seconds / self._queue_weight(turn.queue))
 
     def clear(self) -> list[T]:
         """Take out everything that waits."""

@@ -83,8 +83,8 @@ class ControlProtocol(LineOnlyReceiver):
         return {"error": failure.getErrorMessage()}
 
     def _send(self, answer: Mapping[str, Any]) -> None:
-        if self.connected:
-            self.transport.write(json.dumps(answer).encode() + b"\n")  # type: ignore[union-attr]
+        # Twisted drops what is written to a client that has left meanwhile.
+        self.transport.write(json.dumps(answer).encode() + b"\n")  # type: ignore[union-attr]
 
 
 class ControlServer(Service):

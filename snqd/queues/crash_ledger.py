@@ -37,16 +37,25 @@ class CrashLedger:
         new = path.with_suffix(".new")
         try:
             self._fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # A hole in the file would end the process (SIGBUS) at its first write to a full disk: claim the blocks now.
-            os.posix_fallocate(self._fd, 0, size)
-            self._map = mmap.mmap(self._fd, size)
-            name = owner.encode()
-            self._map[: 1 + len(name)] = bytes([len(name)]) + name
+        except OSError as error:
+            raise _unavailable(path, error) from error
+        try:
+            self._map = self._prepare(owner, size)
             os.rename(new, path)
         except OSError as error:
-            raise StoreUnavailable(f"can't make the crash ledger {path}: {error.strerror}") from error
+            os.close(self._fd)
+            new.unlink(missing_ok=True)
+            raise _unavailable(path, error) from error
         self._free = list(range(HEADER_BYTES, size, SLOT_BYTES))
+
+    def _prepare(self, owner: str, size: int) -> mmap.mmap:
+        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A hole in the file would end the process (SIGBUS) at its first write to a full disk: claim the blocks now.
+        os.posix_fallocate(self._fd, 0, size)
+        mapped = mmap.mmap(self._fd, size)
+        name = owner.encode()
+        mapped[: 1 + len(name)] = bytes([len(name)]) + name
+        return mapped
 
     def started(self, job_id: str) -> int:
         """Write down that `job_id` runs; returns the slot to clear at its end."""
@@ -67,6 +76,10 @@ class CrashLedger:
         self._map.close()
         self.path.unlink(missing_ok=True)
         os.close(self._fd)
+
+
+def _unavailable(path: Path, error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(f"can't make the crash ledger {path}: {error.strerror}")
 
 
 @attrs.frozen

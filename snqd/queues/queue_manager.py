@@ -126,9 +126,8 @@ class QueueManager(IoManager):
         """Let running jobs end, interrupt and give back those that have not after `timeout` seconds; fires when all is
         settled."""
         self.quiet()
-        deadline = self._reactor.callLater(timeout, self._interrupt)
         drained = self._drained = Deferred()
-        drained.addCallback(lambda _: deadline.active() and deadline.cancel())
+        self._deadline = self._reactor.callLater(timeout, self._interrupt)
         self._check_drained()
         return drained
 
@@ -165,6 +164,8 @@ class QueueManager(IoManager):
         if self._quiet:
             self._give_back(claim.jobs)
             return
+        if claim.jobs and self.master is not None:
+            self.master.working(claim.jobs[0].job.queue)
         for claimed in claim.jobs:
             self._fair_turn.add(claimed.job.queue, claimed.job.site, claimed)
         self._run()
@@ -229,8 +230,8 @@ class QueueManager(IoManager):
 
     def _refuse(self, turn: Turn[Claimed], outcome: Outcome, policy: RetryPolicy, server: str = "") -> None:
         """Settle a job that no handler may see."""
-        self._fair_turn.ended(turn, 0.0)
-        self._settle(turn.queue, Ended(turn.item, outcome, policy, server))
+        self._fair_turn.refund(turn)
+        self._settle(turn.queue, Ended(turn.item, outcome, policy, server, ran=False))
 
     def _ended(self, outcome: Outcome, running: Running) -> None:
         seconds = self._free(running)
@@ -303,5 +304,7 @@ class QueueManager(IoManager):
 
     def _check_drained(self) -> None:
         if self._drained is not None and not self._running and not self._settling:
+            if self._deadline.active():
+                self._deadline.cancel()
             drained, self._drained = self._drained, None
             drained.callback(None)

@@ -30,6 +30,7 @@ class Ended:
     :ivar server: the site's server name, for the monitor; empty if the site is unknown.
     :ivar follow_ups: what it enqueued; it counts only with an Ack.
     :ivar seconds: how long it occupied a handler.
+    :ivar ran: whether a handler saw it at all.
     """
 
     claimed: Claimed
@@ -38,6 +39,7 @@ class Ended:
     server: str
     follow_ups: list[Job] = attrs.field(factory=list)
     seconds: float = 0.0
+    ran: bool = True
 
 
 class Settler:
@@ -108,7 +110,7 @@ class Settler:
             queue=job.queue,
             body=job.body,
             encoding=job.encoding,
-            attempts=job.attempt,
+            attempts=job.attempt if ended.ran else job.attempt - 1,
             created=job.created,
             died=time.time(),
             reason=outcome.reason,

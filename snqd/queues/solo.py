@@ -36,23 +36,31 @@ class ExclusiveQueueManager(QueueManager):
     """Runs suspects in the one process that its group may have: it lets what runs end, and starts nothing else before
     they are through."""
 
+    _alone = False
+    """Whether a suspect runs, or its outcome is being settled."""
+
     def _may_start(self) -> bool:
-        return not self._suspects
+        return not (self._suspects or self._alone)
 
     def _ask(self) -> Deferred[Claim] | None:
-        if not self._suspects:
-            return super()._ask()
-        if self._running or self._settling:
+        if (self._suspects or self._alone) and (self._running or self._settling):
             return None
-        return self._use.store.claim_solo(self._suspects).addCallback(self._take_solo)
+        if self._suspects:
+            return self._use.store.claim_solo(self._suspects).addCallback(self._take_solo)
+        return super()._ask()
 
     def _take_solo(self, claim: Claim) -> Claim:
         if self._quiet or not claim.jobs:
             return claim
+        self._alone = True
         self._start_alone(claim)
-        return Claim([], claim.next_due, claim.suspects)
+        return Claim([], claim.next_due)  # the next claim tells whether more wait
 
     def _settled(self, _: Any, queue: str) -> None:
         super()._settled(_, queue)
-        self._run()
-        self._claimer.claim()
+        if self._alone and not (self._running or self._settling):
+            self._alone = False
+            self._claimer.wake()
+            self._run()
+        else:
+            self._claimer.claim()

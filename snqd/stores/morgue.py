@@ -154,7 +154,7 @@ class Morgue:
         :param enqueue: ends when the jobs are durable: only then the letters go, so that a crash between the two
             leaves a job twice rather than never.
         """
-        found = (self._find("id = ?", _text(letter_id)) for letter_id in ids)
+        found = (self._find("id = ?", _text(letter_id)) for letter_id in dict.fromkeys(ids))
         return self._move((buried for buried in found if buried), enqueue)
 
     def requeue_all(

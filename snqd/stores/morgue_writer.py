@@ -29,7 +29,7 @@ class MorgueWriter:
     ) -> None:
         self._morgue = morgue
         self._folder = folder
-        self._thread: WriterThread[Letter] = WriterThread(reactor, self._bury, "morgue", pool)
+        self._thread: WriterThread[Letter] = WriterThread(reactor, self._bury, "morgue", pool=pool)
 
     def bury(self, letter: Letter) -> Deferred[None]:
         """Keep `letter`; fires when it is durable, or fails with a :class:`~snqd.core.errors.StoreError`."""

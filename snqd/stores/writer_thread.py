@@ -19,14 +19,21 @@ class WriterThread(Generic[T]):
 
     :param reactor: where the Deferreds fire.
     :param write: blocking; keeps all items it is given, or none and raises.
+    :param at_once: how many items a write gets at most.
     :param pool: for tests; by default a pool of one thread.
     """
 
     def __init__(
-        self, reactor: Any, write: Callable[[Sequence[T]], object], name: str, pool: ThreadPool | None = None
+        self,
+        reactor: Any,
+        write: Callable[[Sequence[T]], object],
+        name: str,
+        at_once: int = MAX_ITEMS,
+        pool: ThreadPool | None = None,
     ) -> None:
         self._reactor = reactor
         self._write = write
+        self._at_once = at_once
         self._pool = pool or ThreadPool(0, 1, name)
         self._waiting: list[tuple[T, Deferred[None]]] = []
         self._busy = False
@@ -53,7 +60,7 @@ class WriterThread(Generic[T]):
         return self._closing
 
     def _go(self) -> None:
-        group, self._waiting = self._waiting[:MAX_ITEMS], self._waiting[MAX_ITEMS:]
+        group, self._waiting = self._waiting[: self._at_once], self._waiting[self._at_once :]
         if not self._pool.started:
             self._pool.start()
         self._busy = True

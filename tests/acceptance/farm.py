@@ -125,10 +125,12 @@ class Farm:
 
     def kill(self, pid: int, sig: signal.Signals = signal.SIGKILL) -> None:
         """Send `sig` to a process of this farm, one that is gone already included."""
-        assert pid in {process.pid for process in self.processes()} or not alive(pid), f"{pid} is not ours"
         try:
+            environment = psutil.Process(pid).environ()
+            # Empty in a process that is just about to be gone.
+            assert not environment or environment.get(MARK) == self._mark, f"{pid} is not ours"
             os.kill(pid, sig)
-        except ProcessLookupError:
+        except (psutil.NoSuchProcess, ProcessLookupError):
             return
 
     def stop(self) -> int:

@@ -53,10 +53,11 @@ class Picky(QueueHandler):
 
 
 class Killer(QueueHandler):
-    """Kills its process."""
+    """Kills its process after `payload["seconds"]`."""
 
-    def handle(self, job: Any) -> None:
+    async def handle(self, job: Any) -> None:
         mark(job, "start")
+        await deferLater(self.reactor, job.payload["seconds"])
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -32,17 +32,18 @@ class Journal:
 
     def runs(self, queue: str | None = None) -> list[Run]:
         """Every run so far, in the order of their starts; of one queue only if it is named."""
-        runs: dict[tuple[str, int, int], Run] = {}
+        runs: list[Run] = []
+        # A requeued job begins with attempt 1 again, perhaps in the same process: the last one ends.
+        last: dict[tuple[str, ...], int] = {}
         for line in self.path.read_text().splitlines() if self.path.exists() else []:
             kind, job, site, its_queue, attempt, pid, at = line.split()
-            key = (job, int(attempt), int(pid))
+            key = (job, attempt, pid)
             if kind == "start":
-                # The same attempt twice in one process would hide a run: it must not be.
-                assert key not in runs, f"attempt {attempt} of job {job} began twice in process {pid}"
-                runs[key] = Run(job, site, its_queue, int(attempt), int(pid), float(at))
+                last[key] = len(runs)
+                runs.append(Run(job, site, its_queue, int(attempt), int(pid), float(at)))
             else:
-                runs[key] = attrs.evolve(runs[key], ended=float(at))
-        return [run for run in runs.values() if queue in (None, run.queue)]
+                runs[last[key]] = attrs.evolve(runs[last[key]], ended=float(at))
+        return [run for run in runs if queue in (None, run.queue)]
 
     def handled(self, queue: str | None = None) -> set[str]:
         """The ids of the jobs that came to their end."""

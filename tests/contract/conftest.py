@@ -23,7 +23,8 @@ from twisted.internet.task import deferLater
 import snqd
 from snqd.core.job import Job
 from snqd.stores.interface import Claimed, Want
-from snqd.stores.memory import MemoryQueue, MemoryStore
+from snqd.stores.memory import MemoryStore
+from snqd.stores.memory_queue import MemoryQueue
 from snqd.stores.sqlite.store import SqliteStore
 
 ROOT = Path(snqd.__file__).parents[1]

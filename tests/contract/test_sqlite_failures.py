@@ -403,6 +403,14 @@ async def test_a_bell_whose_process_is_gone_is_taken_down(sqlite_bench: Any) -> 
 
 
 @ensureDeferred
+async def test_the_own_jobs_wake_at_once_and_not_at_the_next_look_for_others(sqlite_bench: Any) -> None:
+    one = await sqlite_bench.process()
+    wakes = one.wakes
+    await one.enqueue(sqlite_bench.job())
+    assert one.wakes > wakes
+
+
+@ensureDeferred
 async def test_an_idle_process_is_not_woken_by_its_own_claims(sqlite_bench: Any) -> None:
     one = await sqlite_bench.process()
     await one.enqueue(sqlite_bench.job())

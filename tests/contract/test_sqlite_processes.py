@@ -99,6 +99,27 @@ async def test_a_stopped_process_loses_its_claims_after_its_lease_and_goes_on_wh
 
 
 @ensureDeferred
+async def test_a_ledger_that_can_not_be_read_only_delays_what_comes_back(sqlite_bench: Any, child: Any) -> None:
+    asked: list[str] = []
+
+    def suspects_of(name: str) -> list[str]:
+        asked.append(name)
+        if len(asked) == 1:
+            raise OSError(5, "Input/output error")
+        return []
+
+    one = await sqlite_bench.process(lease=SHORT, suspects_of=suspects_of)
+    await one.enqueue(*sqlite_bench.jobs(2))
+    process = child(sqlite_bench.path, "killed", SHORT)
+    await process.line(0)
+    process.say("claim 2")
+    ids = json.loads(await process.line(1))
+    process.signal(signal.SIGKILL)
+    await until(lambda: one.claim(), ids)
+    assert asked == ["killed", "killed"]
+
+
+@ensureDeferred
 async def test_a_process_that_lives_keeps_its_claims_over_many_leases(sqlite_bench: Any, child: Any) -> None:
     one = await sqlite_bench.process(lease=SHORT)
     await one.enqueue(*sqlite_bench.jobs(2))

@@ -363,7 +363,7 @@ async def test_a_dead_processs_suspects_go_solo_and_its_innocents_are_as_they_we
     await woken
     again = await other.store.claim({"q": Want(10)})
     assert [each.job for each in again.jobs] == [each.job for each in innocents]
-    assert again.suspects == {suspect.job.queue}
+    assert again.suspects == {"q"}
     (alone,) = await other.claim_solo()
     assert (alone.job.id, alone.job.attempt, alone.job.solo) == (suspect.job.id, 2, True)
     assert alone.job.reason == "killed by signal 11"
@@ -470,6 +470,18 @@ async def test_only_suspects_of_the_wanted_queues_are_handed_out(bench: Any) -> 
     assert await one.claim_solo("other") == []
     assert await one.claim() == []
     assert len(await one.claim_solo("other", "q")) == 1
+
+
+@ensureDeferred
+async def test_a_claim_tells_the_queues_whose_suspects_may_run(bench: Any) -> None:
+    await suspects(bench, "q", "q", "r", "s")
+    one, two = await bench.process(), await bench.process()
+    await one.store.pause("s", None, True)
+    assert (await two.store.claim({})).suspects == {"q", "r"}
+    (first,) = await one.claim_solo("q")
+    assert (await two.store.claim({})).suspects == {"r"}
+    await one.store.ack(first.receipt)
+    assert (await two.store.claim({})).suspects == {"q", "r"}
 
 
 @ensureDeferred

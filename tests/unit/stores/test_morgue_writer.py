@@ -64,7 +64,7 @@ def writer(written: list[list[int]], pool: OneThread) -> WriterThread[int]:
             raise StoreUnavailable("disk full")
         written.append(list(items))
 
-    return WriterThread(Reactor(), write, "test", pool)
+    return WriterThread(Reactor(), write, "test", pool=pool)
 
 
 def test_what_queues_up_during_a_write_goes_with_the_next() -> None:

@@ -54,7 +54,7 @@ class TinyManager(IoManager):
         return succeed(None)
 
     def report(self) -> dict[str, Any]:
-        return {"in_flight": 1, "handled": 7, "shares": [["mail", "alpha", 1]]}
+        return {"in_flight": 1, "shares": [["mail", "alpha", 1]]}
 
     def drain(self, timeout: float) -> Deferred[Any]:
         self.trace("draining", timeout)

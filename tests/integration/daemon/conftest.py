@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from snqd.core.errors import SnqdError
 from snqd.ops.control import call
 
@@ -37,14 +39,14 @@ class TinyDaemon:
     :param keys: keys of ``[snqd]``.
     """
 
-    def __init__(self, folder: Path, tiny: dict[str, str] | None = None, keys: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, tiny: dict[str, str], keys: dict[str, str]) -> None:
         self.folder = folder
         self.state_dir = folder / "state"
         self.config = folder / "snq.ini"
         self.log = folder / "log"
         self.processes: list[subprocess.Popen[bytes]] = []
-        snqd = {"id": "t", "threads": "2", "drain_timeout": "5", "respawn_max_delay": "1", **(keys or {})}
-        sections = {"snqd": snqd, "queue": {"spawndelay": "0.2"}, "app:tiny": tiny or {}}
+        snqd = {"id": "t", "threads": "2", "drain_timeout": "5", "respawn_max_delay": "1", **keys}
+        sections = {"snqd": snqd, "queue": {"spawndelay": "0.2"}, "app:tiny": tiny}
         self.config.write_text(
             "".join(
                 f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in section.items())
@@ -54,7 +56,7 @@ class TinyDaemon:
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """twistd -n, its log in a file."""
-        root = HERE.parent.parent
+        root = HERE.parents[2]
         path = os.pathsep.join([str(root), str(HERE), os.environ.get("PYTHONPATH", "")])
         environment = {**os.environ, "TINY_INI": str(self.config), "PYTHONPATH": path}
         arguments = arguments or ("-y", str(HERE / "tiny.tac"))
@@ -85,10 +87,10 @@ class TinyDaemon:
         """The children, once `count` normal ones are up."""
 
         def up() -> list[dict[str, Any]]:
-            listening = [child for child in self.children() if child["n"] and child["state"] in ("listening", "sleep")]
+            listening = [child for child in self.children() if child["n"] and child["state"] in ("listening", "queue")]
             return listening if len(listening) == count else []
 
-        return wait_for(up, f"{count} children up", self.text)
+        return self.wait_for(up, f"{count} children up")
 
     def text(self) -> str:
         """The log so far."""
@@ -96,7 +98,7 @@ class TinyDaemon:
 
     def logged(self, text: str) -> str:
         """The log, once it contains `text`."""
-        return wait_for(lambda: self.text() if text in self.text() else "", f"{text!r} in the log", self.text)
+        return self.wait_for(lambda: self.text() if text in self.text() else "", f"{text!r} in the log")
 
     def trace(self) -> list[list[str]]:
         """What the children did: id, pid, verb, details."""
@@ -110,7 +112,15 @@ class TinyDaemon:
             found = [each for each in self.trace() if each[2] == verb and pid in (None, int(each[1]))]
             return found if len(found) >= count else []
 
-        return wait_for(seen, f"{count} traces of {verb!r}", self.text)
+        return self.wait_for(seen, f"{count} traces of {verb!r}")
+
+    def wait_for(self, condition: Callable[[], T], what: str) -> T:
+        """What `condition` gives once that is true."""
+        return wait_for(condition, what, self.text)
+
+    def gone(self, pid: int) -> None:
+        """Wait until a process is no more (or a zombie, whose parent is yet to notice)."""
+        self.wait_for(lambda: _is_gone(pid), f"the end of process {pid}")
 
     def kill_all(self) -> None:
         """Whatever is left of all the processes that were started."""
@@ -120,7 +130,7 @@ class TinyDaemon:
             process.wait()
 
 
-def gone(pid: int) -> bool:
+def _is_gone(pid: int) -> bool:
     """Whether a process is no more (or a zombie, whose parent is yet to notice)."""
     try:
         return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
@@ -132,11 +142,21 @@ def _twistd() -> str:
     return str(Path(sys.executable).with_name("twistd"))
 
 
-@contextlib.contextmanager
-def tiny_daemon(folder: Path, **settings: Any) -> Iterator[TinyDaemon]:
-    """A TinyDaemon that leaves no process behind."""
-    daemon = TinyDaemon(folder, **settings)
-    try:
-        yield daemon
-    finally:
+@pytest.fixture
+def make_daemon(tmp_path: Path) -> Iterator[Callable[..., TinyDaemon]]:
+    """Makes a TinyDaemon; no process of it is left at the end."""
+    made: list[TinyDaemon] = []
+
+    def make(tiny: dict[str, str] | None = None, **keys: str) -> TinyDaemon:
+        made.append(TinyDaemon(tmp_path, tiny or {}, keys))
+        return made[-1]
+
+    yield make
+    for daemon in made:
         daemon.kill_all()
+
+
+@pytest.fixture
+def daemon(make_daemon: Callable[..., TinyDaemon]) -> TinyDaemon:
+    """One with two children and no peculiarities."""
+    return make_daemon()

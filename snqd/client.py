@@ -1,0 +1,236 @@
+"""The queue for programs that only enqueue: :func:`connect` for any, :func:`connect_async` for those on Twisted."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from snqd.config.load import load_file
+from snqd.config.settings import Settings
+from snqd.core.errors import SnqdError
+from snqd.core.job import Job, JobIds, check_size
+from snqd.core.names import check_id
+from snqd.ops.targets import check_target
+from snqd.sites.registry import SiteRegistry
+from snqd.stores.sqlite.database import QueueDatabase
+from snqd.stores.sqlite.doorbell import Ringer, bells_of
+from snqd.wire.payload import encode
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+
+class NotAcknowledged(SnqdError):
+    """The job ran at once, since ``[queue] enabled = no``, and failed; no queue keeps it."""
+
+
+def connect(path: str | os.PathLike[str]) -> Queue:
+    """The queue of a configuration such as ``etc/snq.ini``.
+
+    :raises ConfigError: if the configuration is wrong.
+    """
+    return Queue(load_file(Path(path)))
+
+
+def connect_async(reactor: Any, path: str | os.PathLike[str]) -> AsyncQueue:
+    """The same with Deferreds. The configuration is read at once, blocking.
+
+    :raises ConfigError: if it is wrong.
+    """
+    return AsyncQueue(reactor, load_file(Path(path)))
+
+
+class Drafts:
+    """Makes jobs of what a program asks for, and refuses what could never be handled."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._sites = SiteRegistry(settings)
+        self._ids = JobIds()
+
+    def job(self, site: str, queue: str, payload: Any, delay: float = 0.0, id: str | None = None) -> Job:
+        """A new job.
+
+        :param delay: seconds before it may run.
+        :param id: ASCII letters, digits, ``.`` and ``-``, at most 64; a new one by default.
+        :raises BadName, UnknownSite, NoHandler: if no job can go there, or be called so.
+        :raises BadPayload, PayloadTooLarge: if a job can't carry the payload.
+        :raises ValueError: if `delay` is negative or no number.
+        """
+        if not (math.isfinite(delay) and delay >= 0):
+            raise ValueError(f"delay must be a number of seconds, 0 or more, not {delay}")
+        if delay and not self._settings.queue.enabled:
+            raise SnqdError(f"a delay needs a queue, and {self._settings.path} says [queue] enabled = no")
+        check_target(self._settings, self._sites, site, queue)
+        job_id = self._ids.next() if id is None else check_id(id)
+        now = time.time()
+        body = check_size(encode(payload))
+        return Job(job_id, site, queue, body, created=now, not_before=now + delay if delay else 0.0)
+
+
+class Queue:
+    """Enqueues, blocking until each job is durable; for any number of threads, and for processes forked later.
+
+    With ``[queue] enabled = no`` a job runs at once in a process of its own, and enqueueing ends with it.
+    Opened by the first job; made by :func:`connect`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._drafts = Drafts(self._settings)
+        self._outlet = _outlet(self._settings)
+
+    def enqueue(self, site: str, queue: str, payload: Any, delay: float = 0.0, id: str | None = None) -> str:
+        """Put a job on `queue` of `site`; returns its id once it is durable. See :meth:`Drafts.job`.
+
+        :raises StoreError: if the store can't keep it.
+        :raises NotAcknowledged: if it ran at once and failed.
+        """
+        self._check_fork()
+        job = self._drafts.job(site, queue, payload, delay, id)
+        self._put([job])
+        return job.id
+
+    def enqueue_many(self, jobs: Iterable[Sequence[Any]]) -> list[str]:
+        """Put many jobs on their queues in one transaction, all or none; returns their ids once they are durable.
+
+        :param jobs: each as the arguments of :meth:`enqueue`: ``("alpha", "thumbnails", {"image": 5})``. They are all
+            kept in memory: a million is better given some thousands at a time.
+        """
+        self._check_fork()
+        made = [self._drafts.job(*each) for each in jobs]
+        if made:
+            self._put(made)
+        return [job.id for job in made]
+
+    def close(self) -> None:
+        """Let go of the store; the next job would open it again."""
+        with self._lock:
+            self._outlet.close()
+
+    def __enter__(self) -> Queue:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _put(self, jobs: Sequence[Job]) -> None:
+        with self._lock:
+            self._outlet.put(jobs)
+
+    def _check_fork(self) -> None:
+        # SQLite's connections, locks that another thread held, and the prefix of ids belong to the parent alone.
+        if os.getpid() != self._pid:
+            self._inherited = self._outlet  # closing it would let go of the parent's file locks
+            self._begin()
+
+
+class AsyncQueue:
+    """What :class:`Queue` does, in a thread of its own; what comes during one commit goes with the next.
+
+    Closes itself when the reactor stops.
+    """
+
+    def __init__(self, reactor: Any, settings: Settings) -> None:
+        from snqd.stores.writer_thread import MAX_ITEMS, WriterThread
+
+        self._drafts = Drafts(settings)
+        self._outlet = _outlet(settings)
+        # Jobs that run at once fail one by one.
+        at_once = MAX_ITEMS if settings.queue.enabled else 1
+        self._thread: WriterThread[Sequence[Job]] = WriterThread(reactor, self._write, "snqd enqueue", at_once)
+        self._closing: Deferred[None] | None = None
+        reactor.addSystemEventTrigger("before", "shutdown", self.close)
+
+    def enqueue(self, site: str, queue: str, payload: Any, delay: float = 0.0, id: str | None = None) -> Deferred[str]:
+        """Put a job on `queue` of `site`; fires with its id once it is durable, or fails like :meth:`Queue.enqueue`."""
+        return self.enqueue_many([(site, queue, payload, delay, id)]).addCallback(lambda ids: ids[0])
+
+    def enqueue_many(self, jobs: Iterable[Sequence[Any]]) -> Deferred[list[str]]:
+        """Put many jobs on their queues, all or none; see :meth:`Queue.enqueue_many`."""
+        from twisted.internet.defer import fail, succeed
+
+        try:
+            made = [self._drafts.job(*each) for each in jobs]
+        except (SnqdError, ValueError):
+            return fail()
+        if not made:
+            return succeed([])
+        return self._thread.submit(made).addCallback(lambda _: [job.id for job in made])
+
+    def close(self) -> Deferred[None]:
+        """Finish what is under way and let go of the store; fires then."""
+        if self._closing is None:
+            self._closing = self._thread.close().addCallback(lambda _: self._outlet.close())
+        from twisted.internet.defer import Deferred
+
+        closed: Deferred[None] = Deferred()
+        self._closing.chainDeferred(closed)
+        return closed
+
+    def _write(self, groups: Sequence[Sequence[Job]]) -> None:
+        self._outlet.put([job for group in groups for job in group])
+
+
+class _Store:
+    """The embedded queue and its doorbell."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._database = QueueDatabase(settings.queue.db)
+        self._ringer = Ringer(bells_of(settings.queue.db))
+
+    def put(self, jobs: Sequence[Job]) -> None:
+        self._database.enqueue(jobs)
+        try:
+            self._ringer.ring()
+        except OSError:
+            return  # what was committed is found without the bell, a little later
+
+    def close(self) -> None:
+        self._database.close()
+
+
+class _AtOnce:
+    """``[queue] enabled = no``: each job runs in a ``snqctl run`` of its own, for handlers may want a reactor."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = settings.path
+
+    def put(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self._run(job)
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def _run(self, job: Job) -> None:
+        command = [sys.executable, "-m", "snqd.ops.snqctl", "--config", str(self._path), "run", "--id", job.id]
+        ran = subprocess.run(
+            [*command, job.site, job.queue, "-"],
+            input=job.body,
+            capture_output=True,
+            # Handlers are looked for where this program finds its own modules.
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            check=False,
+        )
+        if ran.returncode:
+            raise NotAcknowledged(ran.stderr.decode(errors="replace").strip() or f"exit code {ran.returncode}")
+
+
+def _outlet(settings: Settings) -> _Store | _AtOnce:
+    return _Store(settings) if settings.queue.enabled else _AtOnce(settings)

@@ -1,0 +1,125 @@
+"""Feed: jobs on their way into a sink, in batches that are worth a commit and keep no job waiting."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from snqd.core.job import Job
+from snqd.ops.snqctl_invocation import Invocation, complain
+from snqd.stores.sqlite.database import QueueDatabase
+
+MAX_JOBS = 500
+MAX_BYTES = 4 * 1024 * 1024
+MAX_AGE = 0.05
+"""Seconds that a job waits for others to fill its batch."""
+
+MAX_LISTED = 1000
+"""Failures that the JSON answer lists; each has its line on stderr in any case."""
+
+
+class Sink(Protocol):
+    """Where jobs go.
+
+    :ivar accepted: how many are safe there.
+    """
+
+    accepted: int
+
+    def accept(self, jobs: Sequence[Job]) -> None:
+        """Take `jobs`."""
+
+
+class StoreSink:
+    """The embedded queue."""
+
+    def __init__(self, invocation: Invocation, database: QueueDatabase) -> None:
+        self._invocation = invocation
+        self._database = database
+        self.accepted = 0
+
+    def accept(self, jobs: Sequence[Job]) -> None:
+        """Make `jobs` durable and wake the children.
+
+        :raises StoreError: if none of them could be kept.
+        """
+        with _uninterrupted():
+            self._database.enqueue(jobs)
+            self.accepted += len(jobs)
+        self._invocation.ring()
+
+
+class Feed:
+    """Collects jobs into batches: full by number, by bytes, or due by age.
+
+    :param told: called after each batch.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        told: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sink = sink
+        self._told = told
+        self._clock = clock
+        self._jobs: list[Job] = []
+        self._bytes = 0
+        self._due = 0.0
+
+    def add(self, job: Job) -> None:
+        """Take a job into the batch, which may fill it."""
+        if not self._jobs:
+            self._due = self._clock() + MAX_AGE
+        self._jobs.append(job)
+        self._bytes += len(job.body)
+        if len(self._jobs) >= MAX_JOBS or self._bytes >= MAX_BYTES:
+            self.flush()
+
+    def due_in(self) -> float | None:
+        """Seconds until the batch must go, None if there is none."""
+        return max(self._due - self._clock(), 0.0) if self._jobs else None
+
+    def flush_if_due(self) -> None:
+        """Send off a batch that has waited long enough."""
+        if self.due_in() == 0.0:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send off what there is."""
+        jobs, self._jobs, self._bytes = self._jobs, [], 0
+        if jobs:
+            self._sink.accept(jobs)
+            self._told()
+
+
+class Failures:
+    """What was not accepted, and why."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.listed: list[dict[str, object]] = []
+
+    def report(self, place: dict[str, object], error: object) -> None:
+        """Name a failure on stderr.
+
+        :param place: such as ``{"line": 17}``.
+        """
+        self.count += 1
+        complain(f"{' '.join(f'{name} {value}' for name, value in place.items())}: {error}")
+        if len(self.listed) < MAX_LISTED:
+            self.listed.append({**place, "error": str(error)})
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    # An interrupt between a commit and its count would make us say too few.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,120 @@
+"""Invocation: what the commands of snqctl have in common: the configuration, the stores, and how they speak."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+
+from snqd.config.load import load_file
+from snqd.config.settings import Settings
+from snqd.core.errors import SnqdError
+from snqd.core.names import check_queue, check_site
+from snqd.ops.targets import check_target
+from snqd.sites.registry import SiteRegistry
+from snqd.stores.morgue import Morgue
+from snqd.stores.sqlite.database import QueueDatabase
+from snqd.stores.sqlite.doorbell import Ringer, bells_of
+
+
+class WrongUse(SnqdError):
+    """That can't be asked for."""
+
+
+class Invocation:
+    """One call of snqctl.
+
+    :param config: what ``--config`` says.
+    """
+
+    def __init__(self, config: Path | None) -> None:
+        self._config = config
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The configuration.
+
+        :raises ConfigError: if it is wrong.
+        """
+        if self._config is None:
+            raise WrongUse("no configuration is named: say snqctl --config etc/snq.ini COMMAND")
+        return load_file(self._config)
+
+    @cached_property
+    def sites(self) -> SiteRegistry:
+        """The sites."""
+        return SiteRegistry(self.settings)
+
+    def check_target(self, site: str, queue: str) -> None:
+        """See :func:`snqd.ops.targets.check_target`."""
+        check_target(self.settings, self.sites, site, queue)
+
+    def check_names(self, site: str | None = None, queue: str | None = None) -> None:
+        """Nothing, if a site and a queue may be called so.
+
+        :raises BadName: otherwise.
+        """
+        if site is not None:
+            check_site(site)
+        if queue is not None:
+            check_queue(queue)
+
+    @contextmanager
+    def store(self) -> Iterator[QueueDatabase]:
+        """The embedded queue; opened, and made where it is missing, by the first use."""
+        database = QueueDatabase(self.settings.queue.db)
+        try:
+            yield database
+        finally:
+            database.close()
+
+    @contextmanager
+    def morgue(self) -> Iterator[Morgue]:
+        """The morgue; opened, and made where it is missing, by the first use."""
+        morgue = Morgue(self.settings.queue.morgue)
+        try:
+            yield morgue
+        finally:
+            morgue.close()
+
+    @cached_property
+    def _ringer(self) -> Ringer:
+        return Ringer(bells_of(self.settings.queue.db))
+
+    def ring(self) -> None:
+        """Wake the children that wait for jobs."""
+        with suppress(OSError):  # what was committed is found without the bell, a little later
+            self._ringer.ring()
+
+
+def complain(text: str) -> None:
+    """One line on stderr."""
+    click.echo(f"snqctl: {printable(text)}", err=True)
+
+
+def say(text: str) -> None:
+    """A line on stdout; if nobody reads that any more, on stderr."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the interpreter's end
+        click.echo(text, err=True)
+
+
+def say_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    say(json.dumps(document, indent=2))
+
+
+def printable(text: str) -> str:
+    """`text` without what a terminal would obey, a line feed or tab aside."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)

@@ -1,0 +1,52 @@
+"""``snqctl status``: what runs and what waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from snqd.core.errors import DaemonNotRunning, StoreError
+from snqd.ops.control import call
+from snqd.ops.snqctl_invocation import Invocation, complain, say_json
+from snqd.ops.snqctl_report import Backlog, report
+from snqd.stores.interface import Pauses
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.pass_obj
+def status(invocation: Invocation, as_json: bool) -> int:
+    """Show the daemon, its children, the queues and the busiest sites.
+
+    Exit code 1 if no daemon runs; what waits is shown all the same.
+    """
+    answer = _ask(invocation)
+    backlog = _backlog(invocation)
+    document = report(invocation.settings, answer, backlog)
+    if as_json:
+        say_json(document)
+    else:
+        from snqd.ops.snqctl_tables import console, show_status
+
+        show_status(document, console())
+    return 0 if answer is not None and backlog is not None else 1
+
+
+def _ask(invocation: Invocation) -> dict[str, Any] | None:
+    try:
+        return call(invocation.settings.daemon.control, "status")
+    except DaemonNotRunning as error:
+        complain(str(error))
+        return None
+
+
+def _backlog(invocation: Invocation) -> Backlog | None:
+    if not invocation.settings.queue.db.exists():
+        return Backlog([], Pauses())
+    try:
+        with invocation.store() as database:
+            return Backlog(database.depths(), database.pauses())
+    except StoreError as error:
+        complain(str(error))
+        return None

@@ -1,0 +1,180 @@
+"""Tables of snqctl, made to be read in 80 columns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from snqd.ops.snqctl_invocation import printable
+from snqd.ops.snqctl_report import busiest
+
+TOP_SITES = 20
+
+
+_RATIO = {"fold": 1}
+
+
+def console() -> Console:
+    """Writes to stdout, as wide as that is."""
+    return Console(highlight=False)
+
+
+def table(columns: Mapping[str, str], rows: Iterable[Sequence[object]]) -> Table:
+    """A plain table.
+
+    :param columns: headings and how their cells stand: ``left``, ``right``, or ``fold``, which takes the rest.
+    """
+    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading, kind in columns.items():
+        justify: Any = "right" if kind == "right" else "left"
+        made.add_column(heading, justify=justify, overflow="fold", no_wrap=kind == "right", ratio=_RATIO.get(kind))
+    for row in rows:
+        made.add_row(*(Text(cell(value)) for value in row))
+    return made
+
+
+def cell(value: object) -> str:
+    """A value as a table shows it."""
+    if value is None:
+        return "?"
+    if isinstance(value, bool):
+        return "paused" if value else ""
+    if isinstance(value, (int, float)):
+        return number(value)
+    return printable(str(value))
+
+
+def number(value: int | float) -> str:
+    """A number in seven characters or so: from a million on in millions; ``--json`` has it exactly."""
+    if value >= 1_000_000:
+        return f"{value / 1_000_000:,.1f}M"
+    return f"{value:,.1f}" if isinstance(value, float) and value < 100 else f"{value:,.0f}"
+
+
+def show_status(document: Mapping[str, Any], out: Console) -> None:
+    """Print the document of ``status --json`` for people."""
+    daemon = document["daemon"]
+    if daemon is not None:
+        out.print(
+            f"daemon {daemon['id']} (pid {daemon['pid']}, snqd {daemon['version']}): {daemon['state']}, "
+            f"up {duration(time.time() - daemon['started'])}",
+            markup=False,
+        )
+        out.print(table(_CHILD_COLUMNS, _children(document["groups"])))
+        for group in document["groups"]:
+            if group.get("reason"):
+                out.print(f"group {group['name']}: {printable(group['reason'])}", markup=False, soft_wrap=True)
+        out.print()
+    out.print(table(_QUEUE_COLUMNS, map(_queue, document["queues"])))
+    sites = busiest(document["sites"], TOP_SITES)
+    if sites:
+        out.print("", table(_SITE_COLUMNS, map(_site, sites)))
+    more = len(document["sites"]) - len(sites)
+    if more:
+        out.print(f"{more:,} more sites, quieter or with nothing to tell: see --json", markup=False)
+
+
+_CHILD_COLUMNS = {
+    "child": "left",
+    "state": "left",
+    "pid": "right",
+    "up": "right",
+    "restarts": "right",
+    "memory": "right",
+    "running": "right",
+    "handled": "right",
+}
+
+
+def _children(groups: Iterable[Mapping[str, Any]]) -> Iterable[Sequence[object]]:
+    for group in groups:
+        if not group["children"]:
+            yield (group["name"], group["state"], *[""] * 6)
+        for child in group["children"]:
+            started, rss = child["started"], child["rss_bytes"]
+            yield (
+                f"{group['name']}.{child['n'] or 'solo'}",
+                child["state"] if group["state"] != "failed" else "failed",
+                str(child["pid"] or ""),
+                "" if started is None else duration(time.time() - started),
+                child["restarts"],
+                "" if not rss else f"{rss / 1024 / 1024:.0f} MB",
+                child["in_flight"],
+                child["handled"],
+            )
+
+
+_QUEUE_COLUMNS = {
+    "queue": "left",
+    "waiting": "right",
+    "delayed": "right",
+    "oldest": "right",
+    "running": "right",
+    "handled": "right",
+    "retried": "right",
+    "dead": "right",
+    "rate/s": "right",
+    "paused": "left",
+}
+
+
+def _queue(row: Mapping[str, Any]) -> Sequence[object]:
+    age = row["oldest_age"]
+    return (
+        row["queue"],
+        row["waiting"],
+        row["delayed"],
+        "" if age is None else duration(age),
+        row["in_flight"],
+        *(row[name] for name in ("handled", "retried", "dead", "rate")),
+        _paused(row["paused"], row["paused_sites"]),
+    )
+
+
+_SITE_COLUMNS = {
+    "site": "left",
+    "waiting": "right",
+    "running": "right",
+    "handled": "right",
+    "retried": "right",
+    "dead": "right",
+    "rate/s": "right",
+    "paused": "left",
+}
+
+
+def _site(row: Mapping[str, Any]) -> Sequence[object]:
+    numbers = (row[name] for name in ("waiting", "in_flight", "handled", "retried", "dead", "rate"))
+    return (row["site"], *numbers, _paused(row["paused"], row["paused_queues"]))
+
+
+def _paused(whole: bool, parts: Sequence[str]) -> str:
+    if whole:
+        return "paused"
+    return "partly" if parts else ""
+
+
+def duration(seconds: float) -> str:
+    """A time span in its two largest units: ``4s``, ``3m 20s``, ``5h 2m``, ``12d 3h``."""
+    whole = max(int(seconds), 0)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60}s"
+    if whole < 86400:
+        return f"{whole // 3600}h {whole % 3600 // 60}m"
+    return f"{whole // 86400}d {whole % 86400 // 3600}h"
+
+
+def moment(seconds: float) -> str:
+    """A time for people, in the zone that they live in; foreign programs may have written any number."""
+    try:
+        return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
+    except (OverflowError, OSError, ValueError):
+        return str(seconds)

@@ -1,0 +1,270 @@
+"""A daemon over fake processes: each has pipes in memory, and a child at their other end that the test plays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone, ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+
+from snqd.config.load import Overrides, load
+from snqd.config.settings import Settings
+from snqd.config.sources import Sources
+from snqd.daemon import ipc
+from snqd.daemon.child_spec import ChildSpec
+from snqd.daemon.launcher import Launcher
+from snqd.daemon.queue_daemon import QueueDaemon
+from snqd.daemon.version import VERSION
+
+Wire = list[tuple[Callable[..., Any], tuple[Any, ...]]]
+
+
+class FakeChild(ipc.Channel):
+    """The child's end: remembers what the parent wants, and says what the test wants.
+
+    :ivar recover_answer: what Recover gives; a Deferred keeps the parent waiting.
+    """
+
+    def __init__(self, process: FakeProcess) -> None:
+        super().__init__()
+        self.process = process
+        self.recoveries: list[tuple[str, list[str], str]] = []
+        self.recover_answer: Callable[[], Any] = lambda: 1
+        self.report_answer: Any = {"report": {"state": "queue", "in_flight": 3}, "counters": []}
+        self.stops = 0
+        self.wakes = 0
+        self.makeConnection(self)
+
+    def write(self, data: bytes) -> None:
+        self.process.wire.append((self.process.protocol.childDataReceived, (4, data)))
+
+    def writeSequence(self, pieces: list[bytes]) -> None:
+        self.write(b"".join(pieces))
+
+    def loseConnection(self) -> None:
+        raise AssertionError("the child's end was closed")
+
+    @ipc.Recover.responder
+    def recover(self, owner: str, suspects: list[str], cause: str) -> Any:
+        self.recoveries.append((owner, suspects, cause))
+        answer = self.recover_answer()
+        waited = answer if isinstance(answer, Deferred) else succeed(answer)
+        return waited.addCallback(lambda freed: {"freed": freed})
+
+    @ipc.Report.responder
+    def report(self) -> Any:
+        return self.report_answer
+
+    @ipc.Stop.responder
+    def stop(self) -> dict[str, Any]:
+        self.stops += 1
+        return {}
+
+    @ipc.Wake.responder
+    def wake(self) -> dict[str, Any]:
+        self.wakes += 1
+        return {}
+
+    def _say(self, command: Any, **arguments: Any) -> None:
+        self.ask(command, **arguments).addErrback(lambda failure: failure.trap(ConnectionDone))
+        pump(self.process.wire)
+
+    def ready(self, version: str = VERSION) -> None:
+        self._say(ipc.Ready, version=version)
+
+    def beat(self, counters: list[list[Any]] | None = None, **report: Any) -> None:
+        self._say(ipc.Heartbeat, report={"state": "listening", **report}, counters=counters or [])
+
+    def boot_failed(self, message: str, traceback: str = "Traceback ...") -> None:
+        self._say(ipc.BootFailed, message=message, traceback=traceback)
+
+
+def pump(wire: Wire) -> None:
+    """Deliver what was written to the pipes, and what was answered."""
+    while wire:
+        deliver, arguments = wire.pop(0)
+        deliver(*arguments)
+
+
+class FakeProcess:
+    """IProcessTransport, as far as it is used."""
+
+    def __init__(self, pid: int, protocol: Any, wire: Wire) -> None:
+        self.wire = wire
+        self.pid = pid
+        self.protocol = protocol
+        self.pipes = dict.fromkeys((0, 1, 2, 3, 4))
+        self.stdin = b""
+        self.signals: list[int] = []
+        self.dead = False
+        self.child = FakeChild(self)
+        protocol.makeConnection(self)
+
+    @property
+    def spec(self) -> ChildSpec:
+        return ChildSpec.from_json(self.stdin)
+
+    def write(self, data: bytes) -> None:
+        self.stdin += data
+
+    def closeStdin(self) -> None:
+        self.closeChildFD(0)
+
+    def closeChildFD(self, fd: int) -> None:
+        self.pipes.pop(fd, None)
+
+    def writeToChild(self, fd: int, data: bytes) -> None:
+        assert fd == 3
+        if not self.dead:
+            self.wire.append((self._deliver, (data,)))
+
+    def _deliver(self, data: bytes) -> None:
+        if not self.dead:
+            self.child.dataReceived(data)
+
+    def signalProcess(self, number: int) -> None:
+        if self.dead:
+            raise ProcessExitedAlready
+        self.signals.append(number)
+
+    def exits(self, code: int | None = None, killed_by: int | None = None, pipes_stay_open: bool = False) -> None:
+        """The process ends."""
+        self.dead = True
+        self.child.connectionLost(Failure(ConnectionDone()))
+        reason = Failure(ProcessDone(0) if code == 0 else ProcessTerminated(code, killed_by))
+        self.protocol.processExited(reason)
+        if not pipes_stay_open:
+            self.protocol.processEnded(reason)
+        pump(self.wire)
+
+
+class FakeReactor(MemoryReactorClock):
+    """:ivar processes: all that were ever spawned. :ivar spawn_error: what the next spawn fails with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.processes: list[FakeProcess] = []
+        self.wire: Wire = []
+        self.spawned: list[tuple[list[str], dict[str, Any]]] = []
+        self.spawn_error: OSError | None = None
+
+    def spawnProcess(self, protocol: Any, executable: str, args: list[str], **keywords: Any) -> FakeProcess:
+        if self.spawn_error is not None:
+            error, self.spawn_error = self.spawn_error, None
+            raise error
+        self.spawned.append((args, keywords))
+        self.processes.append(FakeProcess(1000 + len(self.processes), protocol, self.wire))
+        return self.processes[-1]
+
+    def advance(self, amount: float) -> None:
+        super().advance(amount)
+        pump(self.wire)
+
+    @property
+    def living(self) -> list[FakeProcess]:
+        return [process for process in self.processes if not process.dead]
+
+    def named(self, child_id: str) -> FakeProcess:
+        """The living child of that id."""
+        (process,) = [process for process in self.living if process.spec.id == child_id]
+        return process
+
+
+def sources(folder: Path, more: str = "", threads: int = 1) -> Sources:
+    """A configuration in `folder`."""
+    path = folder / "snq.ini"
+    text = (
+        f"[snqd]\nid = t\nthreads = {threads}\ndrain_timeout = 20\nhang_timeout = 10\nrespawn_max_delay = 30\n"
+        f"[queue]\nspawndelay = 1\n{more}"
+    )
+    return Sources(path, {str(path): text})
+
+
+def settings_of(given: Sources) -> Settings:
+    return load(given, Overrides(), {})
+
+
+def launcher(reactor: FakeReactor, given: Sources) -> Launcher:
+    return Launcher(reactor, "t", given, Overrides())
+
+
+class Stage:
+    """:ivar ends: how often the daemon asked for the end of its process."""
+
+    def __init__(self, folder: Path, more: str, threads: int) -> None:
+        self.reactor = FakeReactor()
+        given = sources(folder, more, threads)
+        self.state_dir = folder / "state"
+        self.ends = 0
+        self.daemon = QueueDaemon(launcher(self.reactor, given), settings_of(given), lambda: 4711, self._end)
+
+    def _end(self) -> None:
+        self.ends += 1
+
+    def start(self) -> Stage:
+        self.daemon.startService()
+        return self
+
+    def started_ready(self) -> Stage:
+        self.start()
+        for process in self.reactor.processes:
+            process.child.ready()
+        return self
+
+    def status(self) -> Any:
+        seen: list[Any] = []
+        self.daemon.status().addCallback(seen.append)
+        pump(self.reactor.wire)
+        if not seen:
+            self.reactor.advance(1)
+        return seen[0]
+
+    def stop(self) -> Any:
+        stopped = self.daemon.stopService()
+        pump(self.reactor.wire)
+        return stopped
+
+    def group(self) -> Any:
+        return self.status()["groups"][0]
+
+    def seconds(self, count: int) -> None:
+        for _ in range(count):
+            self.reactor.advance(1)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
+    """Makes a daemon; at the end it is stopped, and no timer is left."""
+    made: list[Stage] = []
+
+    def make(more: str = "", threads: int = 1) -> Stage:
+        made.append(Stage(tmp_path, more, threads))
+        return made[-1]
+
+    yield make
+    for each in made:
+        if each.daemon.running:
+            stopped = each.stop()
+            for process in each.reactor.living:
+                process.exits(0)
+            assert stopped.called
+        assert not each.reactor.getDelayedCalls()
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """What is logged, as LEVEL: TEXT."""
+    lines: list[str] = []
+
+    def observe(event: Any) -> None:
+        lines.append(f"{event['log_level'].name}: {formatEvent(event)}")
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)

@@ -1,0 +1,334 @@
+"""The child, without a process: boot, heartbeats, requests of its parent, and every way out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+
+from snqd.config.sources import Sources
+from snqd.core.counters import Counters
+from snqd.core.errors import StoreUnavailable
+from snqd.daemon import ipc
+from snqd.daemon.child import ANSWER_TIMEOUT, Child
+from snqd.daemon.child_spec import ChildSpec
+from snqd.daemon.parts import Parts
+from snqd.daemon.solo_patience import PATIENCE
+from snqd.daemon.version import VERSION
+from snqd.io.io_manager import IoManager
+from snqd.io.io_master import IoMaster
+
+
+class Reactor(MemoryReactorClock):
+    """Runs the shutdown triggers when it is stopped; `stopped` when they are through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.triggers: list[Any] = []
+        self.stops = 0
+        self.stopped = False
+
+    def addSystemEventTrigger(self, phase: str, event: str, call: Any, *arguments: Any) -> Any:
+        self.triggers.append(call)
+
+    def stop(self) -> None:
+        self.stops += 1
+        self.callLater(0, self._shut_down)
+
+    def _shut_down(self) -> None:
+        maybeDeferred(self.triggers[0]).addCallback(lambda _: setattr(self, "stopped", True))
+
+
+class Manager(IoManager):
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: Deferred[Any] = succeed(None)
+        self.drained: Deferred[Any] = succeed(None)
+        self.notes: list[str] = []
+
+    def start(self, master: Any) -> Deferred[Any]:
+        super().start(master)
+        return self.started
+
+    def drain(self, timeout: float) -> Deferred[Any]:
+        self.notes.append(f"drain {timeout}")
+        return self.drained
+
+    def stop(self) -> Deferred[Any]:
+        self.notes.append("stop")
+        return succeed(None)
+
+
+class Parent(ipc.Channel):
+    """The parent's end: notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[Any] = []
+
+    @ipc.Ready.responder
+    def ready(self, version: str) -> dict[str, Any]:
+        self.heard.append(("ready", version))
+        return {"version": version}
+
+    @ipc.BootFailed.responder
+    def boot_failed(self, message: str, traceback: str) -> dict[str, Any]:
+        self.heard.append(("boot failed", message, traceback))
+        return {}
+
+    @ipc.Heartbeat.responder
+    def heartbeat(self, report: Any, counters: Any) -> dict[str, Any]:
+        self.heard.append(("beat", report, counters))
+        return {}
+
+    def told(self, what: str) -> list[Any]:
+        return [each for each in self.heard if each[0] == what]
+
+
+class Nursery:
+    """A child over pipes in memory."""
+
+    def __init__(self, folder: Path, role: str = "normal", version: str = VERSION) -> None:
+        path = folder / "snq.ini"
+        sources = Sources(path, {str(path): "[snqd]\nid = t\ndrain_timeout = 7\n"})
+        self.spec = ChildSpec(version, sources.to_json(), None, None, "main", 1, "t.main.1", "t.main.1-x", role)
+        self.reactor = Reactor()
+        self.manager = Manager()
+        self.counters = Counters()
+        self.recoveries: list[Any] = []
+        self.recovery: Any = 3
+        self.wakes = 0
+        self.build_error: Exception | None = None
+        self.parent = Parent()
+        self.child = Child(self.reactor, self.spec, self._build)
+        self.to_child, self.to_parent = StringTransport(), StringTransport()
+        self.parent.makeConnection(self.to_child)
+        self.child.channel.makeConnection(self.to_parent)
+
+    def _build(self, reactor: Any, settings: Any, spec: Any) -> Parts:
+        if self.build_error is not None:
+            raise self.build_error
+        return Parts(IoMaster(reactor, [self.manager]), self.counters, self._recover, self._wake)
+
+    def _recover(self, *arguments: Any) -> Any:
+        self.recoveries.append(arguments)
+        return self.recovery
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+    def pump(self) -> None:
+        while self.to_child.value() or self.to_parent.value():
+            for transport, end in ((self.to_child, self.child.channel), (self.to_parent, self.parent)):
+                data = transport.value()
+                transport.clear()
+                end.dataReceived(data)
+
+    def seconds(self, count: float) -> None:
+        for _ in range(int(count * 8)):
+            self.reactor.advance(0.125)
+            self.pump()
+
+    def begun(self) -> Nursery:
+        self.child.start()
+        self.pump()
+        return self
+
+    def ask(self, command: Any, **arguments: Any) -> Any:
+        answers: list[Any] = []
+        self.parent.ask(command, **arguments).addBoth(answers.append)
+        self.pump()
+        return answers[0] if answers else None
+
+
+@pytest.fixture
+def nursery(tmp_path: Path) -> Nursery:
+    return Nursery(tmp_path)
+
+
+def test_a_child_says_that_it_is_ready_with_its_version(nursery: Nursery) -> None:
+    nursery.begun()
+    assert nursery.parent.told("ready") == [("ready", VERSION)]
+
+
+def test_it_beats_from_its_boot_on_once_a_second(nursery: Nursery) -> None:
+    nursery.manager.started = Deferred()
+    nursery.begun()
+    assert nursery.parent.told("ready") == []
+    assert nursery.parent.told("beat")[0][1]["state"] == "init"
+    nursery.seconds(3)
+    assert len(nursery.parent.told("beat")) == 4
+
+
+def test_a_beat_carries_report_and_counters(nursery: Nursery) -> None:
+    nursery.begun()
+    nursery.counters.of("q", "alpha").handled += 2
+    nursery.counters.settled += 2
+    nursery.seconds(1.5)
+    counted = [beat for beat in nursery.parent.told("beat") if beat[2]]
+    ((_, report, counters),) = counted
+    assert counters == [["q", "alpha", 0, 2, 0, 0, 0.0]]
+    assert (report["handled"], report["settled"], report["in_flight"]) == (2, 2, 0)
+    assert report["rss_bytes"] > 1_000_000
+    nursery.seconds(1)
+    assert nursery.parent.told("beat")[-1][1]["handled"] == 2
+
+
+def test_the_first_settled_job_is_told_at_once(nursery: Nursery) -> None:
+    nursery.begun()
+    nursery.counters.settled += 1
+    nursery.seconds(0.25)
+    assert nursery.parent.told("beat")[-1][1]["settled"] == 1
+
+
+def test_a_boot_failure_is_told_with_its_cause(nursery: Nursery) -> None:
+    nursery.build_error = StoreUnavailable("disk full")
+    nursery.begun()
+    ((_, message, traceback),) = nursery.parent.told("boot failed")
+    assert message == "disk full"
+    assert "StoreUnavailable" in traceback
+    assert "in _build" in traceback
+    assert nursery.reactor.stops == 1
+    assert nursery.child.exit_code == 1
+
+
+def test_an_error_of_somebody_elses_code_is_told_with_its_type(nursery: Nursery) -> None:
+    nursery.build_error = KeyError("colour")
+    nursery.begun()
+    assert nursery.parent.told("boot failed")[0][1] == "KeyError: 'colour'"
+
+
+def test_a_manager_that_can_not_start_is_told_with_both_tracebacks(nursery: Nursery) -> None:
+    nursery.manager.started = fail(ConnectionRefusedError("no broker"))
+    nursery.begun()
+    ((_, message, traceback),) = nursery.parent.told("boot failed")
+    assert message == "I/O manager Manager failed to start: no broker"
+    assert "ConnectionRefusedError: no broker" in traceback
+
+
+def test_a_parent_that_does_not_answer_can_not_keep_a_child_that_failed(nursery: Nursery) -> None:
+    nursery.build_error = StoreUnavailable()
+    nursery.child.start()
+    assert nursery.reactor.stops == 0
+    nursery.reactor.advance(ANSWER_TIMEOUT)
+    assert nursery.reactor.stops == 1
+
+
+def test_a_parent_of_another_version_is_refused(tmp_path: Path) -> None:
+    nursery = Nursery(tmp_path, version="0.0.1").begun()
+    assert nursery.parent.told("boot failed")[0][1] == (
+        f"the parent runs snqd 0.0.1, this child {VERSION}: restart the daemon"
+    )
+
+
+def test_stop_drains_and_tells_the_last_counts(nursery: Nursery) -> None:
+    nursery.begun()
+    nursery.manager.drained = Deferred()
+    nursery.ask(ipc.Stop)
+    nursery.seconds(1)
+    assert nursery.manager.notes == ["drain 7.0"]
+    nursery.counters.of("q", "alpha").handled += 1
+    nursery.manager.drained.callback(None)
+    nursery.pump()
+    nursery.seconds(0.125)
+    assert nursery.manager.notes == ["drain 7.0", "stop"]
+    assert nursery.parent.told("beat")[-1][2] == [["q", "alpha", 0, 1, 0, 0, 0.0]]
+    assert nursery.reactor.stopped
+    assert nursery.child.exit_code == 0
+
+
+def test_it_beats_while_it_drains(nursery: Nursery) -> None:
+    nursery.begun()
+    nursery.manager.drained = Deferred()
+    nursery.ask(ipc.Stop)
+    before = len(nursery.parent.told("beat"))
+    nursery.seconds(3)
+    assert len(nursery.parent.told("beat")) == before + 3
+    assert nursery.parent.told("beat")[-1][1]["state"] == "shutdown"
+
+
+def test_a_stop_during_the_boot_gives_the_boot_up(nursery: Nursery) -> None:
+    nursery.manager.started = Deferred()
+    nursery.begun()
+    nursery.child.leave(0)
+    nursery.seconds(ANSWER_TIMEOUT + 0.5)
+    assert nursery.reactor.stopped
+    assert nursery.parent.told("boot failed") == []
+
+
+def test_the_parents_death_makes_it_drain(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+    silenced: list[int] = []
+    monkeypatch.setattr(os, "dup2", lambda source, target: silenced.append(target))
+    nursery.begun()
+    nursery.child.channel.connectionLost(Failure(ConnectionDone()))
+    nursery.reactor.advance(0)
+    assert nursery.manager.notes == ["drain 7.0", "stop"]
+    assert nursery.reactor.stopped
+    assert silenced == [1, 2]
+
+
+def test_a_manager_can_end_the_process_and_the_first_exit_code_counts(nursery: Nursery) -> None:
+    nursery.begun()
+    assert nursery.manager.master is not None
+    nursery.manager.master.leave(101)
+    nursery.child.leave(0)
+    assert nursery.child.exit_code == 101
+    assert nursery.reactor.stops == 1
+
+
+def test_recover_answers_when_the_store_has_done_it(nursery: Nursery) -> None:
+    nursery.begun()
+    done: Deferred[int] = Deferred()
+    nursery.recovery = done
+    answers: list[Any] = []
+    asked = nursery.parent.ask(ipc.Recover, owner="o", suspects=["j"], cause="killed")
+    asked.addCallback(answers.append)
+    nursery.pump()
+    assert nursery.recoveries == [("o", ["j"], "killed")]
+    assert answers == []
+    done.callback(4)
+    nursery.pump()
+    assert answers == [{"freed": 4}]
+
+
+def test_recover_fails_with_the_stores_words_and_the_channel_lives_on(nursery: Nursery) -> None:
+    nursery.begun()
+    nursery.recovery = fail(StoreUnavailable("disk full"))
+    failure = nursery.ask(ipc.Recover, owner="o", suspects=[], cause="killed")
+    assert failure.check(ipc.RecoverFailed)
+    assert failure.getErrorMessage() == "disk full"
+    assert nursery.ask(ipc.Report)["report"]["state"] == "listening"
+
+
+def test_recover_before_it_is_up_is_refused(nursery: Nursery) -> None:
+    nursery.manager.started = Deferred()
+    nursery.begun()
+    assert nursery.ask(ipc.Recover, owner="o", suspects=[], cause="c").check(ipc.RecoverFailed)
+    assert nursery.recoveries == []
+
+
+def test_wake_reaches_the_parts(nursery: Nursery) -> None:
+    nursery.begun()
+    nursery.ask(ipc.Wake)
+    assert nursery.wakes == 1
+
+
+def test_a_solo_child_leaves_when_it_has_had_nothing_to_do(tmp_path: Path) -> None:
+    nursery = Nursery(tmp_path, role="solo").begun()
+    nursery.seconds(PATIENCE - 1)
+    assert nursery.reactor.stops == 0
+    nursery.seconds(3)
+    assert nursery.reactor.stopped
+    assert nursery.child.exit_code == 0
+
+
+def test_a_normal_child_stays(nursery: Nursery) -> None:
+    nursery.begun()
+    nursery.seconds(2 * PATIENCE)
+    assert nursery.reactor.stops == 0

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def test_what_is_fine_is_summed_up_and_nothing_is_made(operator: Any) -> None:
+    result = operator("check")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        f"{operator.config} is fine",
+        "  sites     2 (alpha, beta)",
+        "  handlers  2 (greet, resize)",
+        "  groups    1 (main)",
+        f"  jobs      {operator.state / 'queue.db'} (made when it is first needed)",
+        f"  morgue    {operator.state / 'morgue.db'} (made when it is first needed)",
+    ]
+    assert not operator.state.exists()
+
+
+def test_every_handler_that_can_not_be_imported_is_named(operator: Any) -> None:
+    config = operator.config.read_text()
+    operator.config.write_text(config.replace("[handlers]", "[handlers]\none = snqd.demo.One\ntwo = nowhere.Two"))
+    result = operator("check")
+    assert (result.exit_code, result.stdout) == (2, "")
+    one, two = result.stderr.splitlines()
+    assert f"snqctl: {operator.config}:6: [handlers] one: can't import snqd.demo.One: " in one
+    assert "[handlers] two: can't import nowhere.Two: ModuleNotFoundError: " in two
+
+
+@pytest.mark.parametrize(("key", "name"), [("db", "queue.db"), ("morgue", "morgue.db")])
+def test_a_damaged_file_is_named_with_its_key_and_left_untouched(operator: Any, key: str, name: str) -> None:
+    operator.state.mkdir()
+    (operator.state / name).write_bytes(b"no database" * 500)
+    result = operator("check")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"snqctl: {operator.config}: [queue] {key}: {operator.state / name} is no SQLite")
+    assert (operator.state / name).read_bytes() == b"no database" * 500
+
+
+def test_a_state_dir_that_can_not_be_made_is_named(operator: Any) -> None:
+    operator.state.write_text("in the way")
+    result = operator("check")
+    assert result.exit_code == 2
+    assert f"snqctl: {operator.config}: [snqd] state_dir: {operator.state} can't be made: " in result.stderr

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from snqd.core.job import Job
+from snqd.ops import snqctl_status
+from snqd.ops.snqctl_report import busiest
+from snqd.ops.snqctl_tables import duration, moment, number, show_status
+
+DAEMON = {"id": "host", "pid": 7, "version": "1", "started": 0.0, "config": "snq.ini", "state": "running"}
+CHILD = {
+    "n": 1,
+    "id": "host.main.1",
+    "pid": 8,
+    "state": "idle",
+    "started": 0.0,
+    "restarts": 2,
+    "rss_bytes": 57 * 1024 * 1024,
+    "in_flight": 3,
+    "handled": 1234567,
+}
+ANSWER = {
+    "daemon": DAEMON,
+    "groups": [{"name": "main", "state": "running", "children": [CHILD]}],
+    "counters": [
+        ["greet", "alpha", 10, 8, 1, 1, 2, 0.5],
+        ["greet", "beta", 5, 5, 0, 0, 1, 1.5],
+        ["resize", "alpha", 1, 0, 0, 0, 0, 0.0],
+    ],
+}
+
+
+def by(rows: list[dict[str, Any]], name: str) -> dict[str, dict[str, Any]]:
+    return {row[name]: row for row in rows}
+
+
+def backlog(operator: Any) -> None:
+    operator.store.enqueue([Job("1", "alpha", "greet", b"1"), Job("2", "beta", "greet", b"1")])
+    operator.store.enqueue([Job("3", "alpha", "greet", b"1", not_before=9e9), Job("4", "zeta", "odd", b"1")])
+
+
+def test_the_daemons_answer_is_joined_with_what_waits(operator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    backlog(operator)
+    operator.store.pause("greet", None, True)
+    operator.store.pause("resize", "alpha", True)
+    monkeypatch.setattr(snqctl_status, "call", lambda path, command: ANSWER)
+    result = operator("status", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    document = operator.json("status")
+    assert document["daemon"] == DAEMON
+    assert document["groups"] == ANSWER["groups"]
+    assert [row["queue"] for row in document["queues"]] == ["greet", "resize", "odd"]
+    greet = by(document["queues"], "queue")["greet"]
+    assert greet.pop("oldest_age") > 1e9
+    assert greet == {
+        "queue": "greet",
+        "group": "main",
+        "waiting": 2,
+        "delayed": 1,
+        "in_flight": 3,
+        "enqueued": 17,
+        "handled": 13,
+        "retried": 1,
+        "dead": 1,
+        "rate": 2.0,
+        "paused": True,
+        "paused_sites": [],
+    }
+    assert by(document["queues"], "queue")["odd"]["group"] is None
+    sites = by(document["sites"], "site")
+    assert list(sites) == ["alpha", "beta", "zeta"]
+    assert sites["alpha"] == {
+        "site": "alpha",
+        "waiting": 1,
+        "in_flight": 2,
+        "handled": 8,
+        "retried": 1,
+        "dead": 1,
+        "rate": 0.5,
+        "paused": False,
+        "paused_queues": ["resize"],
+    }
+
+
+def test_without_a_daemon_depths_are_shown_and_the_exit_code_is_one(operator: Any) -> None:
+    backlog(operator)
+    result = operator("status", "--json")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("snqctl: no daemon answers at ")
+    document = operator.json("status")
+    assert document["daemon"] is None
+    assert document["groups"] == []
+    greet = by(document["queues"], "queue")["greet"]
+    assert (greet["waiting"], greet["in_flight"], greet["handled"], greet["rate"]) == (2, 0, None, None)
+
+
+def test_without_a_store_nothing_waits_and_none_is_made(operator: Any) -> None:
+    document = operator.json("status")
+    assert [row["waiting"] for row in document["queues"]] == [0, 0]
+    assert not operator.state.exists()
+
+
+def test_a_store_that_can_not_be_read_leaves_its_numbers_open(operator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator.state.mkdir()
+    (operator.state / "queue.db").write_bytes(b"no database" * 500)
+    monkeypatch.setattr(snqctl_status, "call", lambda path, command: ANSWER)
+    result = operator("status", "--json")
+    assert result.exit_code == 1
+    assert "queue.db is no SQLite file" in result.stderr
+    greet = by(operator.json("status")["queues"], "queue")["greet"]
+    assert (greet["waiting"], greet["oldest_age"], greet["handled"]) == (None, None, 13)
+
+
+def test_tables_read_well_in_80_columns(operator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    backlog(operator)
+    operator.store.pause("resize", "alpha", True)
+    monkeypatch.setattr(snqctl_status, "call", lambda path, command: ANSWER)
+    shown = operator("status").stdout
+    assert shown.startswith("daemon host (pid 7, snqd 1): running, up ")
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    assert any(line.startswith("main.1 idle 8 ") and line.endswith("2 57 MB 3 1.2M") for line in lines)
+    assert any(line.startswith("greet 2 1 ") and line.endswith(" 3 13 1 1 2.0") for line in lines)
+    assert "resize 0 0 0 0 0 0 0.0 partly" in lines
+    assert "beta 1 1 5 0 0 1.5" in lines
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_a_group_that_failed_is_seen_as_such() -> None:
+    out = Console(file=io.StringIO(), width=80)
+    groups = [{"name": "main", "state": "failed", "children": [{**CHILD, "state": "waiting", "pid": None, "n": 0}]}]
+    groups[0]["reason"] = "can't import farm.Thumbs"
+    show_status({"daemon": DAEMON, "groups": groups, "queues": [], "sites": []}, out)
+    shown = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "main.solo failed" in shown
+    assert "group main: can't import farm.Thumbs" in shown
+
+
+def test_only_sites_with_something_to_tell_are_in_the_table_the_busiest_first() -> None:
+    quiet = {"site": "quiet", "waiting": 0, "in_flight": 0, "handled": 0, "rate": 0.0, "paused": False}
+    rows = [quiet, {**quiet, "site": "slow", "handled": 5}, {**quiet, "site": "fast", "rate": 2.0}]
+    paused = {**quiet, "site": "halted", "paused": True}
+    assert [row["site"] for row in busiest([*rows, paused], 2)] == ["fast", "slow"]
+    assert [row["site"] for row in busiest([*rows, paused], 9)] == ["fast", "slow", "halted"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(-1, "0s"), (59.9, "59s"), (200, "3m 20s"), (18_120, "5h 2m"), (1_047_600, "12d 3h")]
+)
+def test_durations_have_two_units(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0, "0"), (0.5, "0.5"), (15_123.4, "15,123"), (999_999, "999,999"), (12_345_678, "12.3M")]
+)
+def test_numbers_are_short(value: float, shown: str) -> None:
+    assert number(value) == shown
+
+
+def test_a_time_that_no_calendar_has_is_a_number() -> None:
+    assert moment(1e300) == "1e+300"
+
+
+def test_sites_tell_where_they_are_defined(operator: Any) -> None:
+    operator.store.pause(None, "beta", True)
+    rows = operator.json("sites")
+    assert [(row["site"], row["server"], row["weight"], row["paused"]) for row in rows] == [
+        ("alpha", "alpha.example", 1.0, False),
+        ("beta", "beta", 1.0, True),
+    ]
+    assert all(row["source"].startswith(str(operator.config)) for row in rows)
+    assert set(rows[0]) == {"site", "server", "name", "weight", "source", "paused"}
+    table = operator("sites")
+    assert table.exit_code == 0
+    assert "alpha.example" in table.stdout
