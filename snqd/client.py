@@ -20,8 +20,7 @@ from snqd.core.job import Job, JobIds, check_size
 from snqd.core.names import check_id
 from snqd.ops.targets import check_target
 from snqd.sites.registry import SiteRegistry
-from snqd.stores.sqlite.database import QueueDatabase
-from snqd.stores.sqlite.doorbell import Ringer, bells_of
+from snqd.stores.factory import make_queue
 from snqd.wire.payload import encode
 
 if TYPE_CHECKING:
@@ -134,9 +133,9 @@ class Queue:
             self._outlet.put(jobs)
 
     def _check_fork(self) -> None:
-        # SQLite's connections, locks that another thread held, and the prefix of ids belong to the parent alone.
+        # A database's connections, locks that another thread held, and the prefix of ids belong to the parent alone.
         if os.getpid() != self._pid:
-            self._inherited = self._outlet  # closing it would let go of the parent's file locks
+            self._inherited = self._outlet  # closing it would let go of the parent's file locks, or end its session
             self._begin()
 
 
@@ -188,21 +187,16 @@ class AsyncQueue:
 
 
 class _Store:
-    """The embedded queue and its doorbell."""
+    """The store."""
 
     def __init__(self, settings: Settings) -> None:
-        self._database = QueueDatabase(settings.queue.db)
-        self._ringer = Ringer(bells_of(settings.queue.db))
+        self._queue = make_queue(settings)
 
     def put(self, jobs: Sequence[Job]) -> None:
-        self._database.enqueue(jobs)
-        try:
-            self._ringer.ring()
-        except OSError:
-            return  # what was committed is found without the bell, a little later
+        self._queue.enqueue(jobs)
 
     def close(self) -> None:
-        self._database.close()
+        self._queue.close()
 
 
 class _AtOnce:

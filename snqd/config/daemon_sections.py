@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from snqd.config.database_url import SQLITE, sqlite_file
 from snqd.config.document import Document, read_values
 from snqd.config.ini import Section
 from snqd.config.problems import Problems
@@ -83,8 +84,8 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
     settings = QueueSettings(
         enabled=values["enabled"],
         subsystem=values["subsystem"],
-        db=at(values["db"]),
-        morgue=at(values["morgue"]),
+        db=_at_place(values["db"], at),
+        morgue=_at_place(values["morgue"], at),
         dead_letter_dir=at(values["dead_letter_dir"]) if values["dead_letter_dir"] else None,
         spawndelay=values["spawndelay"],
         monitor=values["monitor"] or "",
@@ -93,8 +94,8 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
         lease=values["lease"],
         retry=retry,
     )
-    if settings.db == settings.morgue:
-        problems.at(section, "morgue", f"names the file of db, {settings.db}: give the morgue a file of its own")
+    if settings.db_file is not None and settings.db_file == settings.morgue_file:
+        problems.at(section, "morgue", f"names the file of db, {settings.db_file}: give the morgue a file of its own")
     if not problems.concern(section):
         check_delay(section, "retry_delay", retry, problems)
     return settings
@@ -106,6 +107,12 @@ def located(path: str, file: str, state_dir: Path) -> Path:
     if head == STATE_DIR:
         return state_dir / tail
     return Path(os.path.normpath(os.path.join(os.path.dirname(file), path)))
+
+
+def _at_place(url: str, at: Callable[[str], Path]) -> str:
+    """`url`, if of an SQLite file with its absolute path."""
+    path = sqlite_file(url)
+    return url if path is None else f"{SQLITE}{at(str(path))}"
 
 
 def check_delay(section: Section, key: str, retry: RetryPolicy, problems: Problems) -> None:

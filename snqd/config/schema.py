@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from snqd.config.database_url import database_url
 from snqd.config.values import (
     Reader,
     auto_or,
@@ -24,7 +25,6 @@ from snqd.config.values import (
     one_line,
     queue_names,
     server,
-    sqlite_path,
 )
 
 #: Stands for ``[snqd] state_dir`` at the beginning of a path.
@@ -115,8 +115,8 @@ QUEUE = SectionKind(
     keys=(
         Key("enabled", "yes", boolean, "no: jobs run at once, in the process that enqueues them"),
         Key("subsystem", "db", choice(db="db"), "kind of store: db"),
-        Key("db", "sqlite:///STATE_DIR/queue.db", sqlite_path, "where the jobs are kept"),
-        Key("morgue", "sqlite:///STATE_DIR/morgue.db", sqlite_path, "where dead letters are kept"),
+        Key("db", "sqlite:///STATE_DIR/queue.db", database_url, "database of the jobs"),
+        Key("morgue", "sqlite:///STATE_DIR/morgue.db", database_url, "database of the dead letters"),
         Key("dead_letter_dir", "", one_line, "folder that gets a file for each dead letter too"),
         Key("concurrency", "50", AT_ONCE, "jobs at once in one process"),
         Key("timeout", "600", duration(), "seconds after which a job is cancelled and tried again"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 
+from snqd.config.database_url import sqlite_file
 from snqd.core.retry import RetryPolicy
 
 
@@ -30,16 +31,16 @@ class DaemonSettings:
 class QueueSettings:
     """``[queue]``. Durations are seconds.
 
-    :ivar db: path of the SQLite file behind ``db``.
-    :ivar morgue: path of the SQLite file behind ``morgue``.
+    :ivar db: SQLAlchemy's URL of the database of the jobs.
+    :ivar morgue: SQLAlchemy's URL of the database of the dead letters.
     :ivar dead_letter_dir: None where no files are wanted.
     :ivar monitor: empty, ``udp://host:port`` or an HTTP URL.
     """
 
     enabled: bool
     subsystem: str
-    db: Path
-    morgue: Path
+    db: str
+    morgue: str
     dead_letter_dir: Path | None
     spawndelay: float
     monitor: str
@@ -47,6 +48,16 @@ class QueueSettings:
     timeout: float
     lease: float
     retry: RetryPolicy
+
+    @property
+    def db_file(self) -> Path | None:
+        """The SQLite file behind `db`, None where it is on a server."""
+        return sqlite_file(self.db)
+
+    @property
+    def morgue_file(self) -> Path | None:
+        """The SQLite file behind `morgue`, None where it is on a server."""
+        return sqlite_file(self.morgue)
 
 
 @attrs.frozen

@@ -30,9 +30,8 @@ from snqd.queues.settler import Settler
 from snqd.queues.slots import Slots
 from snqd.queues.solo import ExclusiveQueueManager, SoloQueueManager
 from snqd.sites.registry import SiteRegistry
-from snqd.stores.factory import make_store
+from snqd.stores.factory import make_morgue, make_store
 from snqd.stores.interface import Claimed
-from snqd.stores.morgue import Morgue
 from snqd.stores.morgue_writer import MorgueWriter
 
 MANAGERS = {NORMAL: QueueManager, EXCLUSIVE: ExclusiveQueueManager, SOLO: SoloQueueManager}
@@ -80,8 +79,8 @@ class _Queueing:
         self._handlers = HandlerRegistry(base.reactor, handlers)
         self._handlers.load()
         self._children = settings.daemon.state_dir / CHILDREN
-        self._morgue = MorgueWriter(base.reactor, Morgue(settings.queue.morgue), settings.queue.dead_letter_dir)
-        self.store = make_store(base.reactor, settings.queue, spec.incarnation, self._suspects_of, base.random)
+        self._morgue = MorgueWriter(base.reactor, make_morgue(settings.queue), settings.queue.dead_letter_dir)
+        self.store = make_store(base.reactor, settings, spec.incarnation, self._suspects_of, base.random)
         ledger = self._ledger_of(spec.incarnation)
         self._ledger = CrashLedger(ledger, spec.incarnation, settings.queue.concurrency)
         equipment = Equipment(

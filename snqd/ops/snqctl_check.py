@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 import click
 
+from snqd.config.database_url import sqlite_file, without_password
 from snqd.core.errors import SnqdError
 from snqd.ops.snqctl_invocation import Invocation, complain, say
-from snqd.stores.morgue import Morgue
-from snqd.stores.sqlite.database import QueueDatabase
 
 _NAMES_SHOWN = 8
+_TO_BE_MADE = " (made when it is first needed)"
 
 
 @click.command()
@@ -30,8 +29,9 @@ def check(invocation: Invocation) -> int:
     say(f"  sites     {_listed(settings.sites)}")
     say(f"  handlers  {_listed(settings.handlers)}")
     say(f"  groups    {_listed(settings.groups)}")
-    for name, path in (("jobs", settings.queue.db), ("morgue", settings.queue.morgue)):
-        say(f"  {name:<8}  {path}{'' if path.exists() else ' (made when it is first needed)'}")
+    for name, url in (("jobs", settings.queue.db), ("morgue", settings.queue.morgue)):
+        path = sqlite_file(url)
+        say(f"  {name:<8}  {without_password(url)}{_TO_BE_MADE if path and not path.exists() else ''}")
     return 0
 
 
@@ -61,35 +61,28 @@ def _folder(invocation: Invocation) -> Iterator[str]:
 
 
 def _stores(invocation: Invocation) -> Iterator[str]:
-    queue = invocation.settings.queue
-    yield from _store(invocation, "db", queue.db, lambda: _look_at_queue(queue.db))
-    yield from _store(invocation, "morgue", queue.morgue, lambda: _look_at_morgue(queue.morgue))
+    yield from _store(invocation, "db", _look_at_queue)
+    yield from _store(invocation, "morgue", _look_at_morgue)
 
 
-def _store(invocation: Invocation, key: str, path: Path, look: Callable[[], object]) -> Iterator[str]:
-    if not path.exists():  # what is not there yet is made by whoever needs it first
-        return
+def _store(invocation: Invocation, key: str, look: Callable[[Invocation], None]) -> Iterator[str]:
     try:
-        look()
+        look(invocation)
     except SnqdError as error:
         yield _located(invocation, "queue", key, str(error))
 
 
-def _look_at_queue(path: Path) -> None:
-    database = QueueDatabase(path)
-    try:
-        database.pauses()
-        database.depths()
-    finally:
-        database.close()
+def _look_at_queue(invocation: Invocation) -> None:
+    with invocation.store() as store:
+        if store.exists():
+            store.pauses()
+            store.depths()
 
 
-def _look_at_morgue(path: Path) -> None:
-    morgue = Morgue(path)
-    try:
-        morgue.count()
-    finally:
-        morgue.close()
+def _look_at_morgue(invocation: Invocation) -> None:
+    with invocation.morgue() as morgue:
+        if morgue.exists():
+            morgue.count()
 
 
 def _located(invocation: Invocation, section: str, key: str, problem: str) -> str:

@@ -7,7 +7,6 @@ from itertools import islice
 
 import click
 
-from snqd.core.job import Job
 from snqd.ops.snqctl_invocation import Invocation, WrongUse, complain, say, say_json
 from snqd.stores.morgue import Letter, Morgue
 
@@ -39,7 +38,7 @@ def dead() -> None:
 def list_letters(invocation: Invocation, queue: str | None, site: str | None, as_json: bool) -> None:
     """List dead letters, the oldest first; a table shows the first few, --json all of them."""
     with invocation.morgue() as morgue:
-        letters = morgue.list(queue, site) if morgue.path.exists() else iter(())
+        letters = morgue.list(queue, site) if morgue.exists() else iter(())
         if as_json:
             from snqd.ops.snqctl_letters import json_array
 
@@ -83,18 +82,13 @@ def requeue_letters(
     _check_choice(ids, everything, queue, site)
     if not invocation.settings.queue.enabled:
         raise WrongUse(f"there is no queue to go back to: {invocation.settings.path} says [queue] enabled = no")
-    with invocation.store() as database, invocation.morgue() as morgue:
-
-        def enqueue(jobs: Sequence[Job]) -> None:
-            database.enqueue(jobs)
-            invocation.ring()
-
-        if not morgue.path.exists():
+    with invocation.store() as store, invocation.morgue() as morgue:
+        if not morgue.exists():
             done = 0
         elif everything:
-            done = morgue.requeue_all(enqueue, queue, site)
+            done = morgue.requeue_all(store.enqueue, queue, site)
         else:
-            done = morgue.requeue((each for each in ids if _known(morgue, each) is not None), enqueue)
+            done = morgue.requeue((each for each in ids if _known(morgue, each) is not None), store.enqueue)
     say(f"requeued {_letters(done)}")
     return 0 if everything or done == len(ids) else 1
 
@@ -111,7 +105,7 @@ def discard_letters(
     """Forget dead letters for good."""
     _check_choice(ids, everything, queue, site)
     with invocation.morgue() as morgue:
-        if not morgue.path.exists():
+        if not morgue.exists():
             done = 0
         elif everything:
             done = morgue.remove_all(queue, site)
@@ -129,7 +123,7 @@ def _check_choice(ids: tuple[str, ...], everything: bool, queue: str | None, sit
 
 
 def _known(morgue: Morgue, letter_id: str) -> Letter | None:
-    letter = morgue.get(letter_id) if morgue.path.exists() else None
+    letter = morgue.get(letter_id) if morgue.exists() else None
     if letter is None:
         complain(f"no dead letter {letter_id!a}: snqctl dead list shows them")
     return letter

@@ -90,8 +90,8 @@ def enqueue(
     if not force:
         invocation.check_target(site, queue)
     if invocation.settings.queue.enabled:
-        with invocation.store() as database:
-            sink, failures = StoreSink(invocation, database), Failures()
+        with invocation.store() as store:
+            sink, failures = StoreSink(store), Failures()
             return _report(sink, failures, _carry_out(pour, sink, failures, order), as_json)
     return _run_now(invocation, pour, order, as_json)
 

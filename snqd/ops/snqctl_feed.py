@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from snqd.core.job import Job
-from snqd.ops.snqctl_invocation import Invocation, complain
-from snqd.stores.sqlite.database import QueueDatabase
+from snqd.ops.snqctl_invocation import complain
+from snqd.stores.blocking import BlockingQueue
 
 MAX_JOBS = 500
 MAX_BYTES = 4 * 1024 * 1024
@@ -34,11 +34,10 @@ class Sink(Protocol):
 
 
 class StoreSink:
-    """The embedded queue."""
+    """The store."""
 
-    def __init__(self, invocation: Invocation, database: QueueDatabase) -> None:
-        self._invocation = invocation
-        self._database = database
+    def __init__(self, queue: BlockingQueue) -> None:
+        self._queue = queue
         self.accepted = 0
 
     def accept(self, jobs: Sequence[Job]) -> None:
@@ -47,9 +46,8 @@ class StoreSink:
         :raises StoreError: if none of them could be kept.
         """
         with _uninterrupted():
-            self._database.enqueue(jobs)
+            self._queue.enqueue(jobs)
             self.accepted += len(jobs)
-        self._invocation.ring()
 
 
 class Feed:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from snqd.core.errors import SnqdError
 from snqd.core.names import check_queue, check_site
 from snqd.ops.targets import check_target
 from snqd.sites.registry import SiteRegistry
+from snqd.stores.blocking import BlockingQueue
+from snqd.stores.factory import make_morgue, make_queue
 from snqd.stores.morgue import Morgue
-from snqd.stores.sqlite.database import QueueDatabase
-from snqd.stores.sqlite.doorbell import Ringer, bells_of
 
 
 class WrongUse(SnqdError):
@@ -67,31 +67,22 @@ class Invocation:
             check_queue(queue)
 
     @contextmanager
-    def store(self) -> Iterator[QueueDatabase]:
-        """The embedded queue; opened, and made where it is missing, by the first use."""
-        database = QueueDatabase(self.settings.queue.db)
+    def store(self) -> Iterator[BlockingQueue]:
+        """The store; opened, and made where it is missing, by the first use."""
+        queue = make_queue(self.settings)
         try:
-            yield database
+            yield queue
         finally:
-            database.close()
+            queue.close()
 
     @contextmanager
     def morgue(self) -> Iterator[Morgue]:
         """The morgue; opened, and made where it is missing, by the first use."""
-        morgue = Morgue(self.settings.queue.morgue)
+        morgue = make_morgue(self.settings.queue)
         try:
             yield morgue
         finally:
             morgue.close()
-
-    @cached_property
-    def _ringer(self) -> Ringer:
-        return Ringer(bells_of(self.settings.queue.db))
-
-    def ring(self) -> None:
-        """Wake the children that wait for jobs."""
-        with suppress(OSError):  # what was committed is found without the bell, a little later
-            self._ringer.ring()
 
 
 def complain(text: str) -> None:

@@ -41,9 +41,8 @@ def run(invocation: Invocation, site: str, queue: str, payload: str, job_id: str
     def _follow(runner: JobRunner, ran: Ran) -> int:
         if invocation.settings.queue.enabled:
             if ran.follow_ups:
-                with invocation.store() as database:
-                    database.enqueue(ran.follow_ups)
-                invocation.ring()
+                with invocation.store() as store:
+                    store.enqueue(ran.follow_ups)
             return 0
         failures = Failures()
         return sum(not run_all(runner, follow_up, failures) for follow_up in ran.follow_ups)

@@ -49,7 +49,5 @@ def site_rows(invocation: Invocation, pauses: Pauses) -> list[dict[str, Any]]:
 
 
 def _pauses(invocation: Invocation) -> Pauses:
-    if not invocation.settings.queue.db.exists():
-        return Pauses()
-    with invocation.store() as database:
-        return database.pauses()
+    with invocation.store() as store:
+        return store.pauses() if store.exists() else Pauses()

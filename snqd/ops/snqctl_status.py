@@ -42,11 +42,9 @@ def _ask(invocation: Invocation) -> dict[str, Any] | None:
 
 
 def _backlog(invocation: Invocation) -> Backlog | None:
-    if not invocation.settings.queue.db.exists():
-        return Backlog([], Pauses())
     try:
-        with invocation.store() as database:
-            return Backlog(database.depths(), database.pauses())
+        with invocation.store() as store:
+            return Backlog(store.depths(), store.pauses()) if store.exists() else Backlog([], Pauses())
     except StoreError as error:
         complain(str(error))
         return None

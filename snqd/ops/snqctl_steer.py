@@ -42,9 +42,8 @@ def _set_paused(invocation: Invocation, queue: str | None, site: str | None, pau
     invocation.check_names(site, queue)
     if paused:
         _check_known(invocation, queue, site)
-    with invocation.store() as database:
-        database.pause(queue, site, paused)
-    invocation.ring()
+    with invocation.store() as store:
+        store.pause(queue, site, paused)
     parts = [f"queue {queue}" if queue else "", f"site {site}" if site else ""]
     return " of ".join(part for part in parts if part)
 

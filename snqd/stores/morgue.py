@@ -108,6 +108,10 @@ class Morgue:
         # Foreign bytes in a text column must not end a listing.
         self._file.open().text_factory = lambda text: text.decode("utf-8", "replace")
 
+    def exists(self) -> bool:
+        """False where no letter was ever buried, so that whoever only looks need not make the file."""
+        return self.path.exists()
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

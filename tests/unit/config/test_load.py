@@ -27,7 +27,8 @@ def test_an_empty_file_gives_the_defaults(settings_of: Load, monkeypatch: pytest
     assert (daemon.state_dir, daemon.control) == (Path("/etc/state"), Path("/etc/state/control.sock"))
     assert (daemon.drain_timeout, daemon.hang_timeout, daemon.respawn_max_delay) == (25.0, 60.0, 30.0)
     assert (queue.enabled, queue.subsystem, queue.monitor, queue.dead_letter_dir) == (True, "db", "", None)
-    assert (queue.db, queue.morgue) == (Path("/etc/state/queue.db"), Path("/etc/state/morgue.db"))
+    assert (queue.db, queue.db_file) == ("sqlite:////etc/state/queue.db", Path("/etc/state/queue.db"))
+    assert (queue.morgue, queue.morgue_file) == ("sqlite:////etc/state/morgue.db", Path("/etc/state/morgue.db"))
     assert (queue.spawndelay, queue.concurrency, queue.timeout, queue.lease) == (1.0, 50, 600.0, 60.0)
     assert queue.retry == RetryPolicy(10, 15.0, 3600.0)
     assert (settings.handlers, settings.sites, settings.apps) == ({}, {}, {})
@@ -53,7 +54,8 @@ def test_every_key_of_the_daemon_and_the_queues_is_read(settings_of: Load) -> No
     assert (daemon.id, daemon.state_dir, daemon.control) == ("one", Path("/var/snqd"), Path("/run/snqd.sock"))
     assert (daemon.threads, daemon.drain_timeout, daemon.hang_timeout, daemon.respawn_max_delay) == (3, 60, 120, 10)
     assert (queue.enabled, queue.subsystem, queue.monitor) == (False, "db", "udp://127.0.0.1:3000")
-    assert (queue.db, queue.morgue, queue.dead_letter_dir) == (Path("/var/q.db"), Path("/m.db"), Path("/var/snqd/dead"))
+    assert (queue.db_file, queue.morgue_file) == (Path("/var/q.db"), Path("/m.db"))
+    assert queue.dead_letter_dir == Path("/var/snqd/dead")
     assert (queue.concurrency, queue.timeout, queue.lease, queue.spawndelay) == (7, 5.0, 6.0, 0.5)
     assert queue.retry == RetryPolicy(0, 0.0, 3600.0)
 
@@ -61,8 +63,8 @@ def test_every_key_of_the_daemon_and_the_queues_is_read(settings_of: Load) -> No
 def test_state_dir_moves_what_lies_in_it(settings_of: Load) -> None:
     settings = settings_of("[snqd]\nstate_dir = ../var\n")
     assert settings.daemon.control == Path("/var/control.sock")
-    assert settings.queue.db == Path("/var/queue.db")
-    assert settings.queue.morgue == Path("/var/morgue.db")
+    assert settings.queue.db_file == Path("/var/queue.db")
+    assert settings.queue.morgue_file == Path("/var/morgue.db")
 
 
 @pytest.mark.parametrize(
