@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,23 @@ from twisted.internet.task import deferLater
 
 import snqd
 from snqd.core.job import Job
+from snqd.stomp.protocol import Login
 from snqd.stores.interface import Claimed, Want
 from snqd.stores.memory import MemoryStore
 from snqd.stores.memory_queue import MemoryQueue
+from snqd.stores.morgue import Letter
 from snqd.stores.sqlite.store import SqliteStore
+from snqd.stores.stomp.brokers import Brokers, broker_of
+from snqd.stores.stomp.store import StompStore
+from snqd.stores.stomp.topology import Topology
+from tests.contract.pushed import UNPROMISED, PatientStore
+from tests.servers.activemq import ActiveMq
+from tests.servers.broker import Broker, running
+from tests.servers.rabbitmq import RabbitMq
 
 ROOT = Path(snqd.__file__).parents[1]
 CHILD = Path(__file__).with_name("child.py")
+_FARMS = itertools.count(1)
 PATIENCE = 60.0
 """Seconds after which a condition that does not come true fails its test."""
 
@@ -81,10 +92,29 @@ class Process:
         return ids
 
 
+class PushedProcess(Process):
+    """A process that jobs are pushed to, once it has asked for some."""
+
+    def woken(self) -> Deferred[None]:
+        """Fires at the next wake."""
+        listening = Deferred.fromCoroutine(self.store.listens())
+        return listening.addCallback(lambda _: Process.woken(self))
+
+    async def claim_when_due(self, queue: str = "q") -> list[Claimed]:
+        """What a queue manager does, which is woken when a delayed job is due."""
+        while not (claimed := await self.claim(10, queue)):
+            await self.woken()
+        return claimed
+
+
 class Bench:
     """A queue of one kind, and the processes on it."""
 
+    process_class: type[Process] = Process
+
     kind = ""
+    unpromised: Mapping[str, str] = {}
+    """Tests of clauses that this kind does not promise, and why."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -99,7 +129,7 @@ class Bench:
     async def process(self, name: str = "", **options: Any) -> Process:
         """One more process on the queue; with the name of an earlier one it is that one, started again."""
         name = name or f"process-{next(self._numbers)}"
-        process = Process(self.make(name, **options), name)
+        process = self.process_class(self.make(name, **options), name)
         await process.store.open(process.wake)
         self.open.append(process)
         return process
@@ -118,6 +148,41 @@ class Bench:
 
     def jobs(self, number: int, site: str = "alpha", queue: str = "q") -> list[Job]:
         return [self.job(site, queue) for _ in range(number)]
+
+
+class BrokerBench(Bench):
+    """A farm of its own on the broker of its kind that all tests share."""
+
+    server: type[Broker]
+    process_class = PushedProcess
+    unpromised = UNPROMISED
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.broker = running(self.server)
+        self.topology = Topology(f"/queue/{folder.name}.{next(_FARMS)}.", lambda queue: "main")
+        self.buried: list[Letter] = []
+
+    async def bury(self, letter: Letter) -> None:
+        self.buried.append(letter)
+
+    def make_store(self, name: str) -> StompStore:
+        broker = broker_of(reactor, f"127.0.0.1:{self.broker.port}")
+        brokers = Brokers([broker], broker, Login(self.broker.username, self.broker.password))
+        return StompStore(reactor, brokers, self.topology, name, self.folder / "morgue.db", self.bury, random.Random())
+
+    def make(self, name: str, **options: Any) -> Any:
+        return PatientStore(self.make_store(name), self)
+
+
+class RabbitMqBench(BrokerBench):
+    kind = "rabbitmq"
+    server = RabbitMq
+
+
+class ActiveMqBench(BrokerBench):
+    kind = "activemq"
+    server = ActiveMq
 
 
 class MemoryBench(Bench):
@@ -140,9 +205,14 @@ class SqliteBench(Bench):
         return SqliteStore(reactor, self.path, name, lease=lease, suspects_of=suspects_of)
 
 
-@pytest_twisted.async_yield_fixture(params=[MemoryBench, SqliteBench], ids=lambda kind: kind.kind)
+@pytest_twisted.async_yield_fixture(
+    params=[MemoryBench, SqliteBench, RabbitMqBench, ActiveMqBench], ids=lambda kind: kind.kind
+)
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
-    """Each kind of queue in turn."""
+    """Each kind of queue in turn; a clause that one declares not to promise is skipped with its reason."""
+    reason = request.param.unpromised.get(request.function.__name__)
+    if reason:
+        pytest.skip(reason)
     made = request.param(tmp_path)
     yield made
     await made.close_all()

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from servers.broker import Broker, lacks
+from tests.servers.broker import Broker, lacks
 
 _JAR = "/usr/share/activemq/bin/activemq.jar"
 _SCRIPT = "/usr/bin/activemq"
@@ -42,9 +42,7 @@ class ActiveMq(Broker):
     def prepare(self) -> None:
         (self.folder / "conf").mkdir()
         (self.folder / "data").mkdir()
-        (self.folder / "conf" / "activemq.xml").write_text(
-            _CONFIGURATION.format(folder=self.folder, port=self.port)
-        )
+        (self.folder / "conf" / "activemq.xml").write_text(_CONFIGURATION.format(folder=self.folder, port=self.port))
 
     def command(self) -> tuple[list[str], dict[str, str]]:
         # Debian's script would take over the machine's own instance; but it knows what this Java must open.

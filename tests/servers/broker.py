@@ -1,12 +1,15 @@
-"""What the brokers have in common: a process in a folder, on free loopback ports, killed and started as a test wants."""
+"""What brokers have in common: a process in a folder, on free loopback ports, killed and started as a test wants."""
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -45,7 +48,7 @@ class Broker:
 
     def start(self) -> None:
         """Start it, and wait until it answers to CONNECT."""
-        if self._process is None:
+        if not (self.folder / "output.log").exists():
             self.prepare()
         argv, env = self.command()
         with (self.folder / "output.log").open("ab") as output:
@@ -61,14 +64,26 @@ class Broker:
 
     def kill(self) -> None:
         """SIGKILL, and wait for its end."""
-        assert self._process is not None
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        if self._process is not None:
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
     def output(self) -> str:
         """The end of what it printed."""
         return (self.folder / "output.log").read_text(errors="replace")[-2000:]
+
+
+@functools.cache
+def running(kind: type[Broker]) -> Broker:
+    """The one of its kind that this run of the tests shares, started by the first test that needs it."""
+    require(kind)
+    folder = tempfile.TemporaryDirectory(prefix=f"snqd-{kind.__name__.lower()}-")
+    broker = kind(Path(folder.name))
+    atexit.register(folder.cleanup)
+    atexit.register(broker.kill)
+    broker.start()
+    return broker
 
 
 def answers(port: int, username: str, password: str) -> bool:

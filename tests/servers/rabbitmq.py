@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-from servers.broker import Broker, free_port, lacks
+import psutil
+
+from tests.servers.broker import Broker, free_port, lacks
 
 _SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
@@ -48,3 +50,17 @@ class RabbitMq(Broker):
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1",
         }
         return [_SERVER], env
+
+    def kill(self) -> None:
+        """SIGKILL; the port mapper that the node has started is killed too, it would stay for ever."""
+        super().kill()
+        for process in psutil.process_iter(["name"]):
+            if process.info["name"] == "epmd" and _environment(process).get("HOME") == str(self.folder):
+                process.kill()
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except psutil.Error:
+        return {}

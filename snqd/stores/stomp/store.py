@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
-from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,9 +22,9 @@ from zope.interface import implementer
 
 from snqd.core.errors import StoreError
 from snqd.core.job import Job
-from snqd.stomp.protocol import Login
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
 from snqd.stores.morgue import Letter
+from snqd.stores.stomp.brokers import Brokers
 from snqd.stores.stomp.consumer import Consumer, Source
 from snqd.stores.stomp.inbox import Arrival, Inbox
 from snqd.stores.stomp.notes import NoteReader, Notes
@@ -41,27 +41,6 @@ SIFT_EVERY = 0.05
 FLOOD_SHARE = 0.9
 CLOSE_PATIENCE = 5.0
 """Seconds that settlements under way have when the store is closed."""
-
-
-@attrs.frozen
-class Broker:
-    """A broker: what to call it, and how to reach it."""
-
-    name: str
-    endpoint: IStreamClientEndpoint
-
-
-@attrs.frozen
-class Brokers:
-    """Which brokers a process works with.
-
-    :ivar listen: jobs are taken from each of these.
-    :ivar send: jobs are sent to this one.
-    """
-
-    listen: Sequence[Broker]
-    send: Broker
-    login: Login
 
 
 @implementer(IStore)
