@@ -13,8 +13,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import pytest
-
 START_TIMEOUT = 90.0
 
 
@@ -77,7 +75,7 @@ class Broker:
 @functools.cache
 def running(kind: type[Broker]) -> Broker:
     """The one of its kind that this run of the tests shares, started by the first test that needs it."""
-    require(kind)
+    assert not kind.missing(), f"{kind.name} needs {kind.missing()}"
     folder = tempfile.TemporaryDirectory(prefix=f"snqd-{kind.__name__.lower()}-")
     broker = kind(Path(folder.name))
     atexit.register(folder.cleanup)
@@ -102,15 +100,6 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
-
-
-def require(kind: type[Broker]) -> None:
-    """Skip on a machine without the broker, fail in CI."""
-    missing = kind.missing()
-    if missing and os.environ.get("CI"):
-        pytest.fail(f"CI must have {missing}")
-    if missing:
-        pytest.skip(f"needs {missing}")
 
 
 def lacks(*commands: str) -> str:
