@@ -39,7 +39,8 @@ MIGRATIONS = (
         owner TEXT NOT NULL,
         cause TEXT NOT NULL,
         since REAL NOT NULL,
-        queue TEXT NOT NULL
+        queue TEXT NOT NULL,
+        site TEXT NOT NULL
     ) STRICT;
     CREATE TABLE pause (
         queue TEXT NOT NULL,

@@ -32,7 +32,7 @@ from snqd.stores.sqlite.store import SqliteStore
 from snqd.stores.stomp.brokers import Brokers, broker_of
 from snqd.stores.stomp.store import StompStore
 from snqd.stores.stomp.topology import Topology
-from tests.contract.pushed import UNPROMISED, PatientStore
+from tests.contract.pushed import UNPROMISED, Gate, PatientStore
 from tests.servers.activemq import ActiveMq
 from tests.servers.broker import Broker, running
 from tests.servers.rabbitmq import RabbitMq
@@ -177,13 +177,14 @@ class BrokerBench(Bench):
     async def bury(self, letter: Letter) -> None:
         self.buried.append(letter)
 
-    def make_store(self, name: str) -> StompStore:
+    def make(self, name: str, **options: Any) -> PatientStore:
         broker = broker_of(reactor, f"127.0.0.1:{self.broker.port}")
-        brokers = Brokers([broker], broker, Login(self.broker.username, self.broker.password))
-        return StompStore(reactor, brokers, self.topology, name, self.folder / "morgue.db", self.bury, random.Random())
-
-    def make(self, name: str, **options: Any) -> Any:
-        return PatientStore(self.make_store(name), self)
+        gate = Gate(broker.endpoint)
+        login = Login(self.broker.username, self.broker.password)
+        brokers = Brokers([attrs.evolve(broker, endpoint=gate)], broker, login)
+        morgue = self.folder / "morgue.db"
+        store = StompStore(reactor, brokers, self.topology, name, morgue, self.bury, random.Random())
+        return PatientStore(store, self, gate)
 
 
 class RabbitMqBench(BrokerBench):

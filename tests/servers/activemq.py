@@ -16,6 +16,9 @@ _CONFIGURATION = """\
   http://activemq.apache.org/schema/core http://activemq.apache.org/schema/core/activemq-core.xsd">
   <broker xmlns="http://activemq.apache.org/schema/core" brokerName="snqd" dataDirectory="{folder}/data"
       useJmx="false" schedulerSupport="true">
+    <destinationPolicy><policyMap><policyEntries>
+      <policyEntry queue=">" maxPageSize="2000"/>
+    </policyEntries></policyMap></destinationPolicy>
     <persistenceAdapter><kahaDB directory="{folder}/data/kahadb"/></persistenceAdapter>
     <systemUsage><systemUsage>
       <memoryUsage><memoryUsage limit="256 mb"/></memoryUsage>

@@ -13,6 +13,7 @@ from snqd.core.job import Job
 from snqd.stomp.frame import Frame
 from snqd.stores.interface import Claimed, Pauses, Receipt, Want
 from snqd.stores.share_out import share_out
+from snqd.stores.stomp.message import ACCUSED
 
 if TYPE_CHECKING:
     from snqd.stores.stomp.consumer import Source
@@ -29,6 +30,11 @@ class Arrival:
     message: Frame
     source: Source
     epoch: int
+
+    @property
+    def accused(self) -> str:
+        """See :data:`snqd.stores.stomp.message.ACCUSED`."""
+        return self.message.headers.get(ACCUSED, "")
 
 
 class Inbox:

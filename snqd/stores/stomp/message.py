@@ -25,13 +25,18 @@ ATTEMPT = "snq-attempt"
 NOT_BEFORE = "snq-not-before"
 SOLO = "snq-solo"
 REASON = "snq-reason"
+ACCUSED = "snq-accused"
+"""Names the process whose death was counted against the job last, so that it is not counted twice."""
 MAX_REASON_CHARS = 1000
 _OWN = re.compile(rb'\{"site":"([A-Za-z0-9_.\-]{1,64})","queue":"([A-Za-z0-9_.\-]{1,64})","payload":')
 _NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?(?:e\+?[0-9]{1,2})?")
 
 
-def write(job: Job) -> tuple[dict[str, str], bytes]:
-    """The headers of a SEND, without its destination, and the body."""
+def write(job: Job, accused: str = "") -> tuple[dict[str, str], bytes]:
+    """The headers of a SEND, without its destination, and the body.
+
+    :param accused: see :data:`ACCUSED`.
+    """
     headers = {
         "persistent": "true",
         "created": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(min(max(job.created, 0.0), 2e11))),
@@ -44,6 +49,8 @@ def write(job: Job) -> tuple[dict[str, str], bytes]:
         headers[NOT_BEFORE] = repr(job.not_before)
     if job.solo:
         headers[SOLO] = "1"
+    if accused:
+        headers[ACCUSED] = accused
     if job.reason:
         # No NUL, which a header can't carry, and nothing that has no UTF-8.
         reason = job.reason[:MAX_REASON_CHARS].replace("\0", "\ufffd")

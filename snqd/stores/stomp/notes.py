@@ -36,12 +36,21 @@ PauseKey = tuple[str, str]
 class Suspect:
     """A job that may have killed its process.
 
-    :ivar cause: how that process died.
+    :ivar owner: that process.
+    :ivar cause: how it died.
     :ivar queue: its queue once it waits to run alone, empty while it has not come back from the broker.
+    :ivar site: its site, as well.
     """
 
+    owner: str
     cause: str
     queue: str
+    site: str
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether it has not come back yet."""
+        return not self.queue
 
 
 @attrs.frozen
@@ -85,10 +94,10 @@ class Notes:
         """All that is noted."""
         connection = self._file.open()
         with self._file.errors_in_words():
-            suspects = connection.execute("SELECT id, cause, queue FROM suspect").fetchall()
+            suspects = connection.execute("SELECT id, owner, cause, queue, site FROM suspect").fetchall()
             pauses = connection.execute("SELECT queue, site, paused FROM pause").fetchall()
         return Noted(
-            {job: Suspect(cause, queue) for job, cause, queue in suspects},
+            {job: Suspect(*rest) for job, *rest in suspects},
             frozenset((queue, site) for queue, site, paused in pauses if paused),
             frozenset((queue, site) for queue, site, paused in pauses if not paused),
         )
@@ -99,17 +108,17 @@ class Notes:
             now = time.time()
             connection.execute("DELETE FROM suspect WHERE since < ?", (now - FORGET_AFTER,))
             return connection.executemany(
-                "INSERT INTO suspect (id, owner, cause, since, queue) VALUES (?, ?, ?, ?, '') "
+                "INSERT INTO suspect (id, owner, cause, since, queue, site) VALUES (?, ?, ?, ?, '', '') "
                 "ON CONFLICT (id) DO UPDATE "
                 "SET owner = excluded.owner, cause = excluded.cause, since = excluded.since, queue = '' "
                 "WHERE owner <> excluded.owner",
                 [(job, owner, cause, now) for job in ids],
             ).rowcount
 
-    def moved(self, job: str, queue: str) -> None:
+    def moved(self, job: str, queue: str, site: str) -> None:
         """Note that a suspect waits to run alone."""
         with self._file.transaction() as connection:
-            connection.execute("UPDATE suspect SET queue = ? WHERE id = ?", (queue, job))
+            connection.execute("UPDATE suspect SET queue = ?, site = ? WHERE id = ?", (queue, site, job))
 
     def cleared(self, job: str) -> None:
         """Note that a suspect is none any more."""

@@ -33,11 +33,13 @@ class Outgoing:
 
     :ivar destination: where to, None for where its queue's jobs go.
     :ivar delay: seconds that it waits before that, where the broker can do so.
+    :ivar accused: see :data:`snqd.stores.stomp.message.ACCUSED`.
     """
 
     job: Job
     destination: str | None = None
     delay: float = 0.0
+    accused: str = ""
 
 
 class Sender:
@@ -103,7 +105,7 @@ class Sender:
 
     def _send(self, out: Outgoing) -> Deferred[None]:
         target = self._target(out)
-        headers, body = message.write(out.job)
+        headers, body = message.write(out.job, out.accused)
         if target.needs:
             self._make(target.needs)
         return self._connection.send(target.destination, {**headers, **target.headers}, body)

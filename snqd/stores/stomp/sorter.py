@@ -97,10 +97,10 @@ class Sorter:
             return
         job, noted = arrival.job, self._notes.noted
         early = job.not_before - time.time()
-        suspect = noted.suspects.get(job.id)
+        suspect = self._accusation(arrival)
         if early > 0:
             self._too_early(arrival, early)
-        elif suspect is not None and not suspect.queue:
+        elif suspect is not None:
             self._later(self._accuse(arrival, suspect))
         elif arrival.source.alone:
             self._accept(arrival)
@@ -115,9 +115,13 @@ class Sorter:
 
     def is_misplaced(self, arrival: Arrival) -> bool:
         """Whether what waits in the inbox must be sorted again, for what is noted since."""
-        suspect = self._notes.noted.suspects.get(arrival.job.id)
         pause = self._notes.noted.pause_of(arrival.job.queue, arrival.job.site)
-        return (suspect is not None and not suspect.queue) or (pause is not None and not arrival.source.alone)
+        return self._accusation(arrival) is not None or (pause is not None and not arrival.source.alone)
+
+    def _accusation(self, arrival: Arrival) -> Suspect | None:
+        """Whose death is still to be counted against the job."""
+        suspect = self._notes.noted.suspects.get(arrival.job.id)
+        return suspect if suspect is not None and suspect.owner != arrival.accused else None
 
     def noted(self) -> None:
         """What is noted has changed: look again at what was put aside, and at what waits."""
@@ -127,7 +131,7 @@ class Sorter:
 
     def move(self, arrival: Arrival, destination: str | None, delay: float = 0.0) -> None:
         """Send the job elsewhere."""
-        self._later(self.replace(arrival, [Outgoing(arrival.job, destination, delay)]))
+        self._later(self.replace(arrival, [Outgoing(arrival.job, destination, delay, arrival.accused)]))
 
     async def replace(self, arrival: Arrival, jobs: list[Outgoing]) -> bool:
         """Send `jobs`, and then acknowledge `arrival`; False if its connection was lost meanwhile.
@@ -197,10 +201,10 @@ class Sorter:
     async def _accuse(self, arrival: Arrival, suspect: Suspect) -> None:
         job = attrs.evolve(arrival.job, attempt=arrival.job.attempt + 1, solo=True, reason=suspect.cause)
         self._inbox.went_away(job)
+        # Before it can arrive there; a crash in between costs nothing, since it is this message that is accused.
+        await self._notes.write(lambda notes: notes.moved(job.id, job.queue, job.site))
         solo = self._topology.solo(arrival.source.group)
-        if await self._sender.send_surely([Outgoing(job, solo)], lambda: _is_current(arrival)):
-            await self._notes.write(lambda notes: notes.moved(job.id, job.queue))
-            arrival.source.consumer.ack(arrival)
+        await self.replace(arrival, [Outgoing(job, solo, accused=suspect.owner)])
 
     async def _to_the_morgue(self, message: Frame, source: Source, epoch: int, reason: str) -> None:
         created = message.headers.get("created", "").strip()

@@ -39,6 +39,8 @@ SMALL_PREFETCH = 4
 SIFT_EVERY = 0.05
 """Seconds between looks whether one site's jobs keep all others out."""
 FLOOD_SHARE = 0.9
+SOLO_PATIENCE = 5.0
+"""Seconds after which a suspect that is noted as waiting, and does not come, is taken to be gone."""
 CLOSE_PATIENCE = 5.0
 """Seconds that settlements under way have when the store is closed."""
 
@@ -93,6 +95,7 @@ class StompStore:
         self._unmet = False
         self._waking: IDelayedCall | None = None
         self._lost_before = False
+        self._solo_since = 0.0
         self._closing = False
 
     def open(self, wake: Callable[[], Any]) -> Deferred[None]:
@@ -148,6 +151,7 @@ class StompStore:
         """See :meth:`IStore.claim_solo`; "anywhere" is here: each daemon has one process that asks."""
         for group in {self._topology.group_of(queue) for queue in queues}:
             self._add_source(self._topology.solo(group), group, 1, alone=True)
+        self._solo_since = self._solo_since or self._reactor.seconds()
         pauses = self._notes.noted.pauses
         free = [
             arrival
@@ -162,8 +166,15 @@ class StompStore:
         return succeed(Claim([self._inbox.hand_out(free[0])], None, self._solo_queues()))
 
     def _solo_queues(self) -> frozenset[str]:
-        queues = frozenset(suspect.queue for suspect in self._notes.noted.suspects.values() if suspect.queue)
-        return frozenset() if queues and self._inbox.has_in_hand_alone() else queues
+        noted = self._notes.noted
+        if not noted.suspects or self._inbox.has_in_hand_alone() or self._seems_empty():
+            return frozenset()
+        waiting = [suspect for suspect in noted.suspects.values() if not suspect.is_announced]
+        return frozenset(each.queue for each in waiting if not noted.pauses.covers(each.queue, each.site))
+
+    def _seems_empty(self) -> bool:
+        """Whether suspects are noted that do not come: somebody has emptied their queue."""
+        return 0 < self._solo_since < self._reactor.seconds() - SOLO_PATIENCE and not self._alone
 
     def _listen(self, wants: Mapping[str, Want]) -> None:
         self._sorter.ordered.update(queue for queue, want in wants.items() if want.ordered)
@@ -201,6 +212,7 @@ class StompStore:
     def _accept(self, arrival: Arrival) -> None:
         if arrival.source.alone:
             self._alone.append(arrival)
+            self._solo_since = self._reactor.seconds()
         else:
             self._inbox.add(arrival)
         self._wake_soon()
@@ -227,7 +239,7 @@ class StompStore:
         attempt = arrival.job.attempt + 1
         job = attrs.evolve(arrival.job, attempt=attempt, solo=False, not_before=due, reason=reason)
         self._inbox.went_away(job)
-        return self._replace(arrival, [Outgoing(job, delay=delay)]).addCallback(self._cleared, arrival)
+        return self._replace(arrival, [Outgoing(job, None, delay, arrival.accused)]).addCallback(self._cleared, arrival)
 
     def give_back(self, receipts: Collection[Receipt]) -> Deferred[None]:
         """See :meth:`IStore.give_back`; where the broker can't take it back, this process may claim it again."""
@@ -305,6 +317,7 @@ class StompStore:
 
     def _noted(self) -> None:
         if not self._closing:
+            self._solo_since = self._solo_since and self._reactor.seconds()
             self._listen_to_resumed()
             self._sorter.noted()
             self._wake_soon()
