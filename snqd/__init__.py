@@ -9,11 +9,13 @@ The house, in the order of its story. Each room imports only from itself and tho
 - ``wire/`` is how payloads are written, ours (``wire/payload.py``) and PHP's (``wire/php.py``, ``wire/envelope.py``).
 - ``stomp/`` speaks STOMP with message brokers: ``stomp/parser.py``, ``stomp/protocol.py``, ``stomp/connection.py``.
 - ``stores/`` is what holds the jobs: ``stores/interface.py`` says what a store promises, ``stores/sqlite/`` is the
-  embedded one, ``stores/stomp/`` is on brokers, and ``stores/morgue.py`` is where dead letters lie.
+  embedded one, ``stores/redis/`` keeps them in Redis, ``stores/sql/`` in a database on a server, ``stores/stomp/`` on
+  message brokers, and ``stores/morgue.py`` is where dead letters lie.
 - ``io/`` runs I/O managers in a child: ``io/io_master.py``, ``io/io_manager.py``.
 - ``handlers/`` is the code for each queue: ``handlers/queue_handler.py`` is what an author derives from.
 - ``queues/`` holds the manager that takes jobs through their handlers, ``queues/queue_manager.py``, and
-  ``queues/crash_ledger.py`` for the jobs that their process did not survive.
+  ``queues/crash_ledger.py`` for the jobs that their process did not survive; ``queues/gnusocial_lists.py`` takes over
+  what GNU social keeps in Redis.
 - ``daemon/`` is the parent that spawns, watches and respawns children, ``daemon/queue_daemon.py``, and the children's
   own main, ``daemon/child.py``.
 - ``ops/`` is for the operator: the control socket (``ops/control.py``), and ``ops/snqctl.py`` with its commands.

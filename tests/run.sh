@@ -19,6 +19,20 @@ step() {
   $*"; fi
 }
 
+# need PROGRAM PACKAGE: a server that tests start for themselves. Without it they are skipped, and fail in CI.
+need() {
+    if command -v "$1" >/dev/null; then return; fi
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        say "$1 is missing, so its tests are skipped (as root: apt-get install $2)"
+        return
+    fi
+    say "installing $2"
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$2"; } ||
+        say "apt-get could not install $2: see above"
+}
+need redis-server redis-server
+need redis-sentinel redis-sentinel
+
 PATH=$PWD/.venv-test/bin:$PATH
 export PATH
 step ruff check .

@@ -17,7 +17,7 @@ from snqd.config.ini import Section
 from snqd.config.problems import Problems
 from snqd.config.schema import PROCESSES, QUEUE, SNQD, STATE_DIR
 from snqd.config.settings import DaemonSettings, QueueSettings
-from snqd.config.values import BadValue, daemon_id
+from snqd.config.values import GNUSOCIAL_REDIS, BadValue, daemon_id
 from snqd.core.errors import ConfigError
 from snqd.core.retry import RetryPolicy
 
@@ -72,6 +72,8 @@ def read_daemon(document: Document, overrides: Overrides, problems: Problems) ->
         drain_timeout=values["drain_timeout"],
         hang_timeout=values["hang_timeout"],
         respawn_max_delay=values["respawn_max_delay"],
+        memory_limit_bytes=values["memory_limit"],
+        log_format=values["log_format"],
     )
 
 
@@ -85,9 +87,14 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
         enabled=values["enabled"],
         subsystem=values["subsystem"],
         db=_at_place(values["db"], at),
+        redis=values["redis"],
+        queue_basename=values["queue_basename"],
+        foreign=values["foreign"] or (),
         morgue=_at_place(values["morgue"], at),
         dead_letter_dir=at(values["dead_letter_dir"]) if values["dead_letter_dir"] else None,
         spawndelay=values["spawndelay"],
+        softlimit=values["softlimit"],
+        debug_memory=values["debug_memory"],
         monitor=values["monitor"] or "",
         concurrency=values["concurrency"],
         timeout=values["timeout"],
@@ -96,6 +103,12 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
     )
     if settings.db_file is not None and settings.db_file == settings.morgue_file:
         problems.at(section, "morgue", f"names the file of db, {settings.db_file}: give the morgue a file of its own")
+    if settings.subsystem == "redis" and settings.redis is None and not problems.concern(section):
+        problems.at(section, "redis", "subsystem redis needs it: name the Redis, such as redis://127.0.0.1:6379/0")
+    if GNUSOCIAL_REDIS in settings.foreign and settings.subsystem != "redis":
+        problems.at(
+            section, "foreign", f"{GNUSOCIAL_REDIS} needs subsystem redis, on GNU social's own Redis: set it so"
+        )
     if not problems.concern(section):
         check_delay(section, "retry_delay", retry, problems)
     return settings

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from snqd.config.database_url import database_url
+from snqd.config.redis_address import redis_address
 from snqd.config.values import (
     Reader,
     auto_or,
@@ -19,12 +20,15 @@ from snqd.config.values import (
     daemon_id,
     decimal,
     duration,
+    foreign_queues,
     integer,
+    memory_bytes,
     monitor_target,
     networks,
     one_line,
     queue_names,
     server,
+    soft_limit,
 )
 
 #: Stands for ``[snqd] state_dir`` at the beginning of a path.
@@ -84,7 +88,8 @@ class SectionKind:
         return f"{self.name}:{self.label}" if self.label else self.name
 
 
-AT_ONCE = integer(1, 1000)
+MOST_AT_ONCE = 1000
+AT_ONCE = integer(1, MOST_AT_ONCE)
 RETRIES = integer(0, 10_000)
 PROCESSES = integer(1, 1000)
 WEIGHT = decimal(0.001, 1000)
@@ -106,6 +111,8 @@ SNQD = SectionKind(
             duration(),
             "longest wait, in seconds, before a process that keeps dying comes back",
         ),
+        Key("memory_limit", "auto", auto_or(memory_bytes), "memory of one process; auto: an equal share for each"),
+        Key("log_format", "text", choice(text="text", json="json"), "text, or json: one object a line"),
     ),
 )
 
@@ -114,8 +121,11 @@ QUEUE = SectionKind(
     "the store, and what holds for every queue",
     keys=(
         Key("enabled", "yes", boolean, "no: jobs run at once, in the process that enqueues them"),
-        Key("subsystem", "db", choice(db="db"), "kind of store: db"),
+        Key("subsystem", "db", choice(db="db", redis="redis"), "kind of store: db or redis"),
         Key("db", "sqlite:///STATE_DIR/queue.db", database_url, "database of the jobs"),
+        Key("redis", "", redis_address, "the Redis of subsystem redis: its URL"),
+        Key("queue_basename", "/queue/snqd.", one_line, "what the names of this farm begin with in a shared Redis"),
+        Key("foreign", "", foreign_queues, "queues of other programs to serve too: gnusocial-redis"),
         Key("morgue", "sqlite:///STATE_DIR/morgue.db", database_url, "database of the dead letters"),
         Key("dead_letter_dir", "", one_line, "folder that gets a file for each dead letter too"),
         Key("concurrency", "50", AT_ONCE, "jobs at once in one process"),
@@ -125,6 +135,8 @@ QUEUE = SectionKind(
         Key("retry_delay", "15", SINCE_NOW, "seconds before the first retry; each further one waits twice as long"),
         Key("retry_max_delay", "3600", SINCE_NOW, "longest wait before a retry, in seconds"),
         Key("spawndelay", "1", duration(), "seconds before a process that died is started again"),
+        Key("softlimit", "90%", soft_limit, "memory at which a process is replaced: a size, or % of memory_limit"),
+        Key("debug_memory", "no", boolean, "yes: log the memory of each process when it changes"),
         Key("monitor", "", monitor_target, "where counters and states are sent: udp://host:port or an HTTP URL"),
     ),
 )
@@ -162,7 +174,10 @@ HANDLER = SectionKind(
 SITES = SectionKind(
     "sites",
     "where sites are defined",
-    keys=(Key("dir", "", one_line, "folder of files NAME.ini, each with its [site:NAME]"),),
+    keys=(
+        Key("dir", "", one_line, "folder of files NAME.ini, each with its [site:NAME]"),
+        Key("database", "", one_line, "SQLAlchemy URL of a database with StatusNet's table status_network"),
+    ),
 )
 
 SITE = SectionKind(

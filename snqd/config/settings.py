@@ -8,6 +8,8 @@ from pathlib import Path
 import attrs
 
 from snqd.config.database_url import sqlite_file
+from snqd.config.redis_address import RedisAddress
+from snqd.config.soft_limit import SoftLimit
 from snqd.core.retry import RetryPolicy
 
 
@@ -16,6 +18,8 @@ class DaemonSettings:
     """``[snqd]``. Durations are seconds.
 
     :ivar threads: children of the main group, ``auto`` already resolved to the CPUs this process may use.
+    :ivar memory_limit_bytes: what one process may have; None is ``auto``: its share of what the daemon may have.
+    :ivar log_format: ``text`` or ``json``.
     """
 
     id: str
@@ -25,6 +29,8 @@ class DaemonSettings:
     drain_timeout: float
     hang_timeout: float
     respawn_max_delay: float
+    memory_limit_bytes: int | None
+    log_format: str
 
 
 @attrs.frozen
@@ -32,17 +38,27 @@ class QueueSettings:
     """``[queue]``. Durations are seconds.
 
     :ivar db: SQLAlchemy's URL of the database of the jobs.
+    :ivar redis: None where the subsystem is another.
+    :ivar queue_basename: what the names of this farm begin with in a store that farms share.
+    :ivar foreign: kinds of queues of other programs that are served too, of :data:`snqd.config.values.FOREIGN`.
     :ivar morgue: SQLAlchemy's URL of the database of the dead letters.
     :ivar dead_letter_dir: None where no files are wanted.
+    :ivar softlimit: the memory at which a child is replaced.
+    :ivar debug_memory: whether the memory of each child is logged when it changes.
     :ivar monitor: empty, ``udp://host:port`` or an HTTP URL.
     """
 
     enabled: bool
     subsystem: str
     db: str
+    redis: RedisAddress | None
+    queue_basename: str
+    foreign: tuple[str, ...]
     morgue: str
     dead_letter_dir: Path | None
     spawndelay: float
+    softlimit: SoftLimit
+    debug_memory: bool
     monitor: str
     concurrency: int
     timeout: float

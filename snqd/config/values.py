@@ -12,16 +12,24 @@ from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from snqd.config.problems import shown
+from snqd.config.soft_limit import SoftLimit
 from snqd.core.errors import BadName, SnqdError
 from snqd.core.names import check_queue
 
 Number = TypeVar("Number", int, float)
 Reader = Callable[[str], Any]
 
+GNUSOCIAL_REDIS = "gnusocial-redis"
+FOREIGN = (GNUSOCIAL_REDIS,)
 YEAR = 365 * 24 * 3600.0
 SHORTEST = 0.001
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*([smh]?)")
+_SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([kmgKMG]?)")
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)\s*%")
+LEAST_MEMORY_BYTES = 1024**2
+MOST_MEMORY_BYTES = 1024**5
 _INTEGER = re.compile(r"-?[0-9]{1,12}")
 _DECIMAL = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?")
 _DAEMON_ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
@@ -76,6 +84,28 @@ def decimal(least: float, most: float) -> Callable[[str], float]:
         return _within(text, float(text), least, most)
 
     return read
+
+
+def memory_bytes(text: str) -> int:
+    """A reader of memory sizes: bytes, also with a suffix ``k``, ``m`` or ``g`` (powers of 1024)."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise BadValue(f"{shown(text)} is no size: write bytes, or a number with k, m or g, such as 512m")
+    size = int(float(match[1]) * _SIZE_UNITS[match[2].lower()])
+    if not LEAST_MEMORY_BYTES <= size <= MOST_MEMORY_BYTES:
+        raise BadValue(f"{text} is out of range: write 1m to 1048576g")
+    return size
+
+
+def soft_limit(text: str) -> SoftLimit:
+    """A memory size, or a percentage up to 100 %."""
+    match = _PERCENT.fullmatch(text)
+    if match:
+        return SoftLimit(pct=_within(text, float(match[1]), 1.0, 100.0, "%"))
+    try:
+        return SoftLimit(memory_bytes(text))
+    except BadValue as error:
+        raise BadValue(f"{error}; or a share of memory_limit, such as 90%") from error
 
 
 def auto_or(reader: Callable[[str], int]) -> Callable[[str], int | None]:
@@ -135,6 +165,14 @@ def queue_names(text: str) -> tuple[str, ...]:
         if name in names[:position]:
             raise BadValue(f"names {name} twice: remove one of the two")
     return names
+
+
+def foreign_queues(text: str) -> tuple[str, ...]:
+    """A list of kinds of queues that other programs fill."""
+    for kind in items(text):
+        if kind not in FOREIGN:
+            raise BadValue(f"{shown(kind)} is not to be had: write {' or '.join(FOREIGN)}")
+    return items(text)
 
 
 def networks(text: str) -> tuple[str, ...]:

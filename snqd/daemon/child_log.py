@@ -1,7 +1,8 @@
 """The way of a child's log: lines on its standard error, each with its level, into the log of the parent.
 
-The level is written as systemd writes it, ``<3>`` for an error. What carries none, such as a traceback of the
-interpreter itself, counts as an error; what comes on standard output counts as information.
+The level is written as systemd writes it, ``<3>`` for an error, and what follows is a record in JSON. What has no
+level, such as a traceback of the interpreter itself, counts as an error; what comes on standard output counts as
+information.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import ILogObserver, Logger, LogLevel, eventAsText
+from twisted.logger import ILogObserver, Logger, LogLevel
 from zope.interface import implementer
 
-LINE_BYTES = 8192
+from snqd.daemon.log_record import LogRecord, event_of, record_of
+
+LINE_BYTES = 65_536
 LINES_A_SECOND = 2000
 
 _NUMBERS = {LogLevel.critical: 2, LogLevel.error: 3, LogLevel.warn: 4, LogLevel.info: 6, LogLevel.debug: 7}
+_RECORD = b"\x1e"
+"""Begins a record in JSON, as in RFC 7464."""
 _LEVELS = {b"<%d>" % number: level for level, number in _NUMBERS.items()}
 
 
@@ -28,11 +33,9 @@ class LevelledLines:
         self._stream = stream
 
     def __call__(self, event: dict[str, Any]) -> None:
-        """Write one event, its traceback included."""
+        """Write one event as one line."""
         prefix = f"<{_NUMBERS[event.get('log_level', LogLevel.info)]}>"
-        text = eventAsText(event, includeTimestamp=False, includeSystem=False)
-        lines = text.encode("utf-8", "replace").decode().splitlines() or [""]
-        self._stream.write("".join(f"{prefix}{line}\n" for line in lines))
+        self._stream.write(f"{prefix}{_RECORD.decode()}{record_of(event).to_json().decode()}\n")
         self._stream.flush()
 
 
@@ -82,6 +85,7 @@ class ChildLog:
         self._child = child
         self._second = 0
         self._lines = 0
+        self._loggers: dict[str, Logger] = {}
         self.last = ""
         self.stdout = Lines(lambda line: self._log(LogLevel.info, line))
         self.stderr = Lines(self._levelled)
@@ -94,14 +98,35 @@ class ChildLog:
 
     def _levelled(self, line: bytes) -> None:
         level = _LEVELS.get(line[:3])
-        self._log(level or LogLevel.error, line[3:] if level else line)
+        rest = line[3:] if level else line
+        if level and rest.startswith(_RECORD):
+            try:
+                return self._log_record(level, LogRecord.from_json(rest[1:]))
+            except ValueError:
+                self.log.debug("[{child}] wrote a record that can't be read", child=self._child)
+        return self._log(level or LogLevel.error, rest)
+
+    def _log_record(self, level: Any, record: LogRecord) -> None:
+        self._remember(level, record.text)
+        if self._room():
+            self._logger(record.namespace).emit(level, "[{child}] {text}{end}", **event_of(self._child, record))
+
+    def _logger(self, namespace: str) -> Logger:
+        # So that the level of the namespace holds here too.
+        logger = self._loggers.get(namespace)
+        if logger is None:
+            logger = self._loggers[namespace] = Logger(namespace=namespace)
+        return logger
 
     def _log(self, level: Any, line: bytes) -> None:
         text = line.decode("utf-8", "backslashreplace")
-        if text.strip() and level not in (LogLevel.info, LogLevel.debug):
-            self.last = text.strip()
+        self._remember(level, text)
         if self._room():
             self.log.emit(level, "[{child}] {line}", child=self._child, line=text)
+
+    def _remember(self, level: Any, text: str) -> None:
+        if text.strip() and level not in (LogLevel.info, LogLevel.debug):
+            self.last = text.strip()
 
     def _room(self) -> bool:
         second = int(self._clock.seconds())

@@ -8,3 +8,5 @@ SHUT_DOWN = 100
 """The whole daemon stops."""
 RESTART = 101
 """A fresh child comes at once."""
+CLEAN = (DONE, SHUT_DOWN, RESTART)
+"""Those with which a child leaves in good order; any other one is a crash."""

@@ -12,8 +12,9 @@ from snqd.config.settings import GroupSettings
 from snqd.daemon import exit_codes
 from snqd.daemon.child_process import ChildProcess, Ending
 from snqd.daemon.child_slot import ChildSlot
-from snqd.daemon.child_spec import EXCLUSIVE, NORMAL, SOLO
+from snqd.daemon.child_spec import EXCLUSIVE, NORMAL, SOLO, is_single
 from snqd.daemon.launcher import Launcher
+from snqd.daemon.replacement import Replacements
 from snqd.daemon.restart_policy import RestartPolicy
 
 _STATES = {"waiting": "waiting", "booting": "init", "killing": "hung", "leaving": "shutdown"}
@@ -22,14 +23,20 @@ _STATES = {"waiting": "waiting", "booting": "init", "killing": "hung", "leaving"
 class GroupOwner(Protocol):
     """The daemon that a group belongs to."""
 
-    def child_ready(self) -> None:
-        """One more child takes requests."""
-
     def child_counted(self, counters: list[list[Any]]) -> None:
         """A child counted this."""
 
+    def child_reported(self, group: Group, slot: ChildSlot, child: ChildProcess) -> None:
+        """A child has a fresh report."""
+
     def child_died(self, incarnation: str, ending: Ending) -> int:
         """A child is gone; returns how many jobs were running in it."""
+
+    def child_up(self, child: ChildProcess) -> None:
+        """A child takes requests from now on."""
+
+    def sites_missed(self) -> None:
+        """A child has jobs of sites that it does not know."""
 
     def shut_down(self, reason: str) -> None:
         """A child asked for the end of the daemon."""
@@ -40,7 +47,9 @@ class Group:
 
     :param spawndelay: seconds before a child that ended is replaced.
     :param max_delay: the longest such wait.
-    :ivar failed: whether none of its children ever came up; they are then tried at `max_delay`.
+    :ivar replacements: of its children by fresh ones.
+    :ivar stopping: whether it was told to stop.
+    :ivar failed: whether none of its children could boot when it was tried last.
     """
 
     log = Logger()
@@ -48,35 +57,91 @@ class Group:
     def __init__(
         self, launcher: Launcher, settings: GroupSettings, spawndelay: float, max_delay: float, owner: GroupOwner
     ) -> None:
+        self._launcher = launcher
+        self._settings = settings
+        self._spawndelay = spawndelay
+        self._max_delay = max_delay
+        self._drain_timeout = 0.0
         self._owner = owner
         self._came_up = False
-        self._stopping = False
         self._reason = ""
         self.name = settings.name
         self.failed = False
-
-        def slot(n: int, role: str) -> ChildSlot:
-            return ChildSlot(launcher, settings.name, n, role, RestartPolicy(spawndelay, max_delay), self)
-
-        role = EXCLUSIVE if settings.exclusive else NORMAL
+        self.stopping = False
         count = 1 if settings.exclusive else settings.children
-        self.slots = [slot(n, role) for n in range(1, count + 1)]
-        self.solo = None if settings.exclusive else slot(0, SOLO)
+        self.slots = [self.spare(n) for n in range(1, count + 1)]
+        self._leaving: list[ChildSlot] = []
+        self.solo = None if settings.exclusive else self._make_slot(0, SOLO)
+        self.replacements = Replacements(self)
+
+    def _make_slot(self, n: int, role: str) -> ChildSlot:
+        policy = RestartPolicy(self._spawndelay, self._max_delay, self._launcher.random)
+        return ChildSlot(self._launcher, self.name, n, role, policy, self)
 
     def start(self) -> None:
-        """Start all children but the solo one."""
+        """Start all children but the solo one; where they are many, not all at once."""
         for slot in self.slots:
-            slot.start()
+            slot.start_in_turn()
 
     def stop(self, drain_timeout: float) -> Deferred[Any]:
         """Let all children drain and exit; fires when they are gone."""
-        self._stopping = True
+        self.stopping = True
         return DeferredList([slot.stop(drain_timeout) for slot in self._places()])
 
     def need_solo(self) -> None:
         """Suspects wait to run alone; an exclusive group's only child takes them itself."""
-        if self.solo is not None and not self._stopping:
+        if self.solo is not None and not self.stopping:
             self.solo.need()
+
+    def apply(self, settings: GroupSettings, spawndelay: float, max_delay: float, drain_timeout: float) -> None:
+        """Go over to other settings: more children start, those that are too many drain and exit."""
+        self._settings, self._spawndelay, self._max_delay = settings, spawndelay, max_delay
+        self._drain_timeout = drain_timeout
+        for slot in self._places():
+            slot.set_pace(spawndelay, max_delay)
+        if len(self.slots) != settings.children:
+            self.replacements.run(self._resize).addErrback(
+                lambda failure: self.log.failure("group {group} can't be resized", failure, group=self.name)
+            )
+
+    def _resize(self) -> None:
+        count = self._settings.children
+        surplus = self.slots[count:]
+        del self.slots[count:]
+        for slot in surplus:
+            self._leaving.append(slot)
+            slot.stop(self._drain_timeout).addCallback(self._left, slot)
+        while len(self.slots) < count and not self.stopping:
+            self.slots.append(self.spare(len(self.slots) + 1))
+            self.slots[-1].start()
+
+    def _left(self, _: None, slot: ChildSlot) -> None:
+        self._leaving.remove(slot)
+
+    def retry(self) -> None:
+        """Start at once what waits for its next start."""
+        for slot in self._places():
+            slot.retry()
+
+    def has(self, n: int) -> bool:
+        """Whether there is a place `n`."""
+        return n <= len(self.slots)
+
+    def slot(self, n: int) -> ChildSlot:
+        """What is in place `n`, from 1."""
+        return self.slots[n - 1]
+
+    def spare(self, n: int) -> ChildSlot:
+        """A slot for place `n` that is in no place yet."""
+        return self._make_slot(n, EXCLUSIVE if self._settings.exclusive else NORMAL)
+
+    def seat(self, slot: ChildSlot) -> None:
+        """Put `slot` into its place."""
+        self.slots[slot.n - 1] = slot
+
+    def hands_over(self, slot: ChildSlot) -> bool:
+        """Whether the child of `slot` runs what must not run twice at once."""
+        return self._settings.exclusive or is_single(self.name, slot.n)
 
     def living(self) -> Iterator[tuple[ChildSlot, ChildProcess]]:
         """The children that have a process."""
@@ -93,13 +158,19 @@ class Group:
         if self.failed:
             self.log.info("group {group} has come up", group=self.name)
         self._came_up, self.failed, self._reason = True, False, ""
-        self._owner.child_ready()
+        self._owner.child_up(child)
+        self.replacements.ready(slot)
 
     def slot_reported(self, slot: ChildSlot, child: ChildProcess, counters: list[list[Any]]) -> None:
         """A child was heard of."""
         self._owner.child_counted(counters)
+        self._owner.child_reported(self, slot, child)
         if child.report.get("solo_waiting"):
             self.need_solo()
+
+    def slot_misses_sites(self) -> None:
+        """Pass it on."""
+        self._owner.sites_missed()
 
     def slot_ended(self, slot: ChildSlot, child: ChildProcess, ending: Ending) -> int:
         """A child is gone."""
@@ -107,20 +178,21 @@ class Group:
             self._owner.shut_down(f"child {slot.id} asked for it (exit code {ending.exit_code})")
         running = self._owner.child_died(child.spec.incarnation, ending)
         self._judge()
+        self.replacements.ended(slot)
         return running
 
     def slowest(self, slot: ChildSlot) -> bool:
-        """A group that failed is tried slowly."""
-        return self.failed
+        """A group that failed from the beginning is tried slowly; for one that has worked, the wait grows."""
+        return self.failed and not self._came_up
 
     def _judge(self) -> None:
         broken = [slot.error for slot in self.slots if slot.boot_failed]
-        if self._came_up or self._stopping or len(broken) < len(self.slots) or not broken:
+        if self.stopping or len(broken) < len(self.slots) or not broken:
             return
         if broken[-1] != self._reason:
             self.log.error(
                 "group {group} has failed: none of its children came up; "
-                "they are tried again, slowly, until what follows is repaired: {reason}",
+                "they are tried again, ever more slowly, until what follows is repaired: {reason}",
                 group=self.name,
                 reason=broken[-1],
             )
@@ -132,14 +204,15 @@ class Group:
         return {"name": self.name, "state": self._state(), "reason": self._reason, "children": children}
 
     def _state(self) -> str:
-        if self._stopping:
+        if self.stopping:
             return "stopping"
         if self.failed:
             return "failed"
         return "running" if any(self.up()) else "starting"
 
     def _places(self) -> list[ChildSlot]:
-        return self.slots if self.solo is None else [*self.slots, self.solo]
+        solo = [] if self.solo is None else [self.solo]
+        return [*self.slots, *self.replacements.slots(), *self._leaving, *solo]
 
 
 def _child_status(slot: ChildSlot) -> dict[str, Any]:
@@ -155,5 +228,6 @@ def _child_status(slot: ChildSlot) -> dict[str, Any]:
         "rss_bytes": report.get("rss_bytes"),
         "in_flight": report.get("in_flight", 0),
         "handled": report.get("handled", 0),
+        "rate": child.rate if child else 0.0,
         "error": slot.error,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from random import Random
 from typing import Any
 
 import attrs
@@ -13,18 +14,23 @@ from snqd.config.sources import Sources
 from snqd.daemon.child_process import ChildOwner, ChildProcess
 from snqd.daemon.child_spec import ChildSpec, child_id
 from snqd.daemon.ipc import CHILD_READS, CHILD_WRITES
+from snqd.daemon.log_levels import LogLevels
 from snqd.daemon.version import VERSION
 
 CHILD_MODULE = "snqd.daemon.child"
 _PIPES = {0: "w", 1: "r", 2: "r", CHILD_READS: "w", CHILD_WRITES: "r"}
 
 
-@attrs.frozen
+@attrs.define
 class Launcher:
     """What all children have in common.
 
+    :ivar sources: the configuration for those that start from now on.
+
     :ivar reactor: IReactorProcess and IReactorTime.
     :ivar daemon_id: ``[snqd] id``, or ``--id``.
+    :ivar random: for times that must not coincide.
+    :ivar levels: of this daemon's log.
     :ivar module: what the interpreter runs.
     """
 
@@ -33,9 +39,17 @@ class Launcher:
     sources: Sources
     overrides: Overrides
     module: str = CHILD_MODULE
+    random: Random = attrs.field(factory=Random)
+    levels: LogLevels = attrs.field(factory=LogLevels)
+    _start: str = attrs.field(init=False)
 
-    def launch(self, group: str, n: int, role: str, owner: ChildOwner) -> ChildProcess:
+    def __attrs_post_init__(self) -> None:
+        self._start = self.sources.main
+
+    def launch(self, group: str, n: int, role: str, owner: ChildOwner, standby: bool = False) -> ChildProcess:
         """Start a child in place `n` of `group`, with this process's whole environment.
+
+        :param standby: whether it waits for :meth:`ChildProcess.take_over` before it starts what may run only once.
 
         :raises OSError: where no process can be made.
         """
@@ -50,8 +64,11 @@ class Launcher:
             id=place,
             incarnation=f"{place}-{secrets.token_hex(6)}",
             role=role,
+            start="" if self.sources.main == self._start else self._start,
+            standby=standby,
+            log_levels=dict(self.levels.changed),
         )
-        child = ChildProcess(self.reactor, spec, owner)
+        child = ChildProcess(self.reactor, spec, self.sources, owner)
         # The id is there for those who read the output of ps.
         argv = [sys.executable, "-m", self.module, place]
         self.reactor.spawnProcess(child, sys.executable, argv, env=None, childFDs=_PIPES)

@@ -1,5 +1,6 @@
 """The states of one place for a child, and the ways between them.
 
+resting -> (put off) -> waiting
 resting -> booting -> up -> (ended) -> waiting -> booting ...
 booting, up -> (hangs) -> killing -> (ended) -> waiting
 anything -> (stop) -> leaving -> (ended) -> gone
@@ -17,6 +18,9 @@ class SlotInputs(Protocol):
 
     def start(self) -> None:
         """A child is wanted here."""
+
+    def put_off(self) -> None:
+        """A child is wanted here a little later."""
 
     def ready(self) -> None:
         """The child is up."""
@@ -81,10 +85,11 @@ def _ready(inputs: SlotInputs, slot: SlotActions) -> None:
     slot.state = "up"
 
 
+@_resting.upon(SlotInputs.put_off).to(_waiting)
 @_booting.upon(SlotInputs.ended).to(_waiting)
 @_up.upon(SlotInputs.ended).to(_waiting)
 @_killing.upon(SlotInputs.ended).to(_waiting)
-def _ended(inputs: SlotInputs, slot: SlotActions) -> None:
+def _wait(inputs: SlotInputs, slot: SlotActions) -> None:
     slot.state = "waiting"
     slot.schedule()
 
@@ -103,10 +108,14 @@ def _hang(inputs: SlotInputs, slot: SlotActions) -> None:
 
 @_booting.upon(SlotInputs.stop).to(_leaving)
 @_up.upon(SlotInputs.stop).to(_leaving)
-@_killing.upon(SlotInputs.stop).to(_leaving)
 def _dismiss(inputs: SlotInputs, slot: SlotActions) -> None:
     slot.state = "leaving"
     slot.dismiss()
+
+
+@_killing.upon(SlotInputs.stop).to(_leaving)
+def _await_the_end(inputs: SlotInputs, slot: SlotActions) -> None:
+    slot.state = "leaving"  # SIGKILL is on its way already
 
 
 @_resting.upon(SlotInputs.stop).to(_gone)

@@ -156,5 +156,9 @@ class _Waiting:
             self._work.cancel()
         except Exception:  # noqa: BLE001  the canceller is the handler's own code
             self.log.failure(
-                "Cancelling the handler failed, on job {job} of queue {queue}", job=self._job.id, queue=self._job.queue
+                "Cancelling the handler failed, on job {job} of site {site}, queue {queue}, attempt {attempt}",
+                job=self._job.id,
+                site=self._job.site.nickname,
+                queue=self._job.queue,
+                attempt=self._job.attempt,
             )

@@ -30,7 +30,10 @@ class ControlSocketUnusable(SnqdError):
 
 
 def daemon_commands(daemon: QueueDaemon) -> dict[str, Command]:
-    """What a QueueDaemon can be asked: `ping`, `status`, `wake` (all children look for work) and `stop`."""
+    """What a QueueDaemon can be asked.
+
+    `ping`, `status`, `log-level` (of a `namespace`, from a `level` on), `wake` (all children look for work) and `stop`.
+    """
 
     def wake(request: Mapping[str, Any]) -> dict[str, Any]:
         daemon.wake()
@@ -40,9 +43,15 @@ def daemon_commands(daemon: QueueDaemon) -> dict[str, Command]:
         daemon.shut_down("the control socket was told to stop")
         return {"stopping": True}
 
+    def log_level(request: Mapping[str, Any]) -> dict[str, Any]:
+        namespace, level = str(request.get("namespace", "")), str(request.get("level"))
+        daemon.set_log_level(namespace, level)
+        return {"namespace": namespace, "level": level}
+
     return {
         "ping": lambda request: {"pong": True},
         "status": lambda request: daemon.status(),
+        "log-level": log_level,
         "wake": wake,
         "stop": stop,
     }

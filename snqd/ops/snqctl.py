@@ -16,6 +16,10 @@ COMMANDS = {
     "enqueue": "snqd.ops.snqctl_enqueue",
     "run": "snqd.ops.snqctl_run",
     "status": "snqd.ops.snqctl_status",
+    "update": "snqd.ops.snqctl_change",
+    "restart": "snqd.ops.snqctl_change",
+    "top": "snqd.ops.snqctl_top",
+    "log-level": "snqd.ops.snqctl_log_level",
     "stop": "snqd.ops.snqctl_steer",
     "pause": "snqd.ops.snqctl_steer",
     "resume": "snqd.ops.snqctl_steer",
@@ -39,7 +43,7 @@ class Snqctl(click.Group):
         """The command of that name, from its module."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
         return command
 
     def main(self, *args: Any, **extra: Any) -> Any:

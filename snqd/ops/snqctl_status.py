@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -21,8 +22,8 @@ def status(invocation: Invocation, as_json: bool) -> int:
 
     Exit code 1 if no daemon runs; what waits is shown all the same.
     """
-    answer = _ask(invocation)
-    backlog = _backlog(invocation)
+    answer = ask(invocation, complain)
+    backlog = look(invocation, complain)
     document = report(invocation.settings, answer, backlog)
     if as_json:
         say_json(document)
@@ -33,18 +34,20 @@ def status(invocation: Invocation, as_json: bool) -> int:
     return 0 if answer is not None and backlog is not None else 1
 
 
-def _ask(invocation: Invocation) -> dict[str, Any] | None:
+def ask(invocation: Invocation, tell: Callable[[str], None]) -> dict[str, Any] | None:
+    """The daemon's answer; without one, `tell` hears why."""
     try:
         return call(invocation.settings.daemon.control, "status")
     except DaemonNotRunning as error:
-        complain(str(error))
+        tell(str(error))
         return None
 
 
-def _backlog(invocation: Invocation) -> Backlog | None:
+def look(invocation: Invocation, tell: Callable[[str], None]) -> Backlog | None:
+    """What waits in the store; if it can't be read, `tell` hears why."""
     try:
         with invocation.store() as store:
             return Backlog(store.depths(), store.pauses()) if store.exists() else Backlog([], Pauses())
     except StoreError as error:
-        complain(str(error))
+        tell(str(error))
         return None

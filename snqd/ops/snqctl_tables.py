@@ -28,12 +28,15 @@ def console() -> Console:
 def table(columns: Mapping[str, str], rows: Iterable[Sequence[object]]) -> Table:
     """A plain table.
 
-    :param columns: headings and how their cells stand: ``left``, ``right``, or ``fold``, which takes the rest.
+    :param columns: headings and how their cells stand: ``left``, ``right``, ``whole`` (left, never broken, to be
+        copied), or ``fold``, which takes the rest.
     """
     made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading, kind in columns.items():
         justify: Any = "right" if kind == "right" else "left"
-        made.add_column(heading, justify=justify, overflow="fold", no_wrap=kind == "right", ratio=_RATIO.get(kind))
+        made.add_column(
+            heading, justify=justify, overflow="fold", no_wrap=kind in ("right", "whole"), ratio=_RATIO.get(kind)
+        )
     for row in rows:
         made.add_row(*(Text(cell(value)) for value in row))
     return made
@@ -61,23 +64,42 @@ def show_status(document: Mapping[str, Any], out: Console) -> None:
     """Print the document of ``status --json`` for people."""
     daemon = document["daemon"]
     if daemon is not None:
-        out.print(
-            f"daemon {daemon['id']} (pid {daemon['pid']}, snqd {daemon['version']}): {daemon['state']}, "
-            f"up {duration(time.time() - daemon['started'])}",
-            markup=False,
-        )
-        out.print(table(_CHILD_COLUMNS, _children(document["groups"])))
+        out.print(daemon_line(daemon), markup=False)
+        out.print(child_table(document["groups"]))
         for group in document["groups"]:
             if group.get("reason"):
                 out.print(f"group {group['name']}: {printable(group['reason'])}", markup=False, soft_wrap=True)
         out.print()
-    out.print(table(_QUEUE_COLUMNS, map(_queue, document["queues"])))
+    out.print(queue_table(document["queues"]))
     sites = busiest(document["sites"], TOP_SITES)
     if sites:
-        out.print("", table(_SITE_COLUMNS, map(_site, sites)))
+        out.print("", site_table(sites))
     more = len(document["sites"]) - len(sites)
     if more:
         out.print(f"{more:,} more sites, quieter or with nothing to tell: see --json", markup=False)
+
+
+def daemon_line(daemon: Mapping[str, Any]) -> str:
+    """Who it is and how it is."""
+    return (
+        f"daemon {printable(daemon['id'])} (pid {daemon['pid']}, snqd {daemon['version']}): {daemon['state']}, "
+        f"up {duration(time.time() - daemon['started'])}"
+    )
+
+
+def child_table(groups: Iterable[Mapping[str, Any]]) -> Table:
+    """All children of `groups`."""
+    return table(_CHILD_COLUMNS, _children(groups))
+
+
+def queue_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Queues, in the order given."""
+    return table(_QUEUE_COLUMNS, map(_queue, rows))
+
+
+def site_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Sites, in the order given."""
+    return table(_SITE_COLUMNS, map(_site, rows))
 
 
 _CHILD_COLUMNS = {
@@ -89,13 +111,14 @@ _CHILD_COLUMNS = {
     "memory": "right",
     "running": "right",
     "handled": "right",
+    "rate/s": "right",
 }
 
 
 def _children(groups: Iterable[Mapping[str, Any]]) -> Iterable[Sequence[object]]:
     for group in groups:
         if not group["children"]:
-            yield (group["name"], group["state"], *[""] * 6)
+            yield (group["name"], group["state"], *[""] * 7)
         for child in group["children"]:
             started, rss = child["started"], child["rss_bytes"]
             yield (
@@ -107,6 +130,7 @@ def _children(groups: Iterable[Mapping[str, Any]]) -> Iterable[Sequence[object]]
                 "" if not rss else f"{rss / 1024 / 1024:.0f} MB",
                 child["in_flight"],
                 child["handled"],
+                child["rate"],
             )
 
 
@@ -120,7 +144,7 @@ _QUEUE_COLUMNS = {
     "retried": "right",
     "dead": "right",
     "rate/s": "right",
-    "paused": "left",
+    "paused": "whole",
 }
 
 
@@ -140,18 +164,20 @@ def _queue(row: Mapping[str, Any]) -> Sequence[object]:
 _SITE_COLUMNS = {
     "site": "left",
     "waiting": "right",
+    "delayed": "right",
     "running": "right",
     "handled": "right",
     "retried": "right",
     "dead": "right",
     "rate/s": "right",
-    "paused": "left",
+    "paused": "whole",
 }
 
 
 def _site(row: Mapping[str, Any]) -> Sequence[object]:
-    numbers = (row[name] for name in ("waiting", "in_flight", "handled", "retried", "dead", "rate"))
-    return (row["site"], *numbers, _paused(row["paused"], row["paused_queues"]))
+    numbers = (row[name] for name in ("waiting", "delayed", "in_flight", "handled", "retried", "dead", "rate"))
+    halted = _paused(row["paused"], row["paused_queues"]) if row["configured"] else "unknown"
+    return (row["site"], *numbers, halted)
 
 
 def _paused(whole: bool, parts: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from snqd.core.errors import StoreUnavailable
 from snqd.core.job import Job
 from snqd.core.outcome import Ack, DeadLetter, Outcome, Retry
 from snqd.core.retry import RetryPolicy
-from snqd.io.ping import NoPinger, Pinger
+from snqd.io.ping import Pings
 from snqd.stores.interface import Claimed, IStore
 from snqd.stores.morgue import Letter
 from snqd.stores.morgue_writer import MorgueWriter
@@ -53,7 +53,7 @@ class Settler:
         store: IStore,
         morgue: MorgueWriter,
         counters: Counters,
-        pinger: Pinger | NoPinger,
+        pinger: Pings,
         random: Random,
     ) -> None:
         self._reactor = reactor
@@ -70,6 +70,11 @@ class Settler:
             done = self._store.ack(ended.claimed.receipt, ended.follow_ups)
             return done.addCallbacks(self._acked, self._failed, (ended,), errbackArgs=(ended,))
         return Deferred.fromCoroutine(self._settle_failure(ended)).addErrback(self._failed, ended)
+
+    def hold_back(self, claimed: Claimed, delay: float, reason: str) -> Deferred[Any]:
+        """Let a job that no handler saw wait for `delay` seconds; fires as :meth:`settle` does."""
+        held = self._store.retry(claimed.receipt, delay, reason, attempted=False)
+        return held.addErrback(self._failed, Ended(claimed, Retry(reason), RetryPolicy(), "", ran=False))
 
     def _acked(self, good: bool, ended: Ended) -> None:
         if not good:
@@ -99,7 +104,13 @@ class Settler:
         if not await self._store.retry(ended.claimed.receipt, delay, outcome.reason):
             return self._too_late(ended)
         self._count(ended, "retried", "requeued")
-        self._log_one("warn", "runs again in {delay:.1f} s: {reason}", ended, outcome, delay=delay)
+        self.log.warn(
+            "job {job} of site {site}, queue {queue}, attempt {attempt} runs again in {delay:.1f} s: {reason}",
+            delay=delay,
+            reason=outcome.reason,
+            traceback=outcome.traceback,
+            **_fields(ended),
+        )
         return None
 
     async def _bury(self, ended: Ended, outcome: DeadLetter) -> None:
@@ -120,7 +131,12 @@ class Settler:
         if not await self._store.ack(ended.claimed.receipt):
             return self._too_late(ended)
         self._count(ended, "dead", "deadletter")
-        self._log_one("error", "is a dead letter: {reason}", ended, outcome)
+        self.log.error(
+            "job {job} of site {site}, queue {queue}, attempt {attempt} is a dead letter: {reason}",
+            reason=outcome.reason,
+            traceback=outcome.traceback,
+            **_fields(ended),
+        )
         return None
 
     async def _in_the_morgue(self, letter: Letter) -> None:
@@ -129,7 +145,13 @@ class Settler:
             try:
                 return await self._morgue.bury(letter)
             except StoreUnavailable as error:
-                self.log.error("dead letter {job} waits for the morgue: {error}", job=letter.id, error=error)
+                self.log.error(
+                    "dead letter {job} of site {site}, queue {queue} waits for the morgue: {error}",
+                    job=letter.id,
+                    site=letter.site,
+                    queue=letter.queue,
+                    error=error,
+                )
             await deferLater(self._reactor, backoff.failed())
 
     def _count(self, ended: Ended, name: str, ping: str) -> None:
@@ -140,37 +162,22 @@ class Settler:
         tally.seconds += ended.seconds
         self._pinger.counter(ping, job.queue, ended.server)
 
-    def _log_one(self, level: str, message: str, ended: Ended, outcome: Retry | DeadLetter, **more: Any) -> None:
-        job = ended.claimed.job
-        emit = getattr(self.log, level)
-        emit(
-            "job {job} of site {site}, queue {queue}, attempt {attempt} " + message,
-            job=job.id,
-            site=job.site,
-            queue=job.queue,
-            attempt=job.attempt,
-            reason=outcome.reason,
-            traceback=outcome.traceback,
-            **more,
-        )
-
     def _too_late(self, ended: Ended) -> None:
-        job = ended.claimed.job
         self.log.warn(
             "job {job} of site {site}, queue {queue}, attempt {attempt} was given to another process meanwhile: "
             "its outcome here does not count",
-            job=job.id,
-            site=job.site,
-            queue=job.queue,
-            attempt=job.attempt,
+            **_fields(ended),
         )
 
     def _failed(self, failure: Any, ended: Ended) -> None:
-        job = ended.claimed.job
         self.log.failure(
-            "job {job} of site {site}, queue {queue} could not be settled; it stays claimed until this process ends",
+            "job {job} of site {site}, queue {queue}, attempt {attempt} could not be settled; "
+            "it stays claimed until this process ends",
             failure,
-            job=job.id,
-            site=job.site,
-            queue=job.queue,
+            **_fields(ended),
         )
+
+
+def _fields(ended: Ended) -> dict[str, Any]:
+    job = ended.claimed.job
+    return {"job": job.id, "site": job.site, "queue": job.queue, "attempt": job.attempt}

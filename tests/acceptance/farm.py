@@ -30,7 +30,9 @@ STOP_TIMEOUT = 45.0
 # The states of a child that does not take jobs: yet, or any more.
 NOT_UP = {"init", "waiting", "hung", "shutdown"}
 
-HANDLERS = {name.lower(): f"farm_handlers.{name}" for name in ("Note", "Later", "Picky", "Killer", "Chain")}
+HANDLERS = {
+    name.lower(): f"farm_handlers.{name}" for name in ("Note", "Later", "Picky", "Leaky", "Stuck", "Killer", "Chain")
+}
 
 Sections = Mapping[str, Mapping[str, object]]
 

@@ -6,11 +6,15 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from snqd.handlers import QueueHandler, Reject, RetryLater
+
+log = Logger(__name__)
 
 
 def mark(job: Any, kind: str) -> None:
@@ -29,6 +33,7 @@ class Note(QueueHandler):
     async def handle(self, job: Any) -> None:
         mark(job, "start")
         await deferLater(self.reactor, (job.payload or {}).get("seconds", 0))
+        log.debug("noted")
         mark(job, "end")
 
 
@@ -50,6 +55,33 @@ class Picky(QueueHandler):
         if not Path(job.payload["unless"]).exists():
             raise Reject("no such image")
         mark(job, "end")
+
+
+class Leaky(QueueHandler):
+    """Works for `payload["seconds"]` and never lets go of `payload["megabytes"]`."""
+
+    kept: ClassVar[list[bytes]] = []
+
+    async def handle(self, job: Any) -> None:
+        mark(job, "start")
+        self.kept.append(b"x" * (job.payload["megabytes"] * 1024 * 1024))
+        await deferLater(self.reactor, job.payload["seconds"])
+        mark(job, "end")
+
+
+class Stuck(QueueHandler):
+    """Never ends, in the way that `payload["in"]` names; with a true `payload["once"]` only the first time."""
+
+    def handle(self, job: Any) -> Any:
+        mark(job, "start")
+        if job.payload.get("once") and job.attempt > 1:
+            mark(job, "end")
+            return None
+        return {"loop": self._loop, "call": lambda: time.sleep(1e6), "deferred": Deferred}[job.payload["in"]]()
+
+    def _loop(self) -> None:
+        while True:
+            pass
 
 
 class Killer(QueueHandler):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from farm import STOP_TIMEOUT, Farm
@@ -88,3 +90,28 @@ def test_a_payload_that_is_no_json_is_refused_and_the_rest_goes_on(farm: Farm) -
     assert "accepted 2 jobs" in answer.stdout
     farm.start()
     wait_until(lambda: len(farm.journal.handled()) == 2, 30, "the two good lines")
+
+
+def test_a_full_disk_slows_the_daemon_down_and_loses_nothing(make_farm: Callable[..., Farm], small_disk: Path) -> None:
+    farm = make_farm(sections={"snqd": {"state_dir": small_disk / "state"}})
+    farm.start()
+    farm.enqueue("alpha", "note", '{"seconds": 1}', "--count", 20)
+    wait_until(lambda: len(farm.journal.runs("note")) == 20, 30, "all jobs to run")
+    filler = small_disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1000))
+    wait_until(lambda: "settlements wait" in farm.log(), 30, "the daemon to say what it waits for")
+    assert "free some space" in farm.log()
+    refused = farm.snqctl("enqueue", "alpha", "note", '"' + "x" * 20_000 + '"')
+    assert refused.returncode == 1
+    assert "free some space" in refused.stderr
+    assert "accepted 0 jobs" in refused.stdout
+
+    filler.unlink()
+    farm.enqueue("beta", "note")
+    wait_until(lambda: len(farm.journal.handled("note")) == 21, 60, "the new job")
+    wait_until(lambda: farm.queue("note")["handled"] == 21, 60, "all settlements")
+    assert len(farm.journal.runs("note")) == 21
+    assert farm.queue("note")["in_flight"] == farm.queue("note")["waiting"] == 0
+    assert farm.stop() == 0

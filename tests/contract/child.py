@@ -1,6 +1,7 @@
-"""A process of its own on an embedded queue, for tests that kill it, stop it, or let it race with others.
+"""A process of its own on a queue, for tests that kill it, stop it, or let it race with others.
 
-``child.py PATH NAME LEASE`` opens a store, says ``open``, and then does what each line of its standard input says.
+``child.py KIND WHERE PREFIX NAME LEASE`` opens a store, says ``open``, and then does what each line of its standard
+input says.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.stdio import StandardIO
 from twisted.protocols.basic import LineReceiver
 
+from snqd.config.redis_address import redis_address
 from snqd.core.job import Job
 from snqd.stores.interface import Claimed, Want
+from snqd.stores.redis.store import RedisStore
+from snqd.stores.sql.store import SqlStore
 from snqd.stores.sqlite.store import SqliteStore
 
 
@@ -29,7 +33,7 @@ def say(*words: object) -> None:
 class Commands(LineReceiver):
     delimiter = b"\n"
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: Any) -> None:
         self.store = store
         self.held: list[Claimed] = []
 
@@ -82,8 +86,18 @@ def follow_up(job: Job) -> Job:
     return Job(f"{job.id}.1", job.site, "later", b"{}", created=job.created)
 
 
-async def start(path: str, name: str, lease: str) -> None:
-    store = SqliteStore(reactor, Path(path), name, lease=float(lease), suspects_of=lambda name: ())
+def make(kind: str, where: str, prefix: str, name: str, lease: float) -> Any:
+    """:param prefix: of the keys, or where the doorbells hang; nothing in an embedded queue."""
+    if kind == "redis":
+        address = redis_address(where)
+        return RedisStore(reactor, address, prefix, name, lease=lease, suspects_of=lambda name: ())
+    if kind in ("postgresql", "mariadb"):
+        return SqlStore(reactor, where, Path(prefix), name, lease=lease, suspects_of=lambda name: ())
+    return SqliteStore(reactor, Path(where), name, lease=lease, suspects_of=lambda name: ())
+
+
+async def start(kind: str, where: str, prefix: str, name: str, lease: str) -> None:
+    store = make(kind, where, prefix, name, float(lease))
     await store.open(lambda: None)
     StandardIO(Commands(store), reactor=reactor)
     say("open")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import itertools
 import os
 import random
 import signal
-import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,16 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
 
 import snqd
+from snqd.config.redis_address import redis_address
 from snqd.core.job import Job
 from snqd.stomp.protocol import Login
 from snqd.stores.interface import Claimed, Want
 from snqd.stores.memory import MemoryStore
 from snqd.stores.memory_queue import MemoryQueue
 from snqd.stores.morgue import Letter
+from snqd.stores.redis.names import prefix_of
+from snqd.stores.redis.store import RedisStore
+from snqd.stores.sql.store import SqlStore
 from snqd.stores.sqlite.store import SqliteStore
 from snqd.stores.stomp.brokers import Brokers, broker_of
 from snqd.stores.stomp.store import StompStore
@@ -35,7 +41,11 @@ from snqd.stores.stomp.topology import Topology
 from tests.contract.pushed import UNPROMISED, Gate, PatientStore
 from tests.servers.activemq import ActiveMq
 from tests.servers.broker import Broker, running
+from tests.servers.database_server import DatabaseServer
+from tests.servers.mariadb import mariadb
+from tests.servers.postgresql import postgresql
 from tests.servers.rabbitmq import RabbitMq
+from tests.servers.redis import RedisServer
 
 ROOT = Path(snqd.__file__).parents[1]
 CHILD = Path(__file__).with_name("child.py")
@@ -128,6 +138,11 @@ class Bench:
         """Why it can't be tried here; empty if it can, or must, as in CI."""
         return ""
 
+    @property
+    def where(self) -> tuple[str, str, str]:
+        """The first words of child.py that make it work on this queue."""
+        return self.kind, str(self.path), ""
+
     def make(self, name: str, **options: Any) -> Any:
         """A store that is not open yet."""
         raise NotImplementedError
@@ -217,6 +232,77 @@ class SqliteBench(Bench):
         return SqliteStore(reactor, self.path, name, lease=lease, suspects_of=suspects_of)
 
 
+class SqlBench(Bench):
+    """A database of its own on the server of this run."""
+
+    server: DatabaseServer
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.database = self.server.database()
+        self.url = self.server.url(self.database)
+
+    @property
+    def where(self) -> tuple[str, str, str]:
+        return self.kind, self.url, str(self.folder)
+
+    def make(
+        self, name: str, lease: float = 600.0, suspects_of: Callable[[str], Collection[str]] = lambda name: ()
+    ) -> SqlStore:
+        return SqlStore(reactor, self.url, self.folder, name, lease=lease, suspects_of=suspects_of)
+
+
+class PostgresqlBench(SqlBench):
+    kind = "postgresql"
+
+    def __init__(self, folder: Path) -> None:
+        self.server = postgresql()
+        super().__init__(folder)
+
+
+class MariaDbBench(SqlBench):
+    kind = "mariadb"
+
+    def __init__(self, folder: Path) -> None:
+        self.server = mariadb()
+        super().__init__(folder)
+
+
+class RedisBench(Bench):
+    kind = "redis"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.server = redis_server()
+        self.address = redis_address(self.server.url)
+        self.prefix = prefix_of(str(folder))  # the server is the same for all tests
+
+    @property
+    def where(self) -> tuple[str, str, str]:
+        return self.kind, self.server.url, self.prefix
+
+    def make(
+        self, name: str, lease: float = 600.0, suspects_of: Callable[[str], Collection[str]] = lambda name: ()
+    ) -> RedisStore:
+        return RedisStore(reactor, self.address, self.prefix, name, lease=lease, suspects_of=suspects_of)
+
+
+@functools.cache
+def redis_server() -> RedisServer:
+    """The one of this run; started by the first test that needs it."""
+    folder = tempfile.TemporaryDirectory(prefix="snqd-redis-")
+    server = RedisServer(Path(folder.name))
+    server.start()
+    atexit.register(folder.cleanup)
+    atexit.register(server.stop)
+    return server
+
+
+LOOKING = [MemoryBench, SqliteBench, RedisBench, PostgresqlBench, MariaDbBench]
+"""Those that look for jobs themselves; to the others a broker pushes."""
+KINDS = [*LOOKING, RabbitMqBench, ActiveMqBench]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what a kind of queue declares not to promise, and on a laptop what needs a server that is not there."""
     for item in items:
@@ -227,11 +313,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@pytest_twisted.async_yield_fixture(
-    params=[MemoryBench, SqliteBench, RabbitMqBench, ActiveMqBench], ids=lambda kind: kind.kind
-)
+@pytest_twisted.async_yield_fixture(params=KINDS, ids=lambda kind: kind.kind)
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """Each kind of queue in turn."""
+    made = request.param(tmp_path)
+    yield made
+    await made.close_all()
+
+
+@pytest_twisted.async_yield_fixture(params=LOOKING[1:], ids=lambda kind: kind.kind)
+async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    """Each kind of queue that several processes share, in turn."""
     made = request.param(tmp_path)
     yield made
     await made.close_all()
@@ -306,18 +398,3 @@ def child() -> Iterator[Callable[..., Child]]:
         if not protocol.ended.called:
             protocol.signal(signal.SIGKILL)
             pytest_twisted.blockon(protocol.ended)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "snqd-test", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must be able to mount a file system: {mounted.stderr}")
-        pytest.skip(f"can't mount a file system here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)

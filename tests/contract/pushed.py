@@ -45,6 +45,7 @@ UNPROMISED: Mapping[str, str] = {
     "test_recovering_twice_or_a_stranger_is_harmless": "a broker does not know who holds what: a ledger is believed",
     "test_suspects_run_one_at_a_time_across_processes": _ONE_SOLO,
     "test_a_claim_tells_the_queues_whose_suspects_may_run": _ONE_SOLO,
+    "test_an_acknowledged_job_is_gone": _DEPTHS,
     "test_an_ordered_queue_has_one_job_of_each_site_in_hand_across_processes": _ORDER,
     "test_an_ordered_queue_keeps_each_sites_order_over_retries_and_returns": _ORDER,
     "test_a_suspect_holds_the_later_jobs_of_its_site_back": _ORDER,

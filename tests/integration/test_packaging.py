@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from snqd.daemon.version import VERSION
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 SOURCES = ("snqd", "twisted", "setup.cfg", "pyproject.toml", "README.rst", "LICENSE")
 _BUILD = "import setuptools; setuptools.setup()"
@@ -20,6 +22,14 @@ def test_the_build_ships_every_module_and_the_plugin(tmp_path: Path) -> None:
     )
     assert modules(built) == modules(copy)
     assert Path("twisted/plugins/snqd_plugin.py") in modules(built)
+
+
+def test_the_package_has_the_version_of_its_code(tmp_path: Path) -> None:
+    copy = copy_checkout(tmp_path / "copy")
+    told = subprocess.run(
+        [sys.executable, "-c", _BUILD, "--version"], cwd=copy, check=True, timeout=120, capture_output=True, text=True
+    )
+    assert told.stdout.split()[-1] == VERSION
 
 
 def test_twisted_stays_a_package_of_twisteds_own() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from snqd.config.load import Overrides
 from snqd.core.errors import ConfigError
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.daemon.state_dir import DaemonLock
-from snqd.daemon.version import VERSION
 from snqd.ops.control_server import ControlServer
 
 
@@ -76,9 +74,3 @@ def test_a_second_daemon_ends_in_plain_words(tmp_path: Path) -> None:
 def test_the_overrides_reach_the_settings(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="threads"):
         tap.make_service(Reactor(), configured(tmp_path), Overrides(threads=0))
-
-
-def test_the_version_is_that_of_the_package() -> None:
-    metadata = configparser.ConfigParser()
-    metadata.read(Path(tap.__file__).parents[1] / "setup.cfg")
-    assert metadata["metadata"]["version"] == VERSION

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from snqd.core.errors import SchemaTooNew, StoreCorrupt, StoreError, StoreUnavailable
 
 MAGIC = b"SQLite format 3\0"
 PATIENCE = 30.0
 """Seconds that a transaction waits for its turn before it gives up."""
+CHECKPOINT_PAGES = 4000
+"""Pages of 4 KiB in the write-ahead log from which the next commit brings them into the file: that takes milliseconds,
+so it must not come with every hundredth commit."""
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _HELP = {
@@ -58,6 +61,7 @@ class SqliteFile:
         self._patience = patience
         self._random = random or Random()
         self.connection: sqlite3.Connection | None = None
+        self._durable = True
 
     def open(self) -> sqlite3.Connection:
         """Connect, making the file (mode 0600) and bringing its schema up to date where needed.
@@ -84,6 +88,7 @@ class SqliteFile:
         if self.connection is not None:
             self.connection.close()
             self.connection = None
+            self._durable = True
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -101,6 +106,23 @@ class SqliteFile:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def run(self, actions: Sequence[Callable[[sqlite3.Connection], Any]], durable: bool) -> list[Any]:
+        """Do `actions` in one transaction; their results.
+
+        :param durable: False spares the wait for the disk. The order of commits is kept all the same.
+        :raises StoreError: in words.
+        """
+        if durable != self._durable:
+            self.open().execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
+        with self.transaction() as connection:
+            return [action(connection) for action in actions]
 
     @contextmanager
     def errors_in_words(self) -> Iterator[None]:
@@ -139,6 +161,7 @@ class SqliteFile:
         self._patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchall())
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         if found < len(self._migrations):
             self._migrate(connection)
 

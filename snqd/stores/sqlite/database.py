@@ -12,10 +12,9 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from snqd.core.job import JSON, Job
 from snqd.stores.interface import Depth, Pauses, Receipt
+from snqd.stores.settlement import Settlement
 from snqd.stores.sqlite.claim import HELD, READY
 from snqd.stores.sqlite.connection import PATIENCE, SqliteFile
 from snqd.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS
@@ -35,7 +34,8 @@ FROM json_each(?)
 _MINE = "n IN (SELECT value FROM json_each(?)) AND owner = ?"
 
 _RETRY = """
-UPDATE job SET owner = 0, solo = 0, attempt = attempt + 1, due = CAST(value ->> 1 AS REAL), reason = value ->> 2
+UPDATE job SET owner = 0, solo = solo AND NOT value ->> 3, attempt = attempt + (value ->> 3),
+    due = CAST(value ->> 1 AS REAL), reason = value ->> 2
 FROM json_each(?) WHERE n = value ->> 0 AND owner = ?
 """
 
@@ -61,15 +61,6 @@ SELECT queue, site, sum(waiting), sum(delayed), sum(claimed), min(oldest) FROM (
     FROM job INDEXED BY job_held WHERE {HELD} GROUP BY queue, site)
 GROUP BY queue, site
 """
-
-
-@attrs.frozen
-class Settlement:
-    """What a store was told of its claimed jobs since its last transaction."""
-
-    acks: list[tuple[Receipt, Sequence[Job]]] = attrs.field(factory=list)
-    retries: list[tuple[Receipt, float, str]] = attrs.field(factory=list)
-    given_back: list[Receipt] = attrs.field(factory=list)
 
 
 def insert(connection: sqlite3.Connection, jobs: Iterable[Job]) -> None:
@@ -103,24 +94,13 @@ def settle(connection: sqlite3.Connection, settlement: Settlement, now: float) -
     :param now: Unix seconds, from which delays count.
     """
     good: set[Receipt] = set()
-    for epoch, part in _by_epoch(settlement).items():
+    for epoch, part in settlement.by_epoch().items():
         good |= _settle_epoch(connection, epoch, part, now)
     return good
 
 
-def _by_epoch(settlement: Settlement) -> dict[int, Settlement]:
-    parts: dict[int, Settlement] = {}
-    for ack in settlement.acks:
-        parts.setdefault(ack[0].epoch, Settlement()).acks.append(ack)
-    for retry in settlement.retries:
-        parts.setdefault(retry[0].epoch, Settlement()).retries.append(retry)
-    for receipt in settlement.given_back:
-        parts.setdefault(receipt.epoch, Settlement()).given_back.append(receipt)
-    return parts
-
-
 def _settle_epoch(connection: sqlite3.Connection, epoch: int, part: Settlement, now: float) -> set[Receipt]:
-    receipts = [receipt for receipt, _ in part.acks] + [receipt for receipt, _, _ in part.retries] + part.given_back
+    receipts = part.receipts
     keys = json.dumps([receipt.key for receipt in receipts])
     (text,) = connection.execute(f"SELECT json_group_array(n) FROM job WHERE {_MINE}", (keys, epoch)).fetchone()
     mine = set(json.loads(text))
@@ -130,7 +110,9 @@ def _settle_epoch(connection: sqlite3.Connection, epoch: int, part: Settlement, 
         connection.execute(f"DELETE FROM job WHERE {_MINE}", (acked, epoch))
     if part.retries:
         # A due of 0 means ready; a retry without a delay is due now.
-        rows = [(receipt.key, now + delay, reason) for receipt, delay, reason in part.retries]
+        rows = [
+            (receipt.key, now + delay, reason, int(attempted)) for receipt, delay, reason, attempted in part.retries
+        ]
         connection.execute(_RETRY, (json.dumps(rows), epoch))
     if part.given_back:
         freed = json.dumps([receipt.key for receipt in part.given_back])

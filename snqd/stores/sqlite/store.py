@@ -9,25 +9,25 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from snqd.core.backoff import Backoff
-from snqd.core.errors import StoreError, StoreUnavailable
+from snqd.core.errors import StoreError
 from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
+from snqd.stores.group_commit import Operation, Writer
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
+from snqd.stores.settlement import Settlement
+from snqd.stores.settling import Settling
 from snqd.stores.sqlite import database
 from snqd.stores.sqlite.bell import Bell
 from snqd.stores.sqlite.claim import FairClaim, LeaseLost
 from snqd.stores.sqlite.connection import SqliteFile
-from snqd.stores.sqlite.database import QueueDatabase, Settlement
+from snqd.stores.sqlite.database import QueueDatabase
 from snqd.stores.sqlite.doorbell import Ringer, bells_of
-from snqd.stores.sqlite.writer import Operation, Writer
 
 FOREIGN_POLL = 0.1
 """Seconds between looks for the commits of programs that ring no bell."""
@@ -69,14 +69,10 @@ class SqliteStore:
         self._writer = Writer(reactor, self._file, self._gather)
         self._fair_claim = FairClaim()
         self._watch = LeaseWatch(BEATS_A_LEASE)
-        self._pending: list[Operation[Any]] = []
-        self._asked: list[_Asked] = []
-        self._settling: set[Receipt] = set()
-        self._backoff = Backoff(0.5, 15.0, random or Random())
-        self._retry_settling: Any = None
+        self._pending: list[Operation[sqlite3.Connection, Any]] = []
+        self._settling = Settling(reactor, random or Random(), str(path), _settle, self._settled, self._writer.kick)
         self._owner = 0
         self._loops: list[LoopingCall] = []
-        self._closing = False
 
     async def _open(self, wake: Callable[[], Any]) -> None:
         self._wake = wake
@@ -93,10 +89,7 @@ class SqliteStore:
     async def _close(self) -> None:
         for loop in self._loops:
             loop.stop()
-        self._closing = True
-        if self._retry_settling is not None:
-            self._retry_settling.cancel()
-            self._retry_settling = None
+        self._settling.close()
         try:
             if self._owner:
                 self._bell.stop()
@@ -133,14 +126,14 @@ class SqliteStore:
 
     def ack(self, receipt: Receipt, follow_ups: Sequence[Job] = ()) -> Deferred[bool]:
         """See :meth:`IStore.ack`."""
-        return self._settle(receipt, lambda settlement: settlement.acks.append((receipt, follow_ups)))
+        return self._settling.ack(receipt, follow_ups)
 
-    def retry(self, receipt: Receipt, delay: float, reason: str) -> Deferred[bool]:
+    def retry(self, receipt: Receipt, delay: float, reason: str, attempted: bool = True) -> Deferred[bool]:
         """See :meth:`IStore.retry`."""
-        return self._settle(receipt, lambda settlement: settlement.retries.append((receipt, delay, reason)))
+        return self._settling.retry(receipt, delay, reason, attempted)
 
     async def _give_back(self, receipts: Collection[Receipt]) -> None:
-        for done in [self._settle(receipt, _give_back(receipt)) for receipt in receipts]:
+        for done in [self._settling.give_back(receipt) for receipt in receipts]:
             await done
         self._ringer.ring()
 
@@ -160,14 +153,14 @@ class SqliteStore:
 
     def pauses(self) -> Deferred[Pauses]:
         """See :meth:`IStore.pauses`."""
-        return self._do(database.read_pauses)
+        return self._do(database.read_pauses, durable=False)
 
     def depths(self) -> Deferred[list[Depth]]:
         """See :meth:`IStore.depths`."""
-        return self._do(lambda connection: database.read_depths(connection, time.time()))
+        return self._do(lambda connection: database.read_depths(connection, time.time()), durable=False)
 
-    def _do(self, action: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
-        operation: Operation[T] = Operation(action, Deferred())
+    def _do(self, action: Callable[[sqlite3.Connection], T], durable: bool = True) -> Deferred[T]:
+        operation: Operation[sqlite3.Connection, T] = Operation(action, Deferred(), durable)
         self._pending.append(operation)
         self._writer.kick()
         return operation.done
@@ -196,73 +189,23 @@ class SqliteStore:
             failure.trap(LeaseLost)
             return Deferred.fromCoroutine(again())
 
-        return self._do(action).addErrback(lost)
+        # A claim that a crash of the machine undoes is one that nobody has any more.
+        return self._do(action, durable=False).addErrback(lost)
 
-    def _settle(self, receipt: Receipt, write_in: Callable[[Settlement], Any]) -> Deferred[bool]:
-        if receipt in self._settling:
-            return succeed(False)  # a receipt is stale once it was used
-        self._settling.add(receipt)
-        asked = _Asked(receipt, write_in, Deferred())
-        self._asked.append(asked)
-        if self._retry_settling is None:
-            self._writer.kick()
-        return asked.done
-
-    def _gather(self) -> list[Operation[Any]]:
+    def _gather(self) -> list[Operation[sqlite3.Connection, Any]]:
         operations, self._pending = self._pending, []
-        if self._asked and self._retry_settling is None:
-            batch, self._asked = self._asked, []
-            operations.insert(0, self._settlement_of(batch))
-        return operations
+        return self._settling.gather() + operations
 
-    def _settlement_of(self, batch: list[_Asked]) -> Operation[set[Receipt]]:
-        settlement = Settlement()
-        for asked in batch:
-            asked.write_in(settlement)
-        done: Deferred[set[Receipt]] = Deferred()
-        done.addCallbacks(self._settled, self._refused, (batch, settlement), {}, (batch,))
-        return Operation(lambda connection: database.settle(connection, settlement, time.time()), done)
-
-    def _settled(self, good: set[Receipt], batch: list[_Asked], settlement: Settlement) -> None:
-        if self._backoff.failures:
-            self.log.info("{path} takes settlements again", path=self._file.path)
-            self._backoff.succeeded()
-        self._answer(batch, lambda asked: asked.receipt in good)
+    def _settled(self, settlement: Settlement, _: None) -> None:
         if any(follow_ups for _, follow_ups in settlement.acks):
             self._changed(None)
         elif settlement.retries:
             self._wake()
 
-    def _refused(self, failure: Failure, batch: list[_Asked]) -> None:
-        """Keep what could not be written, and write it later with what comes meanwhile; but let no settlement that can
-        never be written (by a follow-up job that the table refuses) hold up the others."""
-        if failure.check(StoreUnavailable) is not None and not self._closing:
-            self._settle_later(failure, batch)
-        elif failure.check(StoreUnavailable) is None and len(batch) > 1:
-            self._pending += [self._settlement_of([asked]) for asked in batch]
-        else:
-            self._answer(batch, lambda asked: failure)
-
-    def _settle_later(self, failure: Failure, batch: list[_Asked]) -> None:
-        if not self._backoff.failures:
-            self.log.error("settlements wait, and nothing new is taken: {error}", error=failure.value)
-        self._asked = batch + self._asked
-        if self._retry_settling is None:
-            self._retry_settling = self._reactor.callLater(self._backoff.failed(), self._try_again)
-
-    def _answer(self, batch: list[_Asked], answer: Callable[[_Asked], bool | Failure]) -> None:
-        self._settling.difference_update([asked.receipt for asked in batch])
-        for asked in batch:
-            asked.done.callback(answer(asked))
-
-    def _try_again(self) -> None:
-        self._retry_settling = None
-        self._writer.kick()
-
     async def _beat(self) -> None:
         owner = self._owner
         try:
-            others = await self._do(lambda connection: database.beat(connection, owner))
+            others = await self._do(lambda connection: database.beat(connection, owner), durable=False)
             for name in self._watch.look(others):
                 self.log.error("{name} gave no sign of life for its lease: its jobs are given to others", name=name)
                 await self.recover(name, self._suspects_of(name), "its process gave no sign of life")
@@ -278,17 +221,8 @@ class SqliteStore:
         loop.start(interval, now=False)
 
 
-@attrs.frozen(eq=False)
-class _Asked:
-    """A settlement that a handler's outcome asks for, and who waits for it."""
-
-    receipt: Receipt
-    write_in: Callable[[Settlement], Any]
-    done: Deferred[Any]
-
-
-def _give_back(receipt: Receipt) -> Callable[[Settlement], Any]:
-    return lambda settlement: settlement.given_back.append(receipt)
+def _settle(connection: sqlite3.Connection, settlement: Settlement) -> tuple[set[Receipt], None]:
+    return database.settle(connection, settlement, time.time()), None
 
 
 class _ForeignCommits:

@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from snqd.core.errors import StoreError
 from snqd.core.job import Job
-from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
+from snqd.stores.interface import Claim, IStore, Pauses, Receipt, Want
 from snqd.stores.morgue import Letter
 from snqd.stores.stomp.brokers import Brokers
 from snqd.stores.stomp.consumer import Consumer, Source
@@ -230,13 +230,13 @@ class StompStore:
             done = succeed(arrival.source.consumer.ack(arrival))
         return done.addCallback(self._cleared, arrival)
 
-    def retry(self, receipt: Receipt, delay: float, reason: str) -> Deferred[bool]:
+    def retry(self, receipt: Receipt, delay: float, reason: str, attempted: bool = True) -> Deferred[bool]:
         """See :meth:`IStore.retry`."""
         arrival = self._release(receipt)
         if arrival is None:
             return succeed(False)
         due = time.time() + delay if delay > 0 else 0.0
-        attempt = arrival.job.attempt + 1
+        attempt = arrival.job.attempt + attempted
         job = attrs.evolve(arrival.job, attempt=attempt, solo=False, not_before=due, reason=reason)
         self._inbox.went_away(job)
         return self._replace(arrival, [Outgoing(job, None, delay, arrival.accused)]).addCallback(self._cleared, arrival)
@@ -310,10 +310,9 @@ class StompStore:
         refreshed = Deferred.fromCoroutine(self._notes.refresh())
         return refreshed.addCallback(lambda _: self._notes.noted.pauses)
 
-    def depths(self) -> Deferred[list[Depth]]:
-        """See :meth:`IStore.depths`: what is in hand here; a broker tells nothing else over STOMP."""
-        shares = self._inbox.shares_in_hand()
-        return succeed([Depth(queue, site, None, None, number, None) for (queue, site), number in shares.items()])
+    def depths(self) -> Deferred[None]:
+        """See :meth:`IStore.depths`: over STOMP a broker does not tell."""
+        return succeed(None)
 
     def _noted(self) -> None:
         if not self._closing:

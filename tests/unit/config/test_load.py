@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from snqd.config.load import Overrides
+from snqd.config.redis_address import RedisAddress
 from snqd.config.settings import Settings
 from snqd.core.retry import RetryPolicy
 
@@ -110,12 +111,26 @@ def test_a_host_name_that_is_no_id_asks_for_one(problems_of: Problems, monkeypat
         ("[queue]\ntimeout = 0s\n", ":2: [queue] timeout: 0s is out of range: write 0.001 to 31536000 seconds"),
         ("[queue]\nlease = 0.5\n", ":2: [queue] lease: 0.5 is out of range: write 1 to 31536000 seconds"),
         ("[queue]\nmax_retries = -1\n", ":2: [queue] max_retries: -1 is out of range: write 0 to 10000"),
-        ("[queue]\nsubsystem = redis\n", ":2: [queue] subsystem: 'redis' is not to be had: write db"),
+        ("[queue]\nsubsystem = disk\n", ":2: [queue] subsystem: 'disk' is not to be had: write db or redis"),
+        (
+            "[queue]\nsubsystem = redis\n",
+            ":1: [queue] redis: subsystem redis needs it: name the Redis, such as redis://127.0.0.1:6379/0",
+        ),
+        (
+            "[queue]\nredis = localhost\n",
+            ":2: [queue] redis: it is no URL of a Redis: write redis://user:password@host:port/db, "
+            "rediss://user:password@host:port/db?ca=/path, unix:///path?db=0, or redis+sentinel://user:password@host:port,host:port/service/db",
+        ),
+        ("[queue]\nforeign = celery\n", ":2: [queue] foreign: 'celery' is not to be had: write gnusocial-redis"),
+        (
+            "[queue]\nforeign = gnusocial-redis\n",
+            ":2: [queue] foreign: gnusocial-redis needs subsystem redis, on GNU social's own Redis: set it so",
+        ),
         ("[queue]\nstomp_server = h\n", ":2: [queue] stomp_server: unknown key: correct or remove it"),
         (
-            "[queue]\ndb = postgresql://h/q\n",
-            ":2: [queue] db: 'postgresql://h/q' is no SQLite file: "
-            "write sqlite:////absolute/path or sqlite:///path, without parameters",
+            "[queue]\ndb = oracle://h/q\n",
+            ":2: [queue] db: 'oracle' is no kind of database: write sqlite:///path, "
+            "or postgresql://user@host/database or mariadb://user@host/database",
         ),
         (
             "[queue]\nmorgue = sqlite:///STATE_DIR/queue.db\n",
@@ -187,3 +202,12 @@ def test_one_error_lists_everything_by_file_and_line(problems_of: Problems) -> N
 
 def test_keys_of_a_refused_section_are_not_reported_as_well(problems_of: Problems) -> None:
     assert len(problems_of("[zzz]\na = 1\nb = 2\n")) == 1
+
+
+def test_a_redis_is_read_with_the_names_and_foreign_queues_that_belong_to_it(settings_of: Load) -> None:
+    queue = settings_of(
+        "[queue]\nsubsystem = redis\nredis = redis://:pw@h/1\nqueue_basename = /queue/farm.\n"
+        "foreign = gnusocial-redis\n"
+    ).queue
+    assert queue.redis == RedisAddress((("h", 6379),), db=1, password="pw")
+    assert (queue.queue_basename, queue.foreign) == ("/queue/farm.", ("gnusocial-redis",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from snqd.config import values
+from snqd.config.soft_limit import SoftLimit
 from snqd.config.values import BadValue, Reader
 
 
@@ -30,6 +31,13 @@ from snqd.config.values import BadValue, Reader
         (values.auto_or(values.integer(1, 9)), "auto", None),
         (values.auto_or(values.integer(1, 9)), "3", 3),
         (values.choice(no=False, site=True), "site", True),
+        (values.memory_bytes, "2000000", 2_000_000),
+        (values.memory_bytes, "2048k", 2 * 1024**2),
+        (values.memory_bytes, "512 M", 512 * 1024**2),
+        (values.memory_bytes, "1.5g", 3 * 1024**3 // 2),
+        (values.soft_limit, "90%", SoftLimit(pct=90.0)),
+        (values.soft_limit, "99.5 %", SoftLimit(pct=99.5)),
+        (values.soft_limit, "100m", SoftLimit(100 * 1024**2)),
         (values.server, "alpha.example:8080", "alpha.example:8080"),
         (values.items, "a,\nb c, ,", ("a", "b c")),
         (values.queue_names, "a, b.c", ("a", "b.c")),
@@ -49,6 +57,15 @@ def test_a_right_value_is_read(reader: Reader, text: str, value: object) -> None
 @pytest.mark.parametrize(
     ("reader", "text", "message"),
     [
+        (values.memory_bytes, "lots", "'lots' is no size: write bytes, or a number with k, m or g, such as 512m"),
+        (values.memory_bytes, "4k", "4k is out of range: write 1m to 1048576g"),
+        (
+            values.soft_limit,
+            "90 percent",
+            "'90 percent' is no size: write bytes, or a number with k, m or g, such as 512m; "
+            "or a share of memory_limit, such as 90%",
+        ),
+        (values.soft_limit, "101%", "101% is out of range: write 1 to 100%"),
         (values.boolean, "maybe", "'maybe' is neither yes nor no: write one of them"),
         (
             values.duration(),

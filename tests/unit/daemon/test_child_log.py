@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
-from twisted.logger import Logger, LogLevel, globalLogPublisher
+from twisted.logger import Logger, LogLevel, formatEvent, globalLogPublisher
 
 from snqd.daemon import child_log
 from snqd.daemon.child_log import LINE_BYTES, ChildLog, LevelledLines
+from snqd.daemon.log_record import record_of
 
 
 @pytest.fixture
@@ -27,24 +28,62 @@ def lines(events: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 def test_the_level_of_an_event_survives_the_way(events: Any) -> None:
     stream = io.StringIO()
-    child = Logger(observer=LevelledLines(stream))
+    child = Logger("tests.here", observer=LevelledLines(stream))
     child.warn("the disk is {how} full", how="nearly")
-    child.info("two\nlines")
+    child.info("two\nlines", site="alpha", job="j-1", attempt=2, odd=object)
     log = ChildLog(Clock(), "t.main.1")
     log.stderr.feed(stream.getvalue().encode())
-    assert lines(events) == [("warn", "the disk is nearly full"), ("info", "two"), ("info", "lines")]
-    assert events[0]["child"] == "t.main.1"
+    assert stream.getvalue().count("\n") == 2
+    assert [(event["log_level"].name, event["log_namespace"]) for event in events] == [
+        ("warn", "tests.here"),
+        ("info", "tests.here"),
+    ]
+    assert [formatEvent(event) for event in events] == ["[t.main.1] the disk is nearly full", "[t.main.1] two\nlines"]
+    fields = {
+        "site": "alpha",
+        "job": "j-1",
+        "attempt": 2,
+        "odd": "<class 'object'>",
+        "child": "t.main.1",
+    }
+    assert record_of(events[1]).fields == fields
+    assert log.last == "the disk is nearly full"
 
 
-def test_a_traceback_goes_with_its_event(events: Any) -> None:
+def failed(message: str) -> bytes:
+    """What a child writes for an exception."""
     stream = io.StringIO()
     try:
         raise ValueError("broken")
     except ValueError:
-        Logger(observer=LevelledLines(stream)).failure("it failed")
-    text = stream.getvalue()
-    assert all(line.startswith("<2>") for line in text.splitlines())
-    assert "ValueError: broken" in text
+        Logger(observer=LevelledLines(stream)).failure(message)
+    return stream.getvalue().encode()
+
+
+def test_a_traceback_goes_with_its_event(events: Any) -> None:
+    line = failed("it failed")
+    assert line.startswith(b"<2>")
+    assert line.count(b"\n") == 1
+    ChildLog(Clock(), "t.main.1").stderr.feed(line)
+    (event,) = events
+    assert formatEvent(event).startswith("[t.main.1] it failed\nTraceback (most recent call last)")
+    assert formatEvent(event).endswith("ValueError: broken")
+    assert "ValueError: broken" in record_of(event).traceback
+
+
+def test_an_event_that_is_too_long_is_cut_and_still_read(events: Any) -> None:
+    line = failed("\0" * 100_000)
+    assert len(line) < LINE_BYTES
+    ChildLog(Clock(), "t.main.1").stderr.feed(line)
+    (event,) = events
+    assert "[cut]" in event["text"]
+    assert record_of(event).traceback.endswith("ValueError: broken\n")
+
+
+@pytest.mark.parametrize("line", [b"<3>\x1enonsense\n", b'<3>\x1e{"no": "record"}\n', b"<3>\x1e[]\n"])
+def test_what_only_looks_like_a_record_is_a_line(events: Any, line: bytes) -> None:
+    ChildLog(Clock(), "t.main.1").stderr.feed(line)
+    assert lines(events) == [("error", line[3:-1].decode())]
 
 
 def test_lines_without_a_level_are_errors_on_stderr_and_information_on_stdout(events: Any) -> None:

@@ -14,20 +14,38 @@ def test_a_child_without_a_heartbeat_for_the_timeout_hangs() -> None:
     assert found == [None, None, None, None, 4]
 
 
-def test_a_watcher_that_was_stopped_gives_every_child_its_whole_time_again() -> None:
+def test_a_watcher_that_was_stopped_forgives_its_children_that_time() -> None:
     watch = HangWatch(3, now=0)
-    watch.look(1)
-    watch.look(100)
+    assert watch.look(1) == 0
+    assert watch.look(100) == 98
     assert watch.silence(last_beat=1) is None
-    watch.look(103)
-    assert watch.silence(last_beat=1) is None
-    watch.look(104)
+    assert watch.silent_for(last_beat=1) == 1
+    for now in (101, 102, 103):
+        watch.look(now)
     assert watch.silence(last_beat=1) == 4
+
+
+def test_a_short_stop_is_forgiven_too() -> None:
+    watch = HangWatch(2, now=0)
+    watch.look(1)
+    watch.look(4)
+    assert watch.silence(last_beat=0.5) is None
+
+
+def test_a_watcher_that_is_always_slow_finds_a_hanging_child_later() -> None:
+    watch = HangWatch(3, now=0)
+    found = []
+    for now in range(10, 1000, 10):
+        watch.look(now)
+        found.append(watch.silence(last_beat=0))
+    assert found.index(4.0) == 3
+    assert all(silence is not None for silence in found[3:])
 
 
 def test_a_clock_that_is_set_back_hangs_nobody() -> None:
     watch = HangWatch(3, now=1000)
     watch.look(500)
     assert watch.silence(last_beat=1000) is None
-    watch.look(504)
+    for now in (501, 502, 503, 504):
+        watch.look(now)
     assert watch.silence(last_beat=500) == 4

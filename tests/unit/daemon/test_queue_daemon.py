@@ -11,6 +11,7 @@ import pytest
 from snqd.core.errors import AlreadyRunning
 from snqd.daemon.child_process import LINGER
 from snqd.daemon.child_slot import ABORT_GRACE, STOP_GRACE
+from snqd.daemon.restart_policy import START_AT_ONCE, START_SPREAD
 from snqd.daemon.version import VERSION
 
 EXCLUSIVE = "[handlers]\nmail = exec: true\n[group:xmpp]\nqueues = mail\nexclusive = yes\n"
@@ -24,6 +25,17 @@ def test_every_place_of_every_group_gets_a_child(stage: Any) -> None:
     s = stage(EXCLUSIVE, threads=2).start()
     assert ids(s) == ["t.main.1", "t.main.2", "t.xmpp.1"]
     assert [process.spec.role for process in s.reactor.processes] == ["normal", "normal", "exclusive"]
+
+
+def test_many_children_do_not_all_start_at_once(stage: Any) -> None:
+    s = stage(threads=START_AT_ONCE + 2)
+    s.random.value = 1.0
+    s.start()
+    assert len(s.reactor.living) == START_AT_ONCE
+    s.reactor.advance(START_SPREAD)
+    assert len(s.reactor.living) == START_AT_ONCE + 1
+    s.reactor.advance(START_SPREAD)
+    assert len(s.reactor.living) == START_AT_ONCE + 2
 
 
 def test_a_child_is_told_who_it_is_and_gets_the_whole_environment(stage: Any) -> None:
@@ -57,6 +69,7 @@ def test_status_shows_what_children_report(stage: Any) -> None:
         "rss_bytes": 5,
         "in_flight": 2,
         "handled": 9,
+        "rate": pytest.approx(0.9),
         "error": "",
     }
     assert status["counters"] == [["q", "a", 1, 9, 3, 1, 2, pytest.approx(0.9)]]
@@ -167,6 +180,28 @@ def test_a_group_that_came_up_once_does_not_fail(stage: Any) -> None:
     assert len(s.reactor.living) == 2
 
 
+def test_a_group_fails_later_too_when_none_of_its_children_boots_any_more(stage: Any, logged: list[str]) -> None:
+    s = stage(threads=2).started_ready()
+    for process in s.reactor.living:
+        process.exits(killed_by=9)
+    s.reactor.advance(1)
+    assert s.group()["state"] == "starting"
+    for process in s.reactor.living:
+        process.child.boot_failed("no module named nope")
+        process.exits(1)
+    assert s.group()["state"] == "failed"
+    assert any(line.startswith("error: group main has failed") for line in logged)
+
+
+def test_an_exit_code_of_no_meaning_is_a_crash(stage: Any, logged: list[str]) -> None:
+    s = stage().started_ready()
+    s.reactor.living[0].exits(3)
+    assert "error: child t.main.1 exited with code 3" in logged
+    assert s.group()["children"][0]["error"] == "exited with code 3"
+    s.reactor.advance(1)
+    s.reactor.living[0].exits(0)
+
+
 def test_a_failed_group_recovers_with_its_first_child(stage: Any) -> None:
     s = stage().start()
     s.reactor.living[0].exits(1)
@@ -200,7 +235,8 @@ def test_a_child_of_another_version_is_refused(stage: Any, logged: list[str]) ->
     assert process.signals == [SIGTERM]
     process.exits(0)
     assert s.group()["state"] == "failed"
-    assert f"it runs snqd 99.9, its parent {VERSION}: restart the daemon" in s.group()["reason"]
+    assert f"snqd 99.9 is installed by now, and the daemon runs {VERSION}" in s.group()["reason"]
+    assert "stop and start the daemon" in s.group()["reason"]
 
 
 def test_a_child_whose_pipes_are_held_open_is_replaced_all_the_same(stage: Any) -> None:
@@ -237,10 +273,13 @@ def test_a_child_that_beats_does_not_hang(stage: Any) -> None:
     assert s.reactor.processes[0].signals == []
 
 
-def test_a_daemon_that_was_stopped_itself_forgives(stage: Any) -> None:
+def test_a_daemon_that_was_stopped_itself_forgives(stage: Any, logged: list[str]) -> None:
     s = stage().started_ready()
     s.reactor.advance(1000)
     assert s.reactor.processes[0].signals == []
+    assert "warn: this process did not run for 999.0 s: its children are forgiven that time" in logged
+    s.seconds(10)
+    assert s.reactor.processes[0].signals == [SIGABRT]
 
 
 def test_a_heartbeat_that_tells_of_suspects_brings_a_solo_child(stage: Any) -> None:
@@ -327,7 +366,7 @@ def test_a_hanging_child_does_not_hold_up_the_stop(stage: Any) -> None:
     process = s.reactor.processes[0]
     s.seconds(11)
     stopped = s.stop()
-    s.reactor.advance(20 + STOP_GRACE)
+    s.reactor.advance(ABORT_GRACE)
     assert process.signals == [SIGABRT, SIGKILL]
     process.exits(killed_by=9)
     assert stopped.called

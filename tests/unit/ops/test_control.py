@@ -98,6 +98,9 @@ class FakeDaemon:
     def status(self) -> Any:
         return {"daemon": {}}
 
+    def set_log_level(self, namespace: str, level: str) -> None:
+        self.calls.append(f"log {namespace} from {level} on")
+
     def wake(self) -> None:
         self.calls.append("wake")
 
@@ -108,14 +111,16 @@ class FakeDaemon:
 def test_a_daemon_can_be_asked() -> None:
     daemon = FakeDaemon()
     commands = daemon_commands(daemon)  # type: ignore[arg-type]
-    answers = {name: command({}) for name, command in commands.items()}
+    request = {"namespace": "snqd.queues", "level": "debug"}
+    answers = {name: command(request) for name, command in commands.items()}
     assert answers == {
         "ping": {"pong": True},
         "status": {"daemon": {}},
+        "log-level": request,
         "wake": {"woken": True},
         "stop": {"stopping": True},
     }
-    assert daemon.calls == ["wake", "shut down: the control socket was told to stop"]
+    assert daemon.calls == ["log snqd.queues from debug on", "wake", "shut down: the control socket was told to stop"]
 
 
 class UnixReactor(MemoryReactorClock):

@@ -22,6 +22,7 @@ CHILD = {
     "rss_bytes": 57 * 1024 * 1024,
     "in_flight": 3,
     "handled": 1234567,
+    "rate": 2.5,
 }
 ANSWER = {
     "daemon": DAEMON,
@@ -75,7 +76,9 @@ def test_the_daemons_answer_is_joined_with_what_waits(operator: Any, monkeypatch
     assert list(sites) == ["alpha", "beta", "zeta"]
     assert sites["alpha"] == {
         "site": "alpha",
+        "configured": True,
         "waiting": 1,
+        "delayed": 1,
         "in_flight": 2,
         "handled": 8,
         "retried": 1,
@@ -84,6 +87,7 @@ def test_the_daemons_answer_is_joined_with_what_waits(operator: Any, monkeypatch
         "paused": False,
         "paused_queues": ["resize"],
     }
+    assert not sites["zeta"]["configured"]
 
 
 def test_without_a_daemon_depths_are_shown_and_the_exit_code_is_one(operator: Any) -> None:
@@ -122,10 +126,10 @@ def test_tables_read_well_in_80_columns(operator: Any, monkeypatch: pytest.Monke
     shown = operator("status").stdout
     assert shown.startswith("daemon host (pid 7, snqd 1): running, up ")
     lines = [" ".join(line.split()) for line in shown.splitlines()]
-    assert any(line.startswith("main.1 idle 8 ") and line.endswith("2 57 MB 3 1.2M") for line in lines)
+    assert any(line.startswith("main.1 idle 8 ") and line.endswith("2 57 MB 3 1.2M 2.5") for line in lines)
     assert any(line.startswith("greet 2 1 ") and line.endswith(" 3 13 1 1 2.0") for line in lines)
     assert "resize 0 0 0 0 0 0 0.0 partly" in lines
-    assert "beta 1 1 5 0 0 1.5" in lines
+    assert "beta 1 0 1 5 0 0 1.5" in lines
     assert max(map(len, shown.splitlines())) <= 80
 
 
@@ -177,3 +181,15 @@ def test_sites_tell_where_they_are_defined(operator: Any) -> None:
     table = operator("sites")
     assert table.exit_code == 0
     assert "alpha.example" in table.stdout
+
+
+def test_the_word_paused_is_whole_beside_a_long_name_and_large_numbers() -> None:
+    out = io.StringIO()
+    numbers = dict.fromkeys(("waiting", "delayed", "in_flight", "handled", "retried", "dead"), 123_456)
+    row = {"queue": "a-queue-with-a-long-name", **numbers, "oldest_age": 18_120, "rate": 1234.5}
+    document = {"daemon": None, "groups": [], "queues": [{**row, "paused": True, "paused_sites": []}], "sites": []}
+    show_status(document, Console(file=out, width=80))
+    header, first, *_ = (line.rstrip() for line in out.getvalue().splitlines())
+    assert header.endswith(" paused")
+    assert first.endswith(" paused")
+    assert max(map(len, out.getvalue().splitlines())) <= 80

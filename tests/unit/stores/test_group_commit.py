@@ -14,8 +14,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from snqd.core.errors import StoreCorrupt, StoreError
+from snqd.stores.group_commit import Operation, Writer
 from snqd.stores.sqlite.connection import SqliteFile
-from snqd.stores.sqlite.writer import Operation, Writer
 
 
 class Turns(Clock):
@@ -42,13 +42,13 @@ class Turns(Clock):
 class Bench:
     def __init__(self, path: Path) -> None:
         self.reactor = Turns()
-        self.pending: list[Operation[Any]] = []
+        self.pending: list[Operation[Any, Any]] = []
         self.batches: list[int] = []
         self.file = SqliteFile(path, "queue", 4711, ("CREATE TABLE note (text TEXT NOT NULL)",))
         self.writer = Writer(self.reactor, self.file, self._gather)
 
     def do(self, action: Callable[[sqlite3.Connection], Any]) -> Deferred[Any]:
-        operation: Operation[Any] = Operation(action, Deferred())
+        operation: Operation[Any, Any] = Operation(action, Deferred())
         self.pending.append(operation)
         self.writer.kick()
         return operation.done
@@ -60,7 +60,7 @@ class Bench:
         result: list[str] = self.reactor.until(self.do(_notes))
         return result
 
-    def _gather(self) -> list[Operation[Any]]:
+    def _gather(self) -> list[Operation[Any, Any]]:
         batch, self.pending = self.pending, []
         if batch:
             self.batches.append(len(batch))

@@ -1,4 +1,4 @@
-"""The embedded queue among real processes: killed, stopped, or racing with each other."""
+"""Every durable queue among real processes: killed, stopped, or racing with each other."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ SHORT = 0.8
 
 
 @ensureDeferred
-async def test_a_process_killed_right_after_a_job_was_accepted_loses_none(sqlite_bench: Any, child: Any) -> None:
-    process = child(sqlite_bench.path, "killed", FOREVER)
+async def test_a_process_killed_right_after_a_job_was_accepted_loses_none(shared: Any, child: Any) -> None:
+    process = child(*shared.where, "killed", FOREVER)
     await process.line(0)
     process.say("enqueue_and_die 100")
     assert await process.ended == -signal.SIGKILL
     accepted = process.lines[1:]
     assert len(accepted) == 50
-    one = await sqlite_bench.process()
+    one = await shared.process()
     assert (await one.drain())[:50] == accepted
 
 
 @ensureDeferred
-async def test_a_killed_processs_jobs_come_back_by_recover_and_its_lock_is_free(sqlite_bench: Any, child: Any) -> None:
-    one = await sqlite_bench.process()
-    await one.enqueue(*sqlite_bench.jobs(5))
-    process = child(sqlite_bench.path, "killed", FOREVER)
+async def test_a_killed_processs_jobs_come_back_by_recover_and_nothing_is_locked(shared: Any, child: Any) -> None:
+    one = await shared.process()
+    await one.enqueue(*shared.jobs(5))
+    process = child(*shared.where, "killed", FOREVER)
     await process.line(0)
     process.say("claim 5")
     claimed = json.loads(await process.line(1))
@@ -47,11 +47,11 @@ async def test_a_killed_processs_jobs_come_back_by_recover_and_its_lock_is_free(
 
 
 @ensureDeferred
-async def test_two_processes_claim_and_settle_four_thousand_jobs_once_each(sqlite_bench: Any, child: Any) -> None:
-    one = await sqlite_bench.process()
-    jobs = [sqlite_bench.job(f"site-{n % 7}") for n in range(4000)]
+async def test_two_processes_claim_and_settle_four_thousand_jobs_once_each(shared: Any, child: Any) -> None:
+    one = await shared.process()
+    jobs = [shared.job(f"site-{n % 7}") for n in range(4000)]
     await one.enqueue(*jobs)
-    racers = [child(sqlite_bench.path, f"racer-{n}", FOREVER) for n in range(2)]
+    racers = [child(*shared.where, f"racer-{n}", FOREVER) for n in range(2)]
     for racer in racers:
         await racer.line(0)
     for racer in racers:
@@ -64,7 +64,7 @@ async def test_two_processes_claim_and_settle_four_thousand_jobs_once_each(sqlit
 
 @ensureDeferred
 async def test_a_stopped_process_loses_its_claims_after_its_lease_and_goes_on_when_it_comes_back(
-    sqlite_bench: Any, child: Any
+    shared: Any, child: Any
 ) -> None:
     asked: list[str] = []
 
@@ -72,9 +72,9 @@ async def test_a_stopped_process_loses_its_claims_after_its_lease_and_goes_on_wh
         asked.append(name)
         return [suspect]
 
-    one = await sqlite_bench.process(lease=SHORT, suspects_of=suspects_of)
-    await one.enqueue(*sqlite_bench.jobs(3))
-    process = child(sqlite_bench.path, "stopped", SHORT)
+    one = await shared.process(lease=SHORT, suspects_of=suspects_of)
+    await one.enqueue(*shared.jobs(3))
+    process = child(*shared.where, "stopped", SHORT)
     await process.line(0)
     process.say("claim 3")
     suspect, *innocents = json.loads(await process.line(1))
@@ -89,7 +89,7 @@ async def test_a_stopped_process_loses_its_claims_after_its_lease_and_goes_on_wh
     process.say("ack")
     assert json.loads(await process.line(2)) == [False, False, False]
     assert await one.claim(queue="later") == []
-    fresh = sqlite_bench.job()
+    fresh = shared.job()
     await one.enqueue(fresh)
     process.say("claim 3")
     assert json.loads(await process.line(3)) == [fresh.id]
@@ -99,7 +99,7 @@ async def test_a_stopped_process_loses_its_claims_after_its_lease_and_goes_on_wh
 
 
 @ensureDeferred
-async def test_a_ledger_that_can_not_be_read_only_delays_what_comes_back(sqlite_bench: Any, child: Any) -> None:
+async def test_a_ledger_that_can_not_be_read_only_delays_what_comes_back(shared: Any, child: Any) -> None:
     asked: list[str] = []
 
     def suspects_of(name: str) -> list[str]:
@@ -108,9 +108,9 @@ async def test_a_ledger_that_can_not_be_read_only_delays_what_comes_back(sqlite_
             raise OSError(5, "Input/output error")
         return []
 
-    one = await sqlite_bench.process(lease=SHORT, suspects_of=suspects_of)
-    await one.enqueue(*sqlite_bench.jobs(2))
-    process = child(sqlite_bench.path, "killed", SHORT)
+    one = await shared.process(lease=SHORT, suspects_of=suspects_of)
+    await one.enqueue(*shared.jobs(2))
+    process = child(*shared.where, "killed", SHORT)
     await process.line(0)
     process.say("claim 2")
     ids = json.loads(await process.line(1))
@@ -120,10 +120,10 @@ async def test_a_ledger_that_can_not_be_read_only_delays_what_comes_back(sqlite_
 
 
 @ensureDeferred
-async def test_a_process_that_lives_keeps_its_claims_over_many_leases(sqlite_bench: Any, child: Any) -> None:
-    one = await sqlite_bench.process(lease=SHORT)
-    await one.enqueue(*sqlite_bench.jobs(2))
-    process = child(sqlite_bench.path, "alive", SHORT)
+async def test_a_process_that_lives_keeps_its_claims_over_many_leases(shared: Any, child: Any) -> None:
+    one = await shared.process(lease=SHORT)
+    await one.enqueue(*shared.jobs(2))
+    process = child(*shared.where, "alive", SHORT)
     await process.line(0)
     process.say("claim 2")
     await process.line(1)
@@ -134,11 +134,11 @@ async def test_a_process_that_lives_keeps_its_claims_over_many_leases(sqlite_ben
 
 
 @ensureDeferred
-async def test_a_watcher_that_was_stopped_itself_gives_nobody_up(sqlite_bench: Any, child: Any) -> None:
-    one = await sqlite_bench.process(lease=SHORT)
-    await one.enqueue(*sqlite_bench.jobs(2))
+async def test_a_watcher_that_was_stopped_itself_gives_nobody_up(shared: Any, child: Any) -> None:
+    one = await shared.process(lease=SHORT)
+    await one.enqueue(*shared.jobs(2))
     claimed = await one.claim()
-    watcher = child(sqlite_bench.path, "watcher", SHORT)
+    watcher = child(*shared.where, "watcher", SHORT)
     await watcher.line(0)
     watcher.signal(signal.SIGSTOP)
     await deferLater(reactor, 2 * SHORT)  # longer than a lease

@@ -1,0 +1,106 @@
+"""SystemdNotices: keeps systemd informed of the daemon: ready, stopping, how it is, and that it makes progress."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+from snqd.daemon.sd_notify import SdNotify
+
+LOOK_EVERY = 1.0
+"""Seconds; a WATCHDOG_USEC of twice that is the least that can be kept."""
+STATUS_EVERY = 5.0
+"""Seconds from one STATUS to the next, where it has changed."""
+WATCHDOG_SHARE = 3
+"""So many times within WATCHDOG_USEC the watchdog is told of progress."""
+
+
+class Watched(Protocol):
+    """The daemon that is spoken of."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether every group has come up, or is known to have failed."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it ends."""
+
+    @property
+    def progressing(self) -> bool:
+        """Whether every child that lives gives signs of life, or is being ended."""
+
+    def summary(self) -> str:
+        """One line for people."""
+
+
+class SystemdNotices(Service):
+    """Looks at the daemon once a second, which it can only while the reactor turns, and tells what has changed."""
+
+    def __init__(self, clock: IReactorTime, daemon: Watched, notify: SdNotify) -> None:
+        self._clock = clock
+        self._daemon = daemon
+        self._notify = notify
+        self._told = ""
+        self._status = ""
+        self._status_at = self._watchdog_at = float("-inf")
+        self._look = LoopingCall(self.look)
+        self._look.clock = clock
+
+    def startService(self) -> None:
+        """Begin, if a manager listens."""
+        super().startService()  # type: ignore[no-untyped-call]
+        if self._notify.manager.address:
+            self._look.start(LOOK_EVERY)
+
+    def stopService(self) -> None:
+        """The daemon has ended; nothing is left untold, however fast that was."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._look.running:
+            self.look()
+            self._look.stop()
+
+    def look(self) -> None:
+        """Tell what has changed."""
+        if self._daemon.stopping:
+            self._tell_once("STOPPING=1")
+        elif self._daemon.settled:
+            self._tell_once("READY=1")
+        self._tell_status()
+        self._tell_watchdog()
+
+    def reloading(self) -> None:
+        """The configuration is being read anew; :meth:`reloaded` follows."""
+        self._told = "RELOADING=1"
+        # systemd orders what it hears by its own clock.
+        self._notify.tell(self._told, f"MONOTONIC_USEC={_monotonic_usec()}")
+
+    def reloaded(self) -> None:
+        """It has been read, or refused."""
+        self._tell_once("READY=1")
+
+    def _tell_once(self, state: str) -> None:
+        if state != self._told:
+            self._told = state
+            self._notify.tell(state)
+
+    def _tell_status(self) -> None:
+        now = self._clock.seconds()
+        if now - self._status_at >= STATUS_EVERY and (status := self._daemon.summary()) != self._status:
+            self._status, self._status_at = status, now
+            self._notify.tell(f"STATUS={status}")
+
+    def _tell_watchdog(self) -> None:
+        interval = self._notify.manager.watchdog / WATCHDOG_SHARE
+        now = self._clock.seconds()
+        if interval and now - self._watchdog_at >= interval and self._daemon.progressing:
+            self._watchdog_at = now
+            self._notify.tell("WATCHDOG=1")
+
+
+def _monotonic_usec() -> int:
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000

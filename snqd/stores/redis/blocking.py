@@ -1,0 +1,155 @@
+"""The Redis store's side for programs without a reactor, on redis-py."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import redis
+from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from snqd.config.redis_address import RedisAddress
+from snqd.core.errors import StoreError, StoreUnavailable
+from snqd.core.job import Job
+from snqd.stores.interface import Depth, Pauses
+from snqd.stores.redis import scripts
+from snqd.stores.redis.codec import DepthsReader, encode_all, json_array, read_pauses
+from snqd.stores.redis.errors import store_error
+from snqd.stores.redis.names import place_of
+from snqd.stores.redis.scripts import Script
+
+PATIENCE = 10.0
+"""Seconds for which a call is repeated while Redis can't be reached."""
+PAUSE = 0.1
+"""Seconds between two attempts."""
+TIMEOUT = 15.0
+"""Seconds that one connection attempt, and one answer, may take."""
+SITES_A_PAGE = 500
+
+# redis-py takes the code off these errors.
+_CODES: dict[type[redis.RedisError], str] = {
+    redis.BusyLoadingError: "LOADING",
+    redis.AuthenticationError: "WRONGPASS",
+    redis.ReadOnlyError: "READONLY",
+    redis.OutOfMemoryError: "OOM",
+    exceptions.NoPermissionError: "NOPERM",
+    exceptions.MasterDownError: "MASTERDOWN",
+    exceptions.MovedError: "MOVED",
+}
+
+
+class RedisQueue:
+    """Jobs in Redis, as :class:`snqd.stores.blocking.BlockingQueue` has them.
+
+    Every method raises StoreError where Redis does not take part. Calls that got no answer are repeated; enqueueing is
+    numbered, so that Redis does it once.
+    """
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        prefix: str,
+        patience: float = PATIENCE,
+        sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._address = address
+        self._prefix = prefix
+        self._patience = patience
+        self._sleep = sleep
+        self._clock = clock
+        self._name = f"client-{secrets.token_hex(8)}"
+        self._numbers = count(1)
+        self._client = _client(address)
+
+    def enqueue(self, jobs: Sequence[Job]) -> None:
+        """Accept `jobs`, all or none; they are durable at return, and the children know of them.
+
+        :raises StoreUnavailable: also where no answer came, and then they may have been accepted or not.
+        """
+        heads, records = encode_all(jobs)
+        words = (self._name, self._name, next(self._numbers), json_array(heads), b"".join(records))
+        self._run(scripts.ENQUEUE, *words)
+
+    def pause(self, queue: str | None, site: str | None, paused: bool) -> None:
+        """Stop, or go on, handing out jobs; see :meth:`snqd.stores.interface.IStore.pause`."""
+        self._run(scripts.PAUSE, self._name, place_of(queue, site), int(paused))
+
+    def pauses(self) -> Pauses:
+        """What is paused."""
+        return read_pauses(self._run(scripts.PAUSES))
+
+    def depths(self) -> list[Depth]:
+        """What waits, by queue and site."""
+        reader = DepthsReader(self._run(scripts.HELD))
+        for queue in reader.queues:
+            after: str | None = ""
+            while after is not None:
+                after = reader.add_page(queue, self._run(scripts.WAITING, queue, after, SITES_A_PAGE))
+        return reader.depths()
+
+    def exists(self) -> bool:
+        """True: there is nothing to make."""
+        return True
+
+    def close(self) -> None:
+        """Disconnect; using it again is fine."""
+        self._client.close()
+
+    def _run(self, script: Script, *words: Any) -> Any:
+        deadline = self._clock() + self._patience
+        while True:
+            try:
+                return self._run_once(script, words)
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                if isinstance(error, redis.AuthenticationError) or self._clock() >= deadline:
+                    raise self._in_words(error) from error
+            except redis.RedisError as error:
+                raise self._in_words(error) from error
+            self._sleep(PAUSE)
+
+    def _run_once(self, script: Script, words: tuple[Any, ...]) -> Any:
+        try:
+            return self._client.execute_command("EVALSHA", script.sha1, 1, self._prefix, *words)
+        except exceptions.NoScriptError:
+            return self._client.execute_command("EVAL", script.text, 1, self._prefix, *words)
+
+    def _in_words(self, error: redis.RedisError) -> StoreError:
+        if isinstance(error, redis.AuthenticationError) and "required" in str(error):
+            return store_error(str(self._address), f"NOAUTH {error}")
+        for kind, code in _CODES.items():
+            if isinstance(error, kind):
+                return store_error(str(self._address), f"{code} {error}")
+        if isinstance(error, redis.ResponseError):
+            return store_error(str(self._address), str(error))
+        return StoreUnavailable(f"Redis at {self._address} can't be reached: {error}")
+
+
+def _client(address: RedisAddress) -> Any:
+    options: dict[str, Any] = {
+        "db": address.db,
+        "username": address.username or None,
+        "password": address.password or None,
+        "socket_timeout": TIMEOUT,
+        "socket_connect_timeout": TIMEOUT,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+    if address.path:
+        del options["socket_connect_timeout"]
+        return redis.Redis(unix_socket_path=address.path, **options)
+    if address.service:
+        times = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+        sentinel: Any = Sentinel(list(address.hosts), **times)  # type: ignore[no-untyped-call]
+        return sentinel.master_for(address.service, **options)
+    if address.tls:
+        options |= {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
+        options |= {"ssl_ca_certs": address.ca} if address.ca else {}
+    ((host, port),) = address.hosts
+    return redis.Redis(host=host, port=port, **options)

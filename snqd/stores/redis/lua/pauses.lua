@@ -1,0 +1,2 @@
+-- What is paused: places, each in a line.
+return table.concat(call('SMEMBERS', 'paused'), '\n')

@@ -1,0 +1,334 @@
+"""The Redis store: scripts that run inside Redis, behind the Store's interface."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from random import Random
+from secrets import token_hex
+from typing import Any, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from snqd.config.redis_address import RedisAddress
+from snqd.core.backoff import Backoff
+from snqd.core.errors import SnqdError, StoreError, StoreUnavailable
+from snqd.core.job import Job
+from snqd.core.lease_watch import LeaseWatch
+from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
+from snqd.stores.redis import scripts
+from snqd.stores.redis.codec import DepthsReader, encode_all, read_claim, read_pauses
+from snqd.stores.redis.errors import ConnectionLost
+from snqd.stores.redis.foreign_lists import ForeignLists
+from snqd.stores.redis.listener import Listener
+from snqd.stores.redis.names import place_of, wake_channel
+from snqd.stores.redis.scripts import Script
+from snqd.stores.redis.series import Series
+from snqd.stores.redis.session import Session
+from snqd.stores.redis.settlements import (
+    Accepting,
+    Settlement,
+    ack,
+    enqueue_words,
+    give_back,
+    retry,
+    settle_words,
+)
+from snqd.stores.share_out import FEW_SITES
+
+POLL = 2.0
+"""Seconds between looks for what no message told of."""
+BEATS_A_LEASE = 4
+PATIENCE = 15.0
+"""Seconds that an enqueue waits for Redis."""
+FAREWELL = 3.0
+"""Seconds that closing waits for a connection, to give back what is claimed."""
+SITES_A_PAGE = 500
+
+T = TypeVar("T")
+
+
+@implementer(IStore)
+class RedisStore:
+    """Jobs in one Redis, shared by processes of any number of hosts.
+
+    While Redis is away, claims and settlements wait for it, however long; everything else fails after a while.
+
+    :param prefix: what all keys of this farm begin with.
+    :param owner: this process's name, new at each start; its crash ledger tells of it under this name.
+    :param lease: seconds without a sign of life after which a process's claims are given to others.
+    :param suspects_of: the ids of the jobs that the process of that name was running.
+    """
+
+    log = Logger()
+    durable = True
+
+    def __init__(
+        self,
+        reactor: Any,
+        address: RedisAddress,
+        prefix: str,
+        owner: str,
+        *,
+        lease: float,
+        suspects_of: Callable[[str], Collection[str]],
+        random: Random | None = None,
+    ) -> None:
+        random = random or Random()
+        self._reactor = reactor
+        self._owner = owner
+        self._run = token_hex(4)  # numbers of calls start anew with each store, even under an earlier name
+        self._suspects_of = suspects_of
+        self._beat_interval = lease / BEATS_A_LEASE
+        self._session = Session(reactor, address, random, prefix, owner, self._up)
+        self._listener = Listener(reactor, address, random, wake_channel(prefix), owner, self._told)
+        self._settling = Series(reactor, self._ready, self._send_settlements, self._settled, self._not_settled)
+        self._accepting = Series(reactor, self._ready, self._send_jobs, self._accepted, self._not_accepted)
+        self._under_way: set[Receipt] = set()
+        self._backoff = Backoff(0.5, 15.0, random)
+        self._watch = LeaseWatch(BEATS_A_LEASE)
+        self._cursors: dict[str, str] = {}
+        self._loops: list[LoopingCall] = []
+        self._open_now = False
+        self._wake: Callable[[], Any] = lambda: None
+
+    async def _open(self, wake: Callable[[], Any]) -> None:
+        self._wake = wake
+        try:
+            await self._session.start()
+            await self._listener.start()
+        except StoreError:
+            await self._stop()
+            raise
+        self._open_now = True
+        self._loop(self._beat_interval, self._beat)
+        self._loop(POLL, wake)
+
+    async def _close(self) -> None:
+        self._open_now = False
+        for loop in self._loops:
+            loop.stop()
+        try:
+            for series in (self._settling, self._accepting):
+                await series.finish().addTimeout(FAREWELL, self._reactor, _not_finished)
+            await self._session.ask(scripts.RECOVER, self._owner, self._owner, "[]", '""', patience=FAREWELL)
+        finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        closed = StoreUnavailable("the store is closed")
+        left: list[Settlement | Accepting] = [*self._settling.clear(), *self._accepting.clear()]
+        for item in left:
+            if not item.done.called:
+                item.done.errback(closed)
+        await self._listener.stop()
+        await self._session.stop()
+
+    def open(self, wake: Callable[[], Any]) -> Deferred[None]:
+        """See :meth:`IStore.open`."""
+        return Deferred.fromCoroutine(self._open(wake))
+
+    def close(self) -> Deferred[None]:
+        """See :meth:`IStore.close`; fails where what is claimed could not be given back."""
+        return Deferred.fromCoroutine(self._close())
+
+    def enqueue(self, jobs: Sequence[Job]) -> Deferred[None]:
+        """See :meth:`IStore.enqueue`; fails with StoreUnavailable too where no answer came, and then the jobs may have
+        been accepted or not."""
+        try:
+            heads, records = encode_all(jobs)
+        except SnqdError:
+            return fail()
+        item = Accepting(heads, records, Deferred())
+        self._accepting.add(item)
+        return item.done.addTimeout(PATIENCE, self._reactor, lambda failure, timeout: self._given_up(item, failure))
+
+    def claim(self, wants: Mapping[str, Want]) -> Deferred[Claim]:
+        """See :meth:`IStore.claim`."""
+        open_wants = {queue: want for queue, want in wants.items() if want.room > 0}
+        return Deferred.fromCoroutine(self._claim(scripts.CLAIM, lambda: self._request(open_wants)))
+
+    def claim_solo(self, queues: Collection[str]) -> Deferred[Claim]:
+        """See :meth:`IStore.claim_solo`."""
+        return Deferred.fromCoroutine(self._claim(scripts.CLAIM_SOLO, lambda: {"queues": list(queues)}))
+
+    def ack(self, receipt: Receipt, follow_ups: Sequence[Job] = ()) -> Deferred[bool]:
+        """See :meth:`IStore.ack`."""
+        try:
+            return self._settle(ack(receipt, *encode_all(follow_ups)))
+        except SnqdError:
+            return fail()
+
+    def retry(self, receipt: Receipt, delay: float, reason: str, attempted: bool = True) -> Deferred[bool]:
+        """See :meth:`IStore.retry`."""
+        return self._settle(retry(receipt, delay, reason, attempted))
+
+    async def _give_back(self, receipts: Collection[Receipt]) -> None:
+        for done in [self._settle(give_back(receipt)) for receipt in receipts]:
+            await done
+
+    def give_back(self, receipts: Collection[Receipt]) -> Deferred[None]:
+        """See :meth:`IStore.give_back`."""
+        return Deferred.fromCoroutine(self._give_back(receipts))
+
+    def recover(self, owner: str, suspects: Collection[str], cause: str) -> Deferred[int]:
+        """See :meth:`IStore.recover`."""
+        words = (self._owner, owner, json.dumps(list(suspects)), json.dumps(cause))
+        return self._do(scripts.RECOVER, *words).addCallback(self._changed)
+
+    def pause(self, queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
+        """See :meth:`IStore.pause`."""
+        done = self._do(scripts.PAUSE, self._owner, place_of(queue, site), int(paused))
+        return done.addCallback(lambda _: self._changed(None))
+
+    def pauses(self) -> Deferred[Pauses]:
+        """See :meth:`IStore.pauses`."""
+        return self._do(scripts.PAUSES).addCallback(read_pauses)
+
+    async def _depths(self) -> list[Depth]:
+        reader = DepthsReader(await self._session.ask(scripts.HELD))
+        for queue in reader.queues:
+            after: str | None = ""
+            while after is not None:
+                after = reader.add_page(queue, await self._session.ask(scripts.WAITING, queue, after, SITES_A_PAGE))
+        return reader.depths()
+
+    def depths(self) -> Deferred[list[Depth]]:
+        """See :meth:`IStore.depths`."""
+        return Deferred.fromCoroutine(self._depths())
+
+    def foreign_lists(self) -> ForeignLists:
+        """The lists that other programs fill in the same Redis and database."""
+        return ForeignLists(self._session.ask)
+
+    def _do(self, script: Script, *words: Any) -> Deferred[Any]:
+        return Deferred.fromCoroutine(self._session.ask(script, *words))
+
+    def _changed(self, result: T) -> T:
+        """There is something new for this process; the scripts tell the others."""
+        self._wake()
+        return result
+
+    def _told(self) -> None:
+        if self._open_now:
+            self._wake()
+
+    # Claiming
+
+    def _request(self, wants: Mapping[str, Want]) -> dict[str, Any]:
+        rows = [
+            [queue, want.room, want.ordered, self._cursors.get(queue, ""), dict(want.held), max(want.room, FEW_SITES)]
+            for queue, want in wants.items()
+        ]
+        return {"wants": rows}
+
+    async def _claim(self, script: Script, request: Callable[[], dict[str, Any]]) -> Claim:
+        text, epoch = await self._session.claim(script, request)
+        reply = read_claim(text, epoch)
+        self._cursors.update(reply.cursors)
+        for claimed in reply.claim.jobs:
+            self._session.held[claimed.receipt.key] = epoch
+        if reply.cut:
+            self._wake()
+        return reply.claim
+
+    # Settling and accepting, in numbered calls
+
+    def _ready(self) -> bool:
+        return self._session.connection is not None
+
+    def _up(self) -> None:
+        """There is a connection again."""
+        self._settling.kick()
+        self._accepting.kick()
+        self._told()
+
+    def _settle(self, settlement: Settlement) -> Deferred[bool]:
+        if settlement.receipt in self._under_way:
+            return succeed(False)  # a receipt is stale once it was used
+        self._under_way.add(settlement.receipt)
+        self._settling.add(settlement)
+        return settlement.done
+
+    async def _call(self, script: Script, kind: str, number: int, words: list[Any]) -> bytes:
+        connection = self._session.connection
+        if connection is None:
+            raise ConnectionLost
+        name = f"{self._owner}:{self._run}:{kind}"
+        return bytes(await connection.run(script, self._session.prefix, self._owner, name, number, *words) or b"")
+
+    async def _send_settlements(self, number: int, batch: list[Settlement]) -> bytes:
+        return await self._call(scripts.SETTLE, "settle", number, settle_words(batch))
+
+    def _settled(self, batch: list[Settlement], answer: bytes) -> None:
+        if self._backoff.failures:
+            self.log.info("Redis takes settlements again")
+            self._backoff.succeeded()
+        stale = {int(position) for position in answer.split()}
+        self._under_way.difference_update([each.receipt for each in batch])
+        for position, each in enumerate(batch, 1):
+            if self._session.held.get(each.receipt.key) == each.receipt.epoch:
+                del self._session.held[each.receipt.key]
+            each.done.callback(position not in stale)
+        if any(each.news for each in batch):
+            self._wake()
+
+    def _not_settled(self, batch: list[Settlement], error: StoreError) -> float | None:
+        """Keep what Redis refuses for now, for ever; what it refuses for good goes back to who asked."""
+        if isinstance(error, StoreUnavailable):
+            if not self._backoff.failures:
+                self.log.error("settlements wait, and nothing new is taken: {error}", error=error)
+            return self._backoff.failed()
+        self._under_way.difference_update([each.receipt for each in batch])
+        for each in batch:
+            each.done.errback(error)
+        return None
+
+    async def _send_jobs(self, number: int, batch: list[Accepting]) -> bytes:
+        return await self._call(scripts.ENQUEUE, "enqueue", number, enqueue_words(batch))
+
+    def _accepted(self, batch: list[Accepting], answer: bytes) -> None:
+        for each in batch:
+            if not each.done.called:
+                each.done.callback(None)
+        self._wake()
+
+    def _not_accepted(self, batch: list[Accepting], error: StoreError) -> None:
+        for each in batch:
+            if not each.done.called:
+                each.done.errback(error)
+
+    def _given_up(self, item: Accepting, failure: Any) -> None:
+        failure.trap(CancelledError)
+        # Should its call be repeated, then without it.
+        item.heads, item.records = [], []
+        raise StoreUnavailable(
+            f"Redis has not confirmed {PATIENCE:g} seconds long that it accepted the jobs: they may be there, or not"
+        )
+
+    # Leases
+
+    async def _beat(self) -> None:
+        try:
+            self._listener.ping()
+            others = await self._session.ask(scripts.BEAT, self._owner, self._session.epoch)
+            for name in self._watch.look((name, beat) for name, beat in json.loads(others)):
+                self.log.error("{name} gave no sign of life for its lease: its jobs are given to others", name=name)
+                await self.recover(name, self._suspects_of(name), "its process gave no sign of life")
+        except StoreError as error:
+            self.log.warn("could not renew the lease: {error}", error=error)
+        except Exception:  # noqa: BLE001 - a lease that is renewed no more would lose every job from now on
+            self.log.failure("could not look after the leases")
+
+    def _loop(self, interval: float, call: Callable[[], Any]) -> None:
+        loop = LoopingCall(call)
+        loop.clock = self._reactor
+        self._loops.append(loop)
+        loop.start(interval, now=False)
+
+
+def _not_finished(failure: Any, timeout: float) -> Any:
+    raise StoreUnavailable(f"Redis did not take within {timeout:g} seconds what was to be told to it before closing")

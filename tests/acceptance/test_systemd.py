@@ -1,0 +1,56 @@
+"""What systemd hears of a real daemon, over a real socket."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from farm import Farm
+from waiting import wait_until
+
+
+class Listener:
+    """The manager's end of NOTIFY_SOCKET."""
+
+    def __init__(self, address: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(address)
+        self._socket.setblocking(False)
+        self._heard: list[str] = []
+
+    def heard(self, word: str) -> list[str]:
+        """The messages so far that begin with `word`."""
+        try:
+            while True:
+                self._heard.append(self._socket.recv(65536).decode())
+        except BlockingIOError:
+            return [message for message in self._heard if message.startswith(word)]
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture(params=["path", "abstract"])
+def listener(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+    """A manager that wants to hear of progress every three seconds."""
+    name = str(tmp_path / "notify") if request.param == "path" else f"@snqd-test-{secrets.token_hex(8)}"
+    monkeypatch.setenv("NOTIFY_SOCKET", name)
+    monkeypatch.setenv("WATCHDOG_USEC", "3000000")
+    made = Listener(name.replace("@", "\0", 1) if name.startswith("@") else name)
+    yield made
+    made.close()
+
+
+def test_systemd_hears_of_the_daemons_life(listener: Listener, make_farm: Callable[..., Farm]) -> None:
+    farm = make_farm()
+    farm.spawn("-n", "--pidfile=")
+    wait_until(lambda: listener.heard("READY=1"), 30, "READY")
+    wait_until(farm.ready, 30, "all children")
+    wait_until(lambda: "STATUS=2 of 2 children up, 0 jobs running, 0.0/s" in listener.heard("STATUS="), 30, "STATUS")
+    wait_until(lambda: len(listener.heard("WATCHDOG=1")) >= 3, 30, "signs of progress")
+    farm.stop()
+    assert listener.heard("STOPPING=1") == ["STOPPING=1"]
+    assert listener.heard("READY=1") == ["READY=1"]
