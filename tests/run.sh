@@ -32,6 +32,8 @@ need() {
 }
 need redis-server redis-server
 need redis-sentinel redis-sentinel
+need pg_ctlcluster postgresql
+need mariadbd mariadb-server
 
 PATH=$PWD/.venv-test/bin:$PATH
 export PATH
