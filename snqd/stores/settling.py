@@ -67,9 +67,9 @@ class Settling(Generic[A]):
         """See :meth:`IStore.ack`."""
         return self._ask(receipt, lambda settlement: settlement.acks.append((receipt, follow_ups)))
 
-    def retry(self, receipt: Receipt, delay: float, reason: str) -> Deferred[bool]:
+    def retry(self, receipt: Receipt, delay: float, reason: str, attempted: bool = True) -> Deferred[bool]:
         """See :meth:`IStore.retry`."""
-        return self._ask(receipt, lambda settlement: settlement.retries.append((receipt, delay, reason)))
+        return self._ask(receipt, lambda settlement: settlement.retries.append((receipt, delay, reason, attempted)))
 
     def give_back(self, receipt: Receipt) -> Deferred[bool]:
         """One job of :meth:`IStore.give_back`."""

@@ -53,7 +53,10 @@ class SqlDatabase:
         if part.acks:
             good |= self.statements.acknowledge(connection, epoch, [receipt.key for receipt, _ in part.acks])
         if part.retries:
-            rows = [(receipt.key, delay, plain_text(reason)) for receipt, delay, reason in part.retries]
+            rows = [
+                (receipt.key, delay, plain_text(reason), int(attempted))
+                for receipt, delay, reason, attempted in part.retries
+            ]
             good |= self.statements.retry(connection, epoch, rows)
         if part.given_back:
             good |= self.statements.give_back(connection, epoch, [receipt.key for receipt in part.given_back])

@@ -86,7 +86,7 @@ ORDER BY n LIMIT 1 FOR UPDATE
 _MINE = "SELECT n FROM snqd_job WHERE n IN %s AND owner = %s FOR UPDATE"
 _RETRY = """
 UPDATE ({rows}) AS retry STRAIGHT_JOIN snqd_job AS job ON job.n = retry.n
-SET job.state = 2, job.owner = 0, job.attempt = job.attempt + 1, job.reason = retry.reason,
+SET job.state = 2, job.owner = 0, job.attempt = job.attempt + retry.attempted, job.reason = retry.reason,
     job.due = {now} + retry.delay
 """
 _IS_READY = f"""
@@ -132,12 +132,12 @@ class MariaDbStatements:
         statement = "DELETE FROM snqd_job WHERE n IN %s AND owner = %s RETURNING n"
         return set(connection.exec_driver_sql(statement, (list(keys), owner)).scalars())
 
-    def retry(self, connection: Connection, owner: int, rows: Sequence[tuple[int, float, str]]) -> set[int]:
+    def retry(self, connection: Connection, owner: int, rows: Sequence[tuple[int, float, str, int]]) -> set[int]:
         """See :class:`Statements`."""
-        mine = self._mine(connection, owner, [key for key, _, _ in rows])
+        mine = self._mine(connection, owner, [key for key, _, _, _ in rows])
         good = [row for row in rows if row[0] in mine]
         if good:
-            table = " UNION ALL ".join(["SELECT %s AS n, %s AS delay, %s AS reason"] * len(good))
+            table = " UNION ALL ".join(["SELECT %s AS n, %s AS delay, %s AS reason, %s AS attempted"] * len(good))
             arguments = tuple(value for row in good for value in row)
             connection.exec_driver_sql(_RETRY.format(rows=table, now=_NOW), arguments)
         return mine

@@ -48,9 +48,9 @@ _ACKNOWLEDGE = "DELETE FROM snqd_job WHERE n = ANY(%s::bigint[]) AND owner = %s 
 
 _RETRY = """
 UPDATE snqd_job AS job
-SET state = 2, owner = 0, attempt = job.attempt + 1, reason = retry.reason,
+SET state = 2, owner = 0, attempt = job.attempt + retry.attempted, reason = retry.reason,
     due = extract(epoch FROM clock_timestamp())::float8 + retry.delay
-FROM unnest(%s::bigint[], %s::float8[], %s::text[]) AS retry (n, delay, reason)
+FROM unnest(%s::bigint[], %s::float8[], %s::text[], %s::int[]) AS retry (n, delay, reason, attempted)
 WHERE job.n = retry.n AND job.owner = %s RETURNING job.n
 """
 
@@ -182,10 +182,10 @@ class PostgresqlStatements:
         """See :class:`Statements`."""
         return _keys(connection, _ACKNOWLEDGE, (list(keys), owner))
 
-    def retry(self, connection: Connection, owner: int, rows: Sequence[tuple[int, float, str]]) -> set[int]:
+    def retry(self, connection: Connection, owner: int, rows: Sequence[tuple[int, float, str, int]]) -> set[int]:
         """See :class:`Statements`."""
-        keys, delays, reasons = (list(column) for column in zip(*rows, strict=True))
-        return _keys(connection, _RETRY, (keys, delays, reasons, owner))
+        keys, delays, reasons, attempted = (list(column) for column in zip(*rows, strict=True))
+        return _keys(connection, _RETRY, (keys, delays, reasons, attempted, owner))
 
     def give_back(self, connection: Connection, owner: int, keys: Sequence[int]) -> set[int]:
         """See :class:`Statements`."""

@@ -87,8 +87,9 @@ class Statements(Protocol):
     def acknowledge(self, connection: Connection, owner: int, keys: Sequence[int]) -> set[int]:
         """Remove those of the jobs that `owner` has in hand; returns which these were."""
 
-    def retry(self, connection: Connection, owner: int, rows: Sequence[tuple[int, float, str]]) -> set[int]:
-        """Delay those of the jobs (key, seconds, reason) that `owner` has in hand; returns which these were."""
+    def retry(self, connection: Connection, owner: int, rows: Sequence[tuple[int, float, str, int]]) -> set[int]:
+        """Delay those of the jobs (key, seconds, reason, 1 if that was an attempt or 0) that `owner` has in hand;
+        returns which these were."""
 
     def give_back(self, connection: Connection, owner: int, keys: Sequence[int]) -> set[int]:
         """Free those of the jobs that `owner` has in hand; returns which these were."""

@@ -101,7 +101,7 @@ class SqlStore:
         self._loop(self._beat_interval, self._beat)
 
     async def _wait_for_server(self, error: StoreUnavailable) -> None:
-        self.log.error("waits for its store: {error}", error=error)
+        self.log.error("the database does not answer yet, and is tried again: {error}", error=error)
         backoff = Backoff(0.5, 5.0, self._random)
         while True:
             await deferLater(self._reactor, backoff.failed())
@@ -159,9 +159,9 @@ class SqlStore:
         """See :meth:`IStore.ack`."""
         return self._settling.ack(receipt, follow_ups)
 
-    def retry(self, receipt: Receipt, delay: float, reason: str) -> Deferred[bool]:
+    def retry(self, receipt: Receipt, delay: float, reason: str, attempted: bool = True) -> Deferred[bool]:
         """See :meth:`IStore.retry`."""
-        return self._settling.retry(receipt, delay, reason)
+        return self._settling.retry(receipt, delay, reason, attempted)
 
     async def _give_back(self, receipts: Collection[Receipt]) -> None:
         for done in [self._settling.give_back(receipt) for receipt in receipts]:

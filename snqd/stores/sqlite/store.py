@@ -128,9 +128,9 @@ class SqliteStore:
         """See :meth:`IStore.ack`."""
         return self._settling.ack(receipt, follow_ups)
 
-    def retry(self, receipt: Receipt, delay: float, reason: str) -> Deferred[bool]:
+    def retry(self, receipt: Receipt, delay: float, reason: str, attempted: bool = True) -> Deferred[bool]:
         """See :meth:`IStore.retry`."""
-        return self._settling.retry(receipt, delay, reason)
+        return self._settling.retry(receipt, delay, reason, attempted)
 
     async def _give_back(self, receipts: Collection[Receipt]) -> None:
         for done in [self._settling.give_back(receipt) for receipt in receipts]:
