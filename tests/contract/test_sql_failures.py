@@ -20,6 +20,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThread
+from twisted.logger import formatEvent, globalLogPublisher
 
 from snqd.core.errors import SchemaTooNew, StoreUnavailable
 from snqd.core.names import check_id
@@ -427,3 +428,33 @@ async def test_a_program_without_a_reactor_enqueues_pauses_and_looks(bench: Any)
     await deferToThread(queue.enqueue, [bench.job()])
     queue.close()
     assert len(await ignoring_failures(one.claim)) == 2
+
+
+# What the operator must mend
+
+
+@ensureDeferred
+async def test_a_login_that_is_refused_ends_the_opening(bench: Any) -> None:
+    missing = bench.url.replace(bench.database, "no_such_database")
+    bench.url = missing
+    with pytest.raises(StoreUnavailable, match="no_such_database"):
+        await bench.process()
+
+
+@ensureDeferred
+async def test_a_server_that_does_not_wait_for_its_disk_is_complained_of(bench: Any) -> None:
+    bench.server.stop()
+    unsafe = ["-c", "fsync=off"] if bench.kind == "postgresql" else ["--innodb-flush-log-at-trx-commit=0"]
+    bench.server.start(*unsafe)
+    lines: list[str] = []
+    observer = lambda event: lines.append(formatEvent(event))  # noqa: E731
+    globalLogPublisher.addObserver(observer)
+    try:
+        await bench.process()
+    finally:
+        globalLogPublisher.removeObserver(observer)
+        await bench.close_all()
+        bench.server.stop()
+        bench.server.start()
+    setting = "fsync is off" if bench.kind == "postgresql" else "innodb_flush_log_at_trx_commit is 0"
+    assert any("may lose accepted jobs" in line and setting in line for line in lines)
