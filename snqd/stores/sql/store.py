@@ -272,7 +272,8 @@ class SqlStore:
         """Find what no bell has told of."""
         if not self._looking:
             self._looking = True
-            found = self._aside(lambda connection: self._database.statements.is_ready(connection, self._queues))
+            server, statements = self._database.server, self._database.statements
+            found = self._in_thread(lambda: server.ask(lambda each: statements.is_ready(each, self._queues)))
             found.addBoth(self._looked)
 
     def _looked(self, found: bool | Failure) -> None:
