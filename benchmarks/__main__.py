@@ -9,7 +9,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import chaos, fairness, memory, sites, speed
+from benchmarks import chaos, fairness, memory, servers, sites, speed
 from benchmarks.figures import shown
 
 MEASUREMENTS = {
@@ -27,6 +27,8 @@ MEASUREMENTS = {
         fairness.hundred,
         fairness.killer,
         chaos.chaos,
+        servers.postgresql,
+        servers.mariadb,
     )
 }
 

@@ -10,7 +10,7 @@ import random
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from twisted.internet.task import deferLater
 
 import snqd
 from snqd.config.redis_address import redis_address
+from snqd.core.errors import StoreUnavailable
 from snqd.core.job import Job
 from snqd.stomp.protocol import Login
 from snqd.stores.interface import Claimed, Want
@@ -329,12 +330,41 @@ async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     await made.close_all()
 
 
+@pytest.fixture(params=[PostgresqlBench, MariaDbBench], ids=lambda kind: kind.kind)
+def sql_kind(request: pytest.FixtureRequest) -> Any:
+    """Each kind of server in turn."""
+    return request.param
+
+
+@pytest_twisted.async_yield_fixture
+async def sql_bench(sql_kind: Any, tmp_path: Path) -> AsyncIterator[SqlBench]:
+    """A database on it."""
+    made = sql_kind(tmp_path)
+    made.disks = []
+    yield made
+    if made.server.process.poll() is not None:
+        made.server.start()
+    await made.close_all()
+    for disk in made.disks:
+        disk.remove()
+
+
 @pytest_twisted.async_yield_fixture
 async def sqlite_bench(tmp_path: Path) -> AsyncIterator[SqliteBench]:
     """The embedded queue, for what only it promises."""
     made = SqliteBench(tmp_path)
     yield made
     await made.close_all()
+
+
+async def ignoring_failures(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """What a queue manager does: ask again while the store is away."""
+    for _ in range(int(PATIENCE / 0.05)):
+        try:
+            return await ask()
+        except StoreUnavailable:
+            await deferLater(reactor, 0.05)
+    pytest.fail("the store does not come back")
 
 
 class Child(ProcessProtocol):

@@ -6,93 +6,48 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import psycopg
 import pymysql
 import pytest
-import pytest_twisted
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThread
+from twisted.logger import formatEvent, globalLogPublisher
 
 from snqd.core.errors import SchemaTooNew, StoreUnavailable
-from snqd.core.names import check_id
-from snqd.stores.interface import Pauses, Want
-from snqd.stores.sql.blocking import SqlQueue
-from snqd.stores.sql.claim import FairClaim
-from snqd.stores.sql.database import SqlDatabase
+from snqd.stores.interface import Want
 from snqd.stores.sql.server import SqlServer
-from tests.contract.conftest import MariaDbBench, PostgresqlBench, SqlBench
-from tests.servers.database_server import free_port
+from tests.contract.conftest import ignoring_failures
 
 KILL_EVERY = 0.05
 PATIENCE = 60.0
-
-
-@pytest.fixture(params=[PostgresqlBench, MariaDbBench], ids=lambda kind: kind.kind)
-def kind(request: pytest.FixtureRequest) -> Any:
-    """Each kind of server in turn."""
-    return request.param
-
-
-@pytest_twisted.async_yield_fixture
-async def bench(kind: Any, tmp_path: Path) -> AsyncIterator[SqlBench]:
-    """A database on it."""
-    made = kind(tmp_path)
-    made.disks = []
-    yield made
-    if made.server.process.poll() is not None:
-        made.server.start()
-    await made.close_all()
-    for disk in made.disks:
-        disk.remove()
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Ask until it is true."""
-    for _ in range(int(PATIENCE / 0.05)):
-        if await condition():
-            return
-        await deferLater(reactor, 0.05)
-    pytest.fail("that takes too long")
-
-
-async def ignoring_failures(ask: Callable[[], Awaitable[Any]]) -> Any:
-    """What a queue manager does: ask again while the store is away."""
-    for _ in range(int(PATIENCE / 0.05)):
-        try:
-            return await ask()
-        except StoreUnavailable:
-            await deferLater(reactor, 0.05)
-    pytest.fail("the store does not come back")
 
 
 # The server dies
 
 
 @ensureDeferred
-async def test_a_killed_server_loses_no_job_that_waits_is_in_hand_or_is_being_settled(bench: Any) -> None:
-    one, two = await bench.process(), await bench.process()
-    jobs = bench.jobs(30)
+async def test_a_killed_server_loses_no_job_that_waits_is_in_hand_or_is_being_settled(sql_bench: Any) -> None:
+    one, two = await sql_bench.process(), await sql_bench.process()
+    jobs = sql_bench.jobs(30)
     await one.enqueue(*jobs)
     acked, retried, kept = [await one.claim(5) for _ in range(3)]
-    await two.enqueue(bench.job(queue="flush"))  # a claim of the last moment may be undone by a crash
-    bench.server.kill()
-    follow_ups = [bench.job(queue="later")]
+    await two.enqueue(sql_bench.job(queue="flush"))  # a claim of the last moment may be undone by a crash
+    sql_bench.server.kill()
+    follow_ups = [sql_bench.job(queue="later")]
     settled = [one.store.ack(each.receipt, follow_ups if each is acked[0] else []) for each in acked]
     settled += [one.store.retry(each.receipt, 0.0, "busy") for each in retried]
     with pytest.raises(StoreUnavailable):
         await one.store.claim({"q": Want(1)})
     with pytest.raises(StoreUnavailable):
-        await two.enqueue(bench.job())
+        await two.enqueue(sql_bench.job())
     assert not any(each.called for each in settled)
-    bench.server.start()
+    sql_bench.server.start()
     assert await gatherResults(settled) == [True] * 10
     assert await one.store.ack(kept[0].receipt) is True
     left = await ignoring_failures(lambda: drained(two))
@@ -115,25 +70,25 @@ async def drained(process: Any) -> list[str]:
 
 
 @ensureDeferred
-async def test_a_store_that_is_opened_while_its_server_is_away_waits_for_it(bench: Any) -> None:
-    bench.server.stop()
-    opening = Deferred.fromCoroutine(bench.process())
+async def test_a_store_that_is_opened_while_its_server_is_away_waits_for_it(sql_bench: Any) -> None:
+    sql_bench.server.stop()
+    opening = Deferred.fromCoroutine(sql_bench.process())
     await deferLater(reactor, 0.3)  # it is to have failed at least once
     assert not opening.called
-    bench.server.start()
+    sql_bench.server.start()
     one = await opening
-    await one.enqueue(bench.job())
+    await one.enqueue(sql_bench.job())
     assert len(await one.claim()) == 1
 
 
 @ensureDeferred
-async def test_wake_ups_come_back_with_the_server(bench: Any) -> None:
-    one, two = await bench.process(), await bench.process()
-    bench.server.kill()
-    bench.server.start()
+async def test_wake_ups_come_back_with_the_server(sql_bench: Any) -> None:
+    one, two = await sql_bench.process(), await sql_bench.process()
+    sql_bench.server.kill()
+    sql_bench.server.start()
     await ignoring_failures(lambda: one.store.claim({"q": Want(1)}))
     woken = one.woken()
-    await ignoring_failures(lambda: two.enqueue(bench.job()))
+    await ignoring_failures(lambda: two.enqueue(sql_bench.job()))
     await woken
     assert len(await one.claim()) == 1
 
@@ -152,15 +107,15 @@ def cut(bench: Any) -> None:
 
 
 @ensureDeferred
-async def test_connections_cut_at_any_moment_lose_and_repeat_nothing(bench: Any) -> None:
-    one, two = await bench.process(), await bench.process()
+async def test_connections_cut_at_any_moment_lose_and_repeat_nothing(sql_bench: Any) -> None:
+    one, two = await sql_bench.process(), await sql_bench.process()
     random = Random(5)
     accepted: list[str] = []
     done: list[str] = []
 
     async def feed() -> None:
         for _ in range(150):
-            jobs = bench.jobs(random.randint(1, 5))
+            jobs = sql_bench.jobs(random.randint(1, 5))
             try:
                 await two.enqueue(*jobs)
             except StoreUnavailable:
@@ -176,7 +131,7 @@ async def test_connections_cut_at_any_moment_lose_and_repeat_nothing(bench: Any)
             done.extend(each.job.id for each in claim.jobs)
             await deferLater(reactor, 0.002)
 
-    cutting = LoopingCall(lambda: deferToThread(cut, bench))
+    cutting = LoopingCall(lambda: deferToThread(cut, sql_bench))
     cut_off = cutting.start(KILL_EVERY, now=False)
     fed = Deferred.fromCoroutine(feed())
     worked = Deferred.fromCoroutine(work()).addTimeout(3 * PATIENCE, reactor)
@@ -204,43 +159,43 @@ def read_only(bench: Any, yes: bool) -> None:
 
 
 @ensureDeferred
-async def test_a_read_only_server_is_waited_for_and_nothing_is_lost(bench: Any) -> None:
-    if bench.kind == "mariadb":  # root may write all the same
-        bench.server.say("CREATE USER IF NOT EXISTS plain@localhost")
-        bench.server.say(f"GRANT ALL ON {bench.database}.* TO plain@localhost")
-        bench.url = bench.url.replace("root@127.0.0.1", "plain@127.0.0.1")
-    one = await bench.process()
-    await one.enqueue(*bench.jobs(2))
+async def test_a_read_only_server_is_waited_for_and_nothing_is_lost(sql_bench: Any) -> None:
+    if sql_bench.kind == "mariadb":  # root may write all the same
+        sql_bench.server.say("CREATE USER IF NOT EXISTS plain@localhost")
+        sql_bench.server.say(f"GRANT ALL ON {sql_bench.database}.* TO plain@localhost")
+        sql_bench.url = sql_bench.url.replace("root@127.0.0.1", "plain@127.0.0.1")
+    one = await sql_bench.process()
+    await one.enqueue(*sql_bench.jobs(2))
     first, _ = await one.claim()
-    read_only(bench, True)
+    read_only(sql_bench, True)
     try:
         settled = one.store.ack(first.receipt)
         with pytest.raises(StoreUnavailable, match="read-only"):
-            await one.enqueue(bench.job())
+            await one.enqueue(sql_bench.job())
         assert not settled.called
     finally:
-        read_only(bench, False)
+        read_only(sql_bench, False)
     assert await settled is True
-    await ignoring_failures(lambda: one.enqueue(bench.job()))
+    await ignoring_failures(lambda: one.enqueue(sql_bench.job()))
 
 
 @ensureDeferred
-async def test_a_full_disk_is_waited_for_and_nothing_is_lost(bench: Any, small_disk: SmallDisk) -> None:
-    one = await bench.process()
-    await one.enqueue(*bench.jobs(2))
+async def test_a_full_disk_is_waited_for_and_nothing_is_lost(sql_bench: Any, small_disk: SmallDisk) -> None:
+    one = await sql_bench.process()
+    await one.enqueue(*sql_bench.jobs(2))
     first, second = await one.claim()
     body = os.urandom(100_000)
-    told = "disk is full" if bench.kind == "postgresql" else None  # MariaDB ends itself
+    told = "disk is full" if sql_bench.kind == "postgresql" else None  # MariaDB ends itself
     with pytest.raises(StoreUnavailable, match=told):
         for _ in range(300):
-            await one.enqueue(bench.job(body=body))
-    settled = one.store.ack(first.receipt, [bench.job(body=body) for _ in range(300)])
+            await one.enqueue(sql_bench.job(body=body))
+    settled = one.store.ack(first.receipt, [sql_bench.job(body=body) for _ in range(300)])
     with pytest.raises(StoreUnavailable, match=told):
-        await one.enqueue(*[bench.job(body=body) for _ in range(300)])
+        await one.enqueue(*[sql_bench.job(body=body) for _ in range(300)])
     assert not settled.called
     small_disk.grow()
-    if bench.server.process.poll() is not None:
-        bench.server.start()
+    if sql_bench.server.process.poll() is not None:
+        sql_bench.server.start()
     assert await settled is True
     assert await one.store.ack(second.receipt) is True
 
@@ -280,10 +235,10 @@ class SmallDisk:
 
 
 @pytest.fixture
-def small_disk(bench: Any) -> SmallDisk:
-    """What the bench's database lies on."""
-    disk = SmallDisk(bench)
-    bench.disks.append(disk)
+def small_disk(sql_bench: Any) -> SmallDisk:
+    """What the sql_bench's database lies on."""
+    disk = SmallDisk(sql_bench)
+    sql_bench.disks.append(disk)
     return disk
 
 
@@ -291,18 +246,18 @@ def small_disk(bench: Any) -> SmallDisk:
 
 
 @ensureDeferred
-async def test_processes_that_make_the_schema_at_once_do_not_get_in_each_others_way(bench: Any, child: Any) -> None:
-    started = [child(*bench.where, f"child-{n}", 600) for n in range(4)]
+async def test_processes_that_make_the_schema_at_once_do_not_get_in_each_others_way(sql_bench: Any, child: Any) -> None:
+    started = [child(*sql_bench.where, f"child-{n}", 600) for n in range(4)]
     for each in started:
         assert await each.line(0) == "open"
-    one = await bench.process()
-    await one.enqueue(bench.job())
+    one = await sql_bench.process()
+    await one.enqueue(sql_bench.job())
     started[0].say("claim 1")
     assert len(json.loads(await started[0].line(1))) == 1
 
 
-def test_a_schema_is_brought_up_to_date_step_by_step_and_a_newer_one_is_refused(tmp_path: Path, kind: Any) -> None:
-    bench = kind(tmp_path)
+def test_a_schema_is_brought_up_to_date_step_by_step_and_a_newer_one_is_refused(tmp_path: Path, sql_kind: Any) -> None:
+    bench = sql_kind(tmp_path)
     done: list[int] = []
     steps = [lambda connection, step=step: done.append(step) for step in (1, 2, 3)]
     SqlServer(bench.url, "steps", steps[:1]).run(lambda connection: None)
@@ -313,117 +268,31 @@ def test_a_schema_is_brought_up_to_date_step_by_step_and_a_newer_one_is_refused(
         SqlServer(bench.url, "steps", steps[:2]).run(lambda connection: None)
 
 
-# What costs, and who is woken
-
-
-@pytest.mark.parametrize("ordered", [False, True])
-@ensureDeferred
-async def test_a_claim_reads_no_more_however_many_jobs_wait(bench: Any, ordered: bool) -> None:
-    one = await bench.process()
-    read = []
-    for number in (200, 20_000):
-        await one.enqueue(*bench.jobs(number, "loud"), *(bench.job(f"site-{n}") for n in range(20)))
-        read.append(await deferToThread(reads_of_a_claim, bench.url, ordered))
-    assert 20 < read[1] <= read[0] + 200, read
-
-
-def reads_of_a_claim(url: str, ordered: bool) -> int:
-    """How many rows and index entries a claim reads, which is then taken back."""
-    database = SqlDatabase(url)
-    connection = database.server.connect()
-    count = READS[database.server.postgresql]
-    before = sum(int(row[-1]) for row in connection.exec_driver_sql(count))
-    number = database.register(connection, "reader")
-    FairClaim(database.statements).claim(connection, number, {"q": Want(10, ordered=ordered)})
-    after = sum(int(row[-1]) for row in connection.exec_driver_sql(count))
-    connection.rollback()
-    connection.close()
-    database.server.close()
-    return after - before
-
-
-READS = {
-    True: "SELECT coalesce(sum(idx_tup_fetch + seq_tup_read), 0) FROM pg_stat_xact_user_tables",
-    False: "SHOW SESSION STATUS LIKE 'Handler_read%%'",
-}
-"""What each kind of server counts, by whether it is PostgreSQL."""
+# What the operator must mend
 
 
 @ensureDeferred
-async def test_jobs_that_another_program_inserts_are_found(bench: Any) -> None:
-    one = await bench.process()
-    await one.claim()  # by which the store knows the queue
-    woken = one.woken()
-    bench.server.say("INSERT INTO snqd_job (site, queue, body) VALUES ('alpha', 'q', '{}')", bench.database)
-    await woken
-    (claimed,) = await one.claim()
-    assert (claimed.job.attempt, claimed.job.encoding, claimed.job.body) == (1, "json", b"{}")
-    assert claimed.job.created == pytest.approx(reactor.seconds(), abs=60)
-    assert check_id(claimed.job.id)
-
-
-@pytest.mark.parametrize(
-    "row",
-    ["'a/b', 'q', '{}', 1, 0", "'alpha', '', '{}', 1, 0", "'alpha', 'q', '{}', 0, 0", "'alpha', 'q', '{}', 1, 2"],
-)
-@ensureDeferred
-async def test_rows_that_could_not_be_handed_out_are_refused_where_they_are_inserted(bench: Any, row: str) -> None:
-    await bench.process()
-    with pytest.raises(Exception, match=r"(?i)constraint"):
-        bench.server.say(f"INSERT INTO snqd_job (site, queue, body, attempt, state) VALUES ({row})", bench.database)
+async def test_a_login_that_is_refused_ends_the_opening(sql_bench: Any) -> None:
+    missing = sql_bench.url.replace(sql_bench.database, "no_such_database")
+    sql_bench.url = missing
+    with pytest.raises(StoreUnavailable, match="no_such_database"):
+        await sql_bench.process()
 
 
 @ensureDeferred
-async def test_postgresql_notifies_only_when_a_queue_was_empty(tmp_path: Path) -> None:
-    bench = PostgresqlBench(tmp_path)
-    one = await bench.process()
-    with psycopg.connect(bench.url.replace("+psycopg", ""), autocommit=True) as listener:
-        listener.execute("LISTEN snqd")
-        for _ in range(20):
-            await one.enqueue(bench.job())
-        for _ in range(20):
-            await one.enqueue(bench.job(queue="other"))
-        await one.drain()
-        await one.enqueue(bench.job())
-        await one.store.depths()  # behind the notifications in the same pool
-        heard = list(listener.notifies(timeout=1, stop_after=None))
-    await bench.close_all()
-    assert len(heard) == 3
-
-
-@ensureDeferred
-async def test_a_second_host_takes_over(tmp_path: Path) -> None:
-    bench = PostgresqlBench(tmp_path)
-    dead = f"127.0.0.1:{free_port()}"
-    alive = f"127.0.0.1:{bench.server.port}"
-    bench.url = f"postgresql+psycopg://snqd@/{bench.database}?host={dead}&host={alive}&target_session_attrs=read-write"
-    one, two = await bench.process(), await bench.process()
-    woken = two.woken()
-    await one.enqueue(bench.job())
-    await woken
-    await bench.close_all()
-
-
-# Programs that only enqueue
-
-
-@ensureDeferred
-async def test_a_program_without_a_reactor_enqueues_pauses_and_looks(bench: Any) -> None:
-    one = await bench.process()
-    queue = SqlQueue(bench.url, bench.folder)
-    woken = one.woken()
-    await deferToThread(queue.enqueue, [bench.job(), bench.job(queue="r")])
-    await woken
-    woken = one.woken()
-    await deferToThread(queue.pause, "r", None, True)
-    await woken
-    assert await deferToThread(queue.pauses) == await one.store.pauses() == Pauses(queues=frozenset({"r"}))
-    assert {depth.queue: depth.waiting for depth in await deferToThread(queue.depths)} == {"q": 1, "r": 1}
-    assert queue.exists()
-    bench.server.kill()
-    with pytest.raises(StoreUnavailable):
-        await deferToThread(queue.enqueue, [bench.job()])
-    bench.server.start()
-    await deferToThread(queue.enqueue, [bench.job()])
-    queue.close()
-    assert len(await ignoring_failures(one.claim)) == 2
+async def test_a_server_that_does_not_wait_for_its_disk_is_complained_of(sql_bench: Any) -> None:
+    sql_bench.server.stop()
+    unsafe = ["-c", "fsync=off"] if sql_bench.kind == "postgresql" else ["--innodb-flush-log-at-trx-commit=0"]
+    sql_bench.server.start(*unsafe)
+    lines: list[str] = []
+    observer = lambda event: lines.append(formatEvent(event))  # noqa: E731
+    globalLogPublisher.addObserver(observer)
+    try:
+        await sql_bench.process()
+    finally:
+        globalLogPublisher.removeObserver(observer)
+        await sql_bench.close_all()
+        sql_bench.server.stop()
+        sql_bench.server.start()
+    setting = "fsync is off" if sql_bench.kind == "postgresql" else "innodb_flush_log_at_trx_commit is 0"
+    assert any("may lose accepted jobs" in line and setting in line for line in lines)

@@ -73,7 +73,7 @@ class Notifications:
         """See :class:`SqlBell`."""
         if added is not None and added.told:
             return succeed(None)
-        return self._in_thread(lambda: self._server.run(lambda connection: notify(connection, self._own, added)))
+        return self._in_thread(lambda: self._server.ask(lambda connection: notify(connection, self._own, added)))
 
 
 class Doorbell:

@@ -11,7 +11,7 @@ from snqd.stores.interface import Depth, Pauses
 from snqd.stores.sql.bells import BELLS
 from snqd.stores.sql.database import SqlDatabase
 from snqd.stores.sql.postgresql import notify
-from snqd.stores.sql.statements import Added
+from snqd.stores.sql.statements import Added, in_batches
 from snqd.stores.sqlite.doorbell import Ringer
 
 
@@ -29,7 +29,8 @@ class SqlQueue:
 
     def enqueue(self, jobs: Sequence[Job]) -> None:
         """See :class:`BlockingQueue`."""
-        added = self._server.run(lambda connection: self._database.statements.insert(connection, jobs, ""))
+        run = self._server.ask if len(in_batches(jobs)) == 1 else self._server.run
+        added = run(lambda connection: self._database.statements.insert(connection, jobs, ""))
         self._ring(added)
 
     def pause(self, queue: str | None, site: str | None, paused: bool) -> None:
@@ -58,7 +59,7 @@ class SqlQueue:
             if self._server.postgresql:
                 if added is not None and added.told:
                     return
-                self._server.run(lambda connection: notify(connection, "", added))
+                self._server.ask(lambda connection: notify(connection, "", added))
             else:
                 ringer = Ringer(self._bells)
                 ringer.ring()

@@ -94,7 +94,8 @@ class SqlDatabase:
 
     def last_of(self, connection: Connection, number: int) -> int | None:
         """The number of the owner's last transaction that was committed, None if it is not known any more."""
-        return connection.scalar(select(owner.c.last).where(owner.c.n == number))
+        # The lock waits for a commit that is still under way, on a connection that we have lost.
+        return connection.scalar(select(owner.c.last).where(owner.c.n == number).with_for_update())
 
     def set_pause(self, connection: Connection, queue: str | None, site: str | None, paused: bool) -> None:
         """Write down that a queue, a site or a site's share of a queue is paused, or no longer."""

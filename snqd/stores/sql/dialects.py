@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -20,6 +21,10 @@ ADVISORY_LOCK = 0x736E7164
 
 class Conflict(StoreUnavailable):
     """Another process's transaction was in the way; doing it again helps."""
+
+
+class Refused(ConnectionLost):
+    """The server lets this user in no more, or not into this database."""
 
 
 class Dialect(Protocol):
@@ -42,6 +47,9 @@ class Dialect(Protocol):
     def ends_connection(self, error: StoreError) -> bool:
         """Whether another connection had better be made after it."""
 
+    def dangers(self, connection: Connection) -> list[str]:
+        """Which of the server's settings let a crash of its machine undo what was accepted, and what to do."""
+
 
 class _Common:
     conflicts: frozenset[Any] = frozenset()
@@ -57,10 +65,12 @@ class _Common:
         message = f"{name}: {self._first_line(error)}"
         if code in self.conflicts:
             return Conflict(message)
-        if error.connection_invalidated or self._connecting_failed(error, code):
-            return ConnectionLost(message)
         if code in self.advice:
             message = f"{name}: {self.advice[code]} ({self._first_line(error)})"
+        if self._refused(error, code):
+            return Refused(message)
+        if error.connection_invalidated or self._connecting_failed(error, code):
+            return ConnectionLost(message)
         return StoreUnavailable(message) if self._may_pass(error, code) else StoreError(message)
 
     def ends_connection(self, error: StoreError) -> bool:
@@ -77,8 +87,14 @@ class _Common:
     def _connecting_failed(self, error: DBAPIError, code: Any) -> bool:
         raise NotImplementedError
 
+    def _refused(self, error: DBAPIError, code: Any) -> bool:
+        raise NotImplementedError
+
     def _may_pass(self, error: DBAPIError, code: Any) -> bool:
         raise NotImplementedError
+
+
+_REFUSED = re.compile(r"authentication failed|no pg_hba.conf entry|(role|database) \".*\" does not exist")
 
 
 class PostgresqlDialect(_Common):
@@ -126,8 +142,19 @@ class PostgresqlDialect(_Common):
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
         yield
 
+    def dangers(self, connection: Connection) -> list[str]:
+        """See :class:`Dialect`."""
+        off = connection.exec_driver_sql(
+            "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'"
+        )
+        return [f"{name} is off: set {name} = on in postgresql.conf" for name in off.scalars()]
+
     def _code(self, error: DBAPIError) -> Any:
         return getattr(error.orig, "sqlstate", None)
+
+    def _refused(self, error: DBAPIError, code: Any) -> bool:
+        # What fails before a session begins carries no code. In other languages than English it counts as lost.
+        return code is None and bool(_REFUSED.search(str(error.orig)))
 
     def _connecting_failed(self, error: DBAPIError, code: Any) -> bool:
         return code is None and isinstance(error, OperationalError | InterfaceError)
@@ -146,6 +173,7 @@ class MariaDbDialect(_Common):
     _full = frozenset({1021, 1026, 1030, 1114})
     _read_only = frozenset({1290, 1792, 1836})
     _crowded = frozenset({1040, 1041, 1129, 1203, 1226})
+    _no_entry = frozenset({1044, 1045, 1049, 1698})
     advice = {
         **dict.fromkeys(_full, "the server's disk is full, or fails: free some space"),
         **dict.fromkeys(_read_only, "the server is read-only: name the primary"),
@@ -176,12 +204,21 @@ class MariaDbDialect(_Common):
         finally:
             connection.execute(text("SELECT release_lock(concat('snqd.', database()))"))
 
+    def dangers(self, connection: Connection) -> list[str]:
+        """See :class:`Dialect`."""
+        flushed = connection.exec_driver_sql("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit").scalar()
+        advice = "set innodb_flush_log_at_trx_commit = 1 in the server's configuration"
+        return [] if flushed == 1 else [f"innodb_flush_log_at_trx_commit is {flushed}: {advice}"]
+
     def _code(self, error: DBAPIError) -> Any:
         arguments = getattr(error.orig, "args", ())
         return arguments[0] if arguments else None
 
     def _connecting_failed(self, error: DBAPIError, code: Any) -> bool:
         return code in self._lost
+
+    def _refused(self, error: DBAPIError, code: Any) -> bool:
+        return code in self._no_entry
 
     def _may_pass(self, error: DBAPIError, code: Any) -> bool:
         return code in self._full | self._read_only | self._crowded

@@ -3,15 +3,17 @@ words."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from random import uniform
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
 from snqd.config.database_url import without_password
 from snqd.core.errors import SchemaTooNew, StoreError
@@ -20,6 +22,8 @@ from snqd.stores.sql.schema import Migration, version, versions
 
 POOL_SIZE = 3
 """Connections of one process: one to write, two to look."""
+FRESH = 1.0
+"""Seconds after its last use for which a connection is taken to be there."""
 RECYCLE = 3600.0
 """Seconds after which an idle connection is replaced: servers and firewalls close those that are idle for hours."""
 
@@ -82,12 +86,15 @@ class SqlServer:
             return connection
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, single: bool = False) -> Iterator[Connection]:
         """A transaction on a connection of its own: durable at its end, rolled back on any exception.
 
+        :param single: whether it is one statement, which needs no beginning and no end.
         :raises StoreError: in words.
         """
         connection = self.connect()
+        if single:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         try:
             with self.errors_in_words(connection), connection.begin():
                 yield connection
@@ -105,10 +112,17 @@ class SqlServer:
 
         :raises StoreError: in words.
         """
-        return patiently(lambda: self._run_once(action))
+        return patiently(lambda: self._run_once(action, single=False))
 
-    def _run_once(self, action: Callable[[Connection], T]) -> T:
-        with self.transaction() as connection:
+    def ask(self, action: Callable[[Connection], T]) -> T:
+        """Do `action`, which is one statement, as :meth:`run` does, with fewer round trips.
+
+        :raises StoreError: in words.
+        """
+        return patiently(lambda: self._run_once(action, single=self.postgresql))
+
+    def _run_once(self, action: Callable[[Connection], T], single: bool) -> T:
+        with self.transaction(single) as connection:
             return action(connection)
 
     @contextmanager
@@ -141,11 +155,12 @@ class SqlServer:
                 connect_args=self._connect_args(),
                 pool_size=POOL_SIZE,
                 max_overflow=0,
-                pool_pre_ping=True,
                 pool_recycle=RECYCLE,
                 pool_use_lifo=True,
             )
             event.listen(engine, "connect", self.dialect.set_up)
+            event.listen(engine, "checkin", _checked_in)
+            event.listen(engine, "checkout", partial(_checked_out, engine.dialect))
             self._engine = engine
         return self._engine
 
@@ -181,3 +196,16 @@ class SqlServer:
                 "run the newer snqd, or name another database"
             )
         return int(found)
+
+
+def _checked_in(connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _checked_out(dialect: Any, connection: Any, record: Any, proxy: Any) -> None:
+    """Look whether a connection that was idle is still there; the pool makes another one if not."""
+    if time.monotonic() - record.info.get("used", -math.inf) > FRESH:
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error

@@ -28,6 +28,7 @@ from snqd.stores.settling import Settling
 from snqd.stores.sql.bells import BELLS, Doorbell, Notifications, SqlBell
 from snqd.stores.sql.claim import FairClaim, LeaseLost
 from snqd.stores.sql.database import SqlDatabase
+from snqd.stores.sql.dialects import Refused
 from snqd.stores.sql.owner import Owner
 from snqd.stores.sql.statements import Added
 
@@ -90,15 +91,28 @@ class SqlStore:
     async def _open(self, wake: Callable[[], Any]) -> None:
         self._wake = wake
         try:
-            await self._writer.open()
-        except StoreUnavailable as error:
-            await self._wait_for_server(error)
+            await self._connect()
+        except StoreError:
+            await self._writer.close()
+            raise
         await self._register()
+        for danger in await self._do(self._database.server.dialect.dangers):
+            self.log.error(
+                "{name} may lose accepted jobs when its machine crashes: {danger}", name=self._owner.name, danger=danger
+            )
         self._pool.start()
         self._bell = self._make_bell()
         await self._bell.start()
         self._loop(self._bell.poll, self._look)
         self._loop(self._beat_interval, self._beat)
+
+    async def _connect(self) -> None:
+        try:
+            await self._writer.open()
+        except Refused:
+            raise
+        except StoreUnavailable as error:
+            await self._wait_for_server(error)
 
     async def _wait_for_server(self, error: StoreUnavailable) -> None:
         self.log.error("the database does not answer yet, and is tried again: {error}", error=error)
@@ -107,6 +121,8 @@ class SqlStore:
             await deferLater(self._reactor, backoff.failed())
             try:
                 return await self._do(lambda connection: None)
+            except Refused:
+                raise
             except StoreUnavailable as still:
                 self.log.warn("still waits for its store: {error}", error=still)
 
@@ -256,7 +272,8 @@ class SqlStore:
         """Find what no bell has told of."""
         if not self._looking:
             self._looking = True
-            found = self._aside(lambda connection: self._database.statements.is_ready(connection, self._queues))
+            server, statements = self._database.server, self._database.statements
+            found = self._in_thread(lambda: server.ask(lambda each: statements.is_ready(each, self._queues)))
             found.addBoth(self._looked)
 
     def _looked(self, found: bool | Failure) -> None:

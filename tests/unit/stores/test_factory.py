@@ -21,14 +21,19 @@ from snqd.stores.factory import make_queue, make_store
 settings = load_file(Path(sys.argv[1]), plugins={})
 make_store(MemoryReactorClock(), settings, "one", lambda name: (), Random())
 make_queue(settings)
-print(*sorted({"txredisapi", "redis", "hiredis"} & sys.modules.keys()))
+print(*sorted({"txredisapi", "redis", "hiredis", "sqlalchemy", "psycopg", "pymysql"} & sys.modules.keys()))
 """
 
 
 @pytest.mark.parametrize(
     ("lines", "loaded"),
-    [("", ""), ("subsystem = redis\nredis = redis://127.0.0.1:1/0\n", "redis txredisapi")],
-    ids=["db", "redis"],
+    [
+        ("", ""),
+        ("subsystem = redis\nredis = redis://127.0.0.1:1/0\n", "redis txredisapi"),
+        ("db = postgresql://127.0.0.1:1/snqd\n", "sqlalchemy"),
+        ("db = mariadb://127.0.0.1:1/snqd\n", "sqlalchemy"),
+    ],
+    ids=["db", "redis", "postgresql", "mariadb"],
 )
 def test_only_the_configured_stores_modules_are_loaded(tmp_path: Path, lines: str, loaded: str) -> None:
     config = tmp_path / "snq.ini"

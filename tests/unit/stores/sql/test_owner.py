@@ -1,0 +1,188 @@
+"""An owner's transactions: signed, done again where others are in the way, never in doubt for long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+import pytest
+
+from snqd.core.errors import StoreError, StoreUnavailable
+from snqd.stores.group_commit import ConnectionLost
+from snqd.stores.sql.dialects import Conflict, PostgresqlDialect
+from snqd.stores.sql.owner import Owner
+
+
+class Row:
+    """The owner's row in a database, and what connections do with it."""
+
+    def __init__(self) -> None:
+        self.last = 0
+        self.wrote: list[str] = []
+        self.connections = 0
+        self.troubles: dict[str, list[Exception]] = {}
+
+    def trouble(self, moment: str) -> Exception | None:
+        """What happens at this `moment`: ``connect``, ``sign``, ``commit``, ``committed`` or ``ask``."""
+        waiting = self.troubles.get(moment, [])
+        return waiting.pop(0) if waiting else None
+
+    def face(self, moment: str) -> None:
+        error = self.trouble(moment)
+        if error is not None:
+            raise error
+
+
+class Connected:
+    """A connection; what an action writes counts with the commit."""
+
+    def __init__(self, row: Row) -> None:
+        self.row = row
+        self.pending: list[str] = []
+        self.last = row.last
+        self.rolled_back = 0
+
+    def commit(self) -> None:
+        self.row.face("commit")
+        self.row.wrote += self.pending
+        self.row.last, self.pending = self.last, []
+        self.row.face("committed")
+
+    def rollback(self) -> None:
+        self.pending = []
+        self.rolled_back += 1
+
+    def invalidate(self) -> None:
+        self.pending = []
+
+    close = invalidate
+
+
+class Database:
+    """Database, server and statements in one."""
+
+    name = "postgresql://h/d"
+    dialect = PostgresqlDialect()
+
+    def __init__(self, row: Row) -> None:
+        self.row = row
+        self.server = self.statements = self
+
+    def connect(self) -> Connected:
+        self.row.face("connect")
+        self.row.connections += 1
+        return Connected(self.row)
+
+    def run(self, action: Callable[[Any], Any]) -> Any:
+        self.row.face("ask")
+        return action(Connected(self.row))
+
+    @contextmanager
+    def errors_in_words(self) -> Iterator[None]:
+        yield
+
+    def sign(self, connection: Connected, owner: int, last: int, durable: bool) -> bool:
+        self.row.face("sign")
+        connection.last = last
+        return True
+
+    def last_of(self, connection: Connected, owner: int) -> int:
+        return self.row.last
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def row() -> Row:
+    return Row()
+
+
+@pytest.fixture
+def owner(row: Row) -> Owner:
+    made = Owner(Database(row), Random(1))  # type: ignore[arg-type]
+    made.number = 5
+    return made
+
+
+def write(owner: Owner, text: str) -> Any:
+    def action(connection: Any) -> str:
+        connection.pending.append(text)
+        return text.upper()
+
+    (answer,) = owner.run([action], True)
+    return answer
+
+
+def test_transactions_follow_on_one_connection_each_with_its_number(owner: Owner, row: Row) -> None:
+    assert [write(owner, "a"), write(owner, "b")] == ["A", "B"]
+    assert (row.wrote, row.last, row.connections, owner.known) == (["a", "b"], 2, 1, True)
+
+
+def test_a_conflict_is_tried_again_on_the_same_connection(owner: Owner, row: Row) -> None:
+    row.troubles["sign"] = [Conflict(), Conflict()]
+    assert write(owner, "a") == "A"
+    assert (row.wrote, row.connections) == (["a"], 1)
+
+
+def test_conflicts_without_end_are_told(owner: Owner, row: Row) -> None:
+    row.troubles["sign"] = [Conflict()] * 20
+    with pytest.raises(Conflict):
+        write(owner, "a")
+    assert row.wrote == []
+
+
+def test_a_connection_that_broke_while_it_was_idle_is_made_again_unnoticed(owner: Owner, row: Row) -> None:
+    write(owner, "a")
+    row.troubles["sign"] = [ConnectionLost()]
+    assert write(owner, "b") == "B"
+    assert (row.wrote, row.connections) == (["a", "b"], 2)
+
+
+def test_a_server_that_is_away_is_told_of_and_found_again(owner: Owner, row: Row) -> None:
+    write(owner, "a")
+    row.troubles = {"sign": [ConnectionLost()], "connect": [ConnectionLost()]}
+    with pytest.raises(ConnectionLost):
+        write(owner, "b")
+    assert write(owner, "c") == "C"
+    assert row.wrote == ["a", "c"]
+
+
+def test_an_action_that_fails_undoes_its_transaction_and_keeps_the_connection(owner: Owner, row: Row) -> None:
+    def fail(connection: Any) -> None:
+        connection.pending.append("half")
+        raise StoreError("no")
+
+    with pytest.raises(StoreError, match="no"):
+        owner.run([fail], True)
+    write(owner, "a")
+    assert (row.wrote, row.connections) == (["a"], 1)
+
+
+def test_another_server_is_looked_for_after_a_refusal_that_may_pass(owner: Owner, row: Row) -> None:
+    row.troubles["sign"] = [StoreUnavailable("read-only")]
+    with pytest.raises(StoreUnavailable, match="read-only"):
+        write(owner, "a")
+    write(owner, "b")
+    assert (row.wrote, row.connections) == (["b"], 2)
+
+
+def test_a_commit_whose_answer_was_lost_counts_if_it_took_place(owner: Owner, row: Row) -> None:
+    row.troubles["committed"] = [ConnectionLost()]
+    assert write(owner, "a") == "A"
+    assert row.wrote == ["a"]
+
+
+def test_a_commit_that_was_lost_is_done_again(owner: Owner, row: Row) -> None:
+    row.troubles["commit"] = [ConnectionLost()]
+    assert write(owner, "a") == "A"
+    assert row.wrote == ["a"]
+
+
+def test_a_process_that_leaves_waits_for_no_answer(owner: Owner, row: Row) -> None:
+    row.troubles = {"committed": [ConnectionLost("cut")], "ask": [StoreUnavailable("away")]}
+    owner.leave()
+    with pytest.raises(ConnectionLost, match="cut"):
+        write(owner, "a")
