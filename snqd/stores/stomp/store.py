@@ -7,8 +7,7 @@ and a claim is answered from there.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -23,7 +22,7 @@ from zope.interface import implementer
 from snqd.core.errors import StoreError
 from snqd.core.job import Job
 from snqd.stores.interface import Claim, IStore, Pauses, Receipt, Want
-from snqd.stores.morgue import Letter
+from snqd.stores.morgue_writer import MorgueWriter
 from snqd.stores.stomp.brokers import Brokers
 from snqd.stores.stomp.consumer import Consumer, Source
 from snqd.stores.stomp.inbox import Arrival, Inbox
@@ -50,8 +49,8 @@ class StompStore:
     """Jobs on one or more brokers.
 
     :param owner: this process's name, new at each start.
-    :param morgue: the morgue's database, which keeps suspects and pauses too.
-    :param bury: keeps what can't be decoded.
+    :param notes: where suspects and pauses are kept.
+    :param morgue: takes what can't be decoded; closed with the store.
     """
 
     log = Logger()
@@ -63,17 +62,20 @@ class StompStore:
         brokers: Brokers,
         topology: Topology,
         owner: str,
-        morgue: Path,
-        bury: Callable[[Letter], Awaitable[None]],
+        notes: Notes,
+        morgue: MorgueWriter,
         random: Random,
     ) -> None:
         self._reactor = reactor
         self._topology = topology
         self._inbox = Inbox()
         self._alone: list[Arrival] = []
-        self._notes = NoteReader(reactor, Notes(morgue), self._noted)
+        self._notes = NoteReader(reactor, notes, self._noted)
+        self._morgue = morgue
         self._sender = Sender(reactor, brokers.send.endpoint, brokers.login, random, brokers.send.name, topology)
-        self._sorter = Sorter(reactor, topology, self._sender, self._notes, bury, self._inbox, self._accept, random)
+        self._sorter = Sorter(
+            reactor, topology, self._sender, self._notes, morgue.bury, self._inbox, self._accept, random
+        )
         self._consumers = [
             Consumer(
                 reactor,
@@ -125,6 +127,7 @@ class StompStore:
             await consumer.stop()
         await self._sender.stop()
         await self._notes.close()
+        await self._morgue.close()
         if self._waking is not None:
             self._waking.cancel()
             self._waking = None
