@@ -9,7 +9,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import chaos, fairness, memory, speed
+from benchmarks import chaos, fairness, memory, sites, speed
 from benchmarks.figures import shown
 
 MEASUREMENTS = {
@@ -21,6 +21,8 @@ MEASUREMENTS = {
         speed.latency,
         speed.backlog,
         memory.memory,
+        sites.folder,
+        sites.table,
         fairness.quiet,
         fairness.hundred,
         fairness.killer,

@@ -8,7 +8,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,12 +17,14 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / "tests" / "acceptance"))
 
-from farm import Farm  # noqa: E402
+from farm import NOT_UP, Farm  # noqa: E402
 
 from snqd.config.load import load_file  # noqa: E402
 from snqd.core.job import Job, JobIds  # noqa: E402
 from snqd.ops.control import call  # noqa: E402
 from snqd.stores.factory import make_queue  # noqa: E402
+
+__all__ = ["NOT_UP", "Yard"]
 
 BATCH = 500
 QUEUES = {
@@ -59,13 +62,15 @@ class Yard:
             self.farm.close()
         shutil.rmtree(self.folder)
 
-    def fill(self, queue: str, number: int, body: bytes = b"null", site: str = "alpha") -> float:
-        """Put `number` jobs into the queue; returns how many a second."""
+    def fill(self, queue: str, number: int, body: bytes = b"null", site: str | Sequence[str] = "alpha") -> float:
+        """Put `number` jobs into the queue, evenly on several sites; returns how many a second."""
+        sites = cycle([site] if isinstance(site, str) else site)
         store = make_queue(load_file(self.farm.config))
         started = time.monotonic()
         for left in range(number, 0, -BATCH):
             now = time.time()
-            store.enqueue([Job(self._ids.next(), site, queue, body, created=now) for _ in range(min(BATCH, left))])
+            chosen = islice(sites, min(BATCH, left))
+            store.enqueue([Job(self._ids.next(), each, queue, body, created=now) for each in chosen])
         took = time.monotonic() - started
         store.close()
         os.sync()  # what the kernel still has to write must not slow the drain down
@@ -79,8 +84,11 @@ class Yard:
         """Jobs handled since the daemon's start."""
         return sum(row[3] for row in self.status()["counters"])
 
-    def drain_rate(self, until: int, longest: float = 300.0) -> float:
-        """Jobs a second between the first that is seen handled and the last of `until`."""
+    def drain_rate(self, until: int, longest: float = 300.0, every: float = 0.02) -> float:
+        """Jobs a second between the first that is seen handled and the last of `until`.
+
+        :param every: seconds between two looks; a look at ten thousand sites costs the daemon some 50 ms.
+        """
         first: tuple[float, int] | None = None
         deadline = time.monotonic() + longest
         while True:
@@ -89,7 +97,7 @@ class Yard:
                 first = (now, handled)
             if handled >= until or now > deadline:
                 break
-            time.sleep(0.02)
+            time.sleep(every)
         assert first is not None, "nothing was handled"
         return (handled - first[1]) / (now - first[0])
 

@@ -341,12 +341,14 @@ async def test_a_job_given_back_counts_no_attempt_and_keeps_its_place(bench: Any
 @ensureDeferred
 async def test_a_retry_of_what_was_not_attempted_waits_and_counts_no_attempt(bench: Any) -> None:
     one = await bench.process()
-    await one.enqueue(bench.job())
-    (claimed,) = await one.claim()
-    assert await one.store.retry(claimed.receipt, 0.2, "site a is not configured", attempted=False) is True
-    assert await one.claim() == []
+    await one.enqueue(*bench.jobs(2))
+    soon, late = await one.claim()
+    assert await one.store.retry(soon.receipt, 0.2, "site a is not configured", attempted=False) is True
+    assert await one.store.retry(late.receipt, 100.0, "site a is not configured", attempted=False) is True
     (again,) = await one.claim_when_due()
+    assert again.job.id == soon.job.id
     assert (again.job.attempt, again.job.reason) == (1, "site a is not configured")
+    assert await one.claim() == []
     assert await one.store.ack(again.receipt) is True
 
 

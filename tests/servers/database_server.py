@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import pwd
 import shutil
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 PATIENCE = 60.0
@@ -92,13 +94,22 @@ class DatabaseServer:
         deadline = time.monotonic() + PATIENCE
         while not self._answers():
             assert self.process is not None
-            assert self.process.poll() is None, (self.folder / "log").read_text()
+            assert self.process.poll() is None, (self.folder / "log").read_text()[-8000:]
             assert time.monotonic() < deadline, "the server does not come up"
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """As a crash does: the server and all its processes."""
-        self._end(signal.SIGKILL)
+        """As a crash does: the server and all its processes at once."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        family = [psutil.Process(self.process.pid)]
+        self.process.send_signal(signal.SIGSTOP)  # so that it starts no more
+        family += family[0].children(recursive=True)
+        for each in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        self.process.wait(PATIENCE)
+        psutil.wait_procs(family, PATIENCE)
 
     def stop(self) -> None:
         """As its operator does, without waiting for clients."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -42,7 +43,7 @@ class Listener:
         self._in_thread = in_thread
         self._heard = heard
         self._backoff = Backoff(0.5, 15.0, random)
-        self._handle: Any = None
+        self._connection: Any = None
         self._fd = -1
         self._again: Any = None
         self._stopped = False
@@ -72,7 +73,7 @@ class Listener:
         import psycopg
 
         heard = False
-        wire = self._handle.dbapi_connection.pgconn
+        wire = self._connection.pgconn
         try:
             wire.consume_input()
             while (notification := wire.notifies()) is not None:
@@ -88,17 +89,17 @@ class Listener:
 
     def _connect(self) -> Any:
         """A connection that listens; blocking."""
-        handle = self._server.own_connection()
-        driver: Any = handle.dbapi_connection
-        driver.autocommit = True
-        driver.execute(f"LISTEN {CHANNEL}")
-        return handle
+        connection = self._server.own_connection()
+        connection.autocommit = True
+        connection.execute(f"LISTEN {CHANNEL}")
+        return connection
 
-    def _connected(self, handle: Any) -> None:
+    def _connected(self, connection: Any) -> None:
         if self._stopped:
-            handle.close()
+            connection.close()
             return
-        self._handle, self._fd = handle, handle.dbapi_connection.fileno()
+        # A descriptor of our own: the driver closes its one by itself, and the reactor would still hold it.
+        self._connection, self._fd = connection, os.dup(connection.fileno())
         self._backoff.succeeded()
         self._reactor.addReader(self)
         self._heard()
@@ -114,10 +115,11 @@ class Listener:
         self._listen_later()
 
     def _hang_up(self) -> None:
-        if self._handle is not None:
+        if self._connection is not None:
             self._reactor.removeReader(self)
-            self._handle.close()
-            self._handle, self._fd = None, -1
+            os.close(self._fd)
+            self._connection.close()
+            self._connection, self._fd = None, -1
 
     def _listen_later(self) -> None:
         if not self._stopped and self._again is None:

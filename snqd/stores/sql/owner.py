@@ -61,12 +61,7 @@ class Owner:
 
     def _run_once(self, actions: Sequence[Callable[[Connection], Any]], durable: bool) -> list[Any]:
         self._last += 1
-        connection = self._connected()
-        try:
-            answers = self._do(connection, actions, durable)
-        except BaseException as error:
-            self._give_up(connection, error)
-            raise
+        connection, answers = self._body(actions, durable)
         try:
             with self._server.errors_in_words():
                 connection.commit()
@@ -78,6 +73,22 @@ class Owner:
             self._give_up(connection, error)
             raise
         return answers
+
+    def _body(self, actions: Sequence[Callable[[Connection], Any]], durable: bool) -> tuple[Connection, list[Any]]:
+        """Everything but the commit. A connection that broke while it was idle shows that only now, so that the first
+        loss is no news."""
+        fresh = self._connection is None
+        connection = self._connected()
+        try:
+            return connection, self._do(connection, actions, durable)
+        except ConnectionLost:
+            self._drop()
+            if fresh:
+                raise
+        except BaseException as error:
+            self._give_up(connection, error)
+            raise
+        return self._body(actions, durable)
 
     def _do(self, connection: Connection, actions: Sequence[Callable[[Connection], Any]], durable: bool) -> list[Any]:
         with self._server.errors_in_words():

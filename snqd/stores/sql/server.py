@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import uniform
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event, inspect, select
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -94,15 +94,11 @@ class SqlServer:
         finally:
             connection.close()
 
-    def own_connection(self) -> PoolProxiedConnection:
-        """The driver's connection, for one use that lasts; it counts for no pool.
-
-        :raises StoreUnavailable: where there is none to be had now.
-        """
-        with self.errors_in_words():
-            handle = self._made().raw_connection()
-            handle.detach()
-            return handle
+    def own_connection(self) -> Any:
+        """A connection of the driver's, for one use that lasts; it counts for no pool. Fails as the driver does."""
+        dialect = self._made().dialect
+        arguments, options = dialect.create_connect_args(self._url)
+        return dialect.connect(*arguments, **{**self._connect_args(), **options})
 
     def run(self, action: Callable[[Connection], T]) -> T:
         """Do `action` in a transaction, as often as needed where other processes' transactions are in the way.
@@ -139,19 +135,22 @@ class SqlServer:
 
     def _made(self) -> Engine:
         if self._engine is None:
-            defaults = {key: value for key, value in self.dialect.connect_args.items() if key not in self._url.query}
             engine = create_engine(
                 self._url,
                 isolation_level="READ COMMITTED",
-                connect_args=defaults,
+                connect_args=self._connect_args(),
                 pool_size=POOL_SIZE,
                 max_overflow=0,
+                pool_pre_ping=True,
                 pool_recycle=RECYCLE,
                 pool_use_lifo=True,
             )
             event.listen(engine, "connect", self.dialect.set_up)
             self._engine = engine
         return self._engine
+
+    def _connect_args(self) -> dict[str, Any]:
+        return {key: value for key, value in self.dialect.connect_args.items() if key not in self._url.query}
 
     def _bring_up_to_date(self, connection: Connection) -> None:
         if self._up_to_date:
