@@ -305,7 +305,8 @@ KINDS = [*LOOKING, RabbitMqBench, ActiveMqBench]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what a kind of queue declares not to promise, and on a laptop what needs a server that is not there."""
     for item in items:
-        kind = getattr(item, "callspec", None) and item.callspec.params.get("bench")  # type: ignore[attr-defined]
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        kind = params.get("bench") or params.get("broker_bench")
         if kind is not None:
             reason = kind.unpromised.get(item.originalname) or kind.missing()  # type: ignore[attr-defined]
             if reason:
@@ -332,6 +333,14 @@ async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 async def sqlite_bench(tmp_path: Path) -> AsyncIterator[SqliteBench]:
     """The embedded queue, for what only it promises."""
     made = SqliteBench(tmp_path)
+    yield made
+    await made.close_all()
+
+
+@pytest_twisted.async_yield_fixture(params=[RabbitMqBench, ActiveMqBench], ids=lambda kind: kind.kind)
+async def broker_bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BrokerBench]:
+    """A farm on each kind of broker."""
+    made = request.param(tmp_path)
     yield made
     await made.close_all()
 
