@@ -29,7 +29,7 @@ ACCUSED = "snq-accused"
 """Names the process whose death was counted against the job last, so that it is not counted twice."""
 MAX_REASON_CHARS = 1000
 _OWN = re.compile(rb'\{"site":"([A-Za-z0-9_.\-]{1,64})","queue":"([A-Za-z0-9_.\-]{1,64})","payload":')
-_NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?(?:e\+?[0-9]{1,2})?")
+_NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,17})?(?:e\+?[0-9]{1,2})?")
 
 
 def write(job: Job, accused: str = "") -> tuple[dict[str, str], bytes]:
