@@ -20,7 +20,7 @@ from twisted.python.threadpool import ThreadPool
 
 from snqd.core.errors import StoreError
 from snqd.stores.interface import Pauses
-from snqd.stores.morgue import APPLICATION_ID, MIGRATIONS
+from snqd.stores.morgue import APPLICATION_ID, MIGRATIONS, plain
 from snqd.stores.sqlite.connection import SqliteFile
 
 LOOK_EVERY = 0.5
@@ -138,9 +138,9 @@ class FileNotes:
             return connection.executemany(
                 "INSERT INTO suspect (id, owner, cause, since, queue, site) VALUES (?, ?, ?, ?, '', '') "
                 "ON CONFLICT (id) DO UPDATE "
-                "SET owner = excluded.owner, cause = excluded.cause, since = excluded.since, queue = '' "
+                "SET owner = excluded.owner, cause = excluded.cause, since = excluded.since, queue = '', site = '' "
                 "WHERE owner <> excluded.owner",
-                [(job, owner, cause, now) for job in ids],
+                [(job, owner, plain(cause), now) for job in ids],
             ).rowcount
 
     def moved(self, job: str, queue: str, site: str) -> None:
