@@ -22,6 +22,7 @@ from snqd.stores.stomp.blocking import StompQueue
 from snqd.stores.stomp.notes import FileNotes
 from snqd.wire.envelope import read_capture
 from snqd.wire.payload import decode
+from tests.contract.pushed import UNPROMISED
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 PATIENCE = 30.0
@@ -366,3 +367,18 @@ async def test_a_broker_that_is_killed_loses_nothing_and_work_goes_on_when_it_is
     assert {job_id for job_id, attempt in handled.items() if attempt != 1} == {in_hand[0].job.id}
     await one.enqueue(broker_bench.job())
     assert len(await one.claim()) == 1
+
+
+# The declaration
+
+
+def test_what_is_declared_not_to_be_promised_is_a_clause_of_the_suite() -> None:
+    clauses = Path(__file__).with_name("test_store_contract.py").read_text()
+    assert [name for name in UNPROMISED if f"async def {name}(" not in clauses] == []
+
+
+@ensureDeferred
+async def test_depths_are_unknown(broker_bench: Any) -> None:
+    one = await broker_bench.process()
+    await one.enqueue(broker_bench.job())
+    assert await one.store.depths() is None

@@ -126,7 +126,7 @@ def test_a_host_name_that_is_no_id_asks_for_one(problems_of: Problems, monkeypat
             "[queue]\nforeign = gnusocial-redis\n",
             ":2: [queue] foreign: gnusocial-redis needs subsystem redis, on GNU social's own Redis: set it so",
         ),
-        ("[queue]\nstomp_acks = no\n", ":2: [queue] stomp_acks: unknown key: correct or remove it"),
+        ("[queue]\nworkers = 5\n", ":2: [queue] workers: unknown key: correct or remove it"),
         (
             "[queue]\ndb = oracle://h/q\n",
             ":2: [queue] db: 'oracle' is no kind of database: write sqlite:///path, "
