@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from snqd.config.ini import Section
 from snqd.config.problems import Problems
 from snqd.config.schema import PROCESSES, QUEUE, SNQD, STATE_DIR
 from snqd.config.settings import DaemonSettings, QueueSettings
+from snqd.config.stomp_servers import StompSettings
 from snqd.config.values import GNUSOCIAL_REDIS, BadValue, daemon_id
 from snqd.core.errors import ConfigError
 from snqd.core.retry import RetryPolicy
@@ -88,6 +89,7 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
         subsystem=values["subsystem"],
         db=_at_place(values["db"], at),
         redis=values["redis"],
+        stomp=_stomp(values, at),
         queue_basename=values["queue_basename"],
         foreign=values["foreign"] or (),
         morgue=_at_place(values["morgue"], at),
@@ -105,6 +107,7 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
         problems.at(section, "morgue", f"names the file of db, {settings.db_file}: give the morgue a file of its own")
     if settings.subsystem == "redis" and settings.redis is None and not problems.concern(section):
         problems.at(section, "redis", "subsystem redis needs it: name the Redis, such as redis://127.0.0.1:6379/0")
+    _check_stomp(settings, section, problems)
     if GNUSOCIAL_REDIS in settings.foreign and settings.subsystem != "redis":
         problems.at(
             section, "foreign", f"{GNUSOCIAL_REDIS} needs subsystem redis, on GNU social's own Redis: set it so"
@@ -112,6 +115,30 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
     if not problems.concern(section):
         check_delay(section, "retry_delay", retry, problems)
     return settings
+
+
+def _stomp(values: Mapping[str, Any], at: Callable[[str], Path]) -> StompSettings:
+    return StompSettings(
+        servers=values["stomp_server"] or (),
+        username=values["stomp_username"] or "",
+        password=values["stomp_password"] or "",
+        password_file=at(values["stomp_password_file"]) if values["stomp_password_file"] else None,
+        manual_failover=values["stomp_manual_failover"],
+        enqueue_on=values["stomp_enqueue_on"] or "",
+    )
+
+
+def _check_stomp(settings: QueueSettings, section: Section, problems: Problems) -> None:
+    stomp = settings.stomp
+    if problems.concern(section):
+        return
+    if settings.subsystem == "stomp" and not stomp.servers:
+        problems.at(section, "stomp_server", "subsystem stomp needs it: name the broker, such as 127.0.0.1:61613")
+    if stomp.enqueue_on and stomp.enqueue_on not in stomp.servers:
+        listed = ", ".join(stomp.servers) or "nothing"
+        problems.at(section, "stomp_enqueue_on", f"stomp_server lists {listed}: name one of these, as it stands there")
+    if stomp.password and stomp.password_file is not None:
+        problems.at(section, "stomp_password_file", "stomp_password is set as well: remove one of the two")
 
 
 def located(path: str, file: str, state_dir: Path) -> Path:

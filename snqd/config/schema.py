@@ -12,6 +12,7 @@ import attrs
 
 from snqd.config.database_url import database_url
 from snqd.config.redis_address import redis_address
+from snqd.config.stomp_servers import stomp_server, stomp_servers
 from snqd.config.values import (
     Reader,
     auto_or,
@@ -121,10 +122,18 @@ QUEUE = SectionKind(
     "the store, and what holds for every queue",
     keys=(
         Key("enabled", "yes", boolean, "no: jobs run at once, in the process that enqueues them"),
-        Key("subsystem", "db", choice(db="db", redis="redis"), "kind of store: db or redis"),
+        Key("subsystem", "db", choice(db="db", redis="redis", stomp="stomp"), "kind of store: db, redis or stomp"),
         Key("db", "sqlite:///STATE_DIR/queue.db", database_url, "database of the jobs"),
         Key("redis", "", redis_address, "the Redis of subsystem redis: its URL"),
-        Key("queue_basename", "/queue/snqd.", one_line, "what the names of this farm begin with in a shared Redis"),
+        Key(
+            "queue_basename", "/queue/snqd.", one_line, "what this farm's names begin with in a store that farms share"
+        ),
+        Key("stomp_server", "", stomp_servers, "the brokers of subsystem stomp"),
+        Key("stomp_username", "", one_line, "name to log in with at the brokers"),
+        Key("stomp_password", "", one_line, "password that goes with it"),
+        Key("stomp_password_file", "", one_line, "file that holds the password instead"),
+        Key("stomp_manual_failover", "yes", boolean, "yes: listen to all brokers; no: to one that is up"),
+        Key("stomp_enqueue_on", "", stomp_server, "the broker that jobs are sent to; empty: one that is up"),
         Key("foreign", "", foreign_queues, "queues of other programs to serve too: gnusocial-redis"),
         Key("morgue", "sqlite:///STATE_DIR/morgue.db", database_url, "database of the dead letters"),
         Key("dead_letter_dir", "", one_line, "folder that gets a file for each dead letter too"),

@@ -10,6 +10,7 @@ import attrs
 from snqd.config.database_url import sqlite_file
 from snqd.config.redis_address import RedisAddress
 from snqd.config.soft_limit import SoftLimit
+from snqd.config.stomp_servers import StompSettings
 from snqd.core.retry import RetryPolicy
 
 
@@ -39,6 +40,7 @@ class QueueSettings:
 
     :ivar db: SQLAlchemy's URL of the database of the jobs.
     :ivar redis: None where the subsystem is another.
+    :ivar stomp: without servers where the subsystem is another.
     :ivar queue_basename: what the names of this farm begin with in a store that farms share.
     :ivar foreign: kinds of queues of other programs that are served too, of :data:`snqd.config.values.FOREIGN`.
     :ivar morgue: SQLAlchemy's URL of the database of the dead letters.
@@ -52,6 +54,7 @@ class QueueSettings:
     subsystem: str
     db: str
     redis: RedisAddress | None
+    stomp: StompSettings
     queue_basename: str
     foreign: tuple[str, ...]
     morgue: str

@@ -164,7 +164,8 @@ class QueueManager(IoManager):
                 waiting = self._fair_turn.waiting(queue)
                 room = self._slots.room(queue, waiting, self._fair_turn.costs.expected(queue))
                 if room:
-                    wants[queue] = Want(room, self._fair_turn.waiting_by_site(queue), ordered)
+                    held, full = self._fair_turn.waiting_by_site(queue), not self._slots.open_to(queue)
+                    wants[queue] = Want(room, held, ordered, full)
         return wants
 
     def _note_dry(self, claim: Claim, wants: Mapping[str, Want]) -> Claim:

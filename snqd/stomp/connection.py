@@ -162,6 +162,7 @@ class StompConnection:
         factory = Factory.forProtocol(
             lambda: StompProtocol(self._reactor, self._login, lambda frame: self._on_message(frame, epoch))
         )
+        factory.noisy = False
         self._step = self._endpoint.connect(factory)
         try:
             protocol: Any = await self._step

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import Any
 from urllib.parse import urlsplit
 
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, clientFromString, wrapClientTLS
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.ssl import optionsForClientTLS
+from zope.interface import implementer
 
 from snqd.stomp.errors import ProtocolError
 
@@ -37,6 +40,19 @@ _SCHEMES: dict[str, Callable[[Any, str, int | None], IStreamClientEndpoint]] = {
     "ssl": _tls,
     "stomp+ssl": _tls,
 }
+
+
+@implementer(IStreamClientEndpoint)
+class RotatingEndpoint:
+    """Several endpoints of which one will do: each attempt to connect is made at the next one."""
+
+    def __init__(self, endpoints: Sequence[IStreamClientEndpoint]) -> None:
+        self._endpoints = cycle(endpoints)
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """See IStreamClientEndpoint."""
+        connecting: Deferred[IProtocol] = next(self._endpoints).connect(protocolFactory)
+        return connecting
 
 
 def make_endpoint(reactor: Any, text: str) -> IStreamClientEndpoint:

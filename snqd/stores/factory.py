@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from snqd.config.group_sections import MAIN
 from snqd.config.redis_address import RedisAddress
 from snqd.config.settings import QueueSettings, Settings
 from snqd.stores.blocking import BlockingQueue, EmbeddedQueue
@@ -14,9 +15,12 @@ from snqd.stores.sqlite.database import QueueDatabase
 
 if TYPE_CHECKING:
     from snqd.stores.interface import IStore
+    from snqd.stores.stomp.notes import Notes
+    from snqd.stores.stomp.topology import Topology
 
 REDIS = "redis"
-"""The subsystem."""
+STOMP = "stomp"
+"""Subsystems."""
 
 
 def make_store(
@@ -38,6 +42,14 @@ def make_store(
         from snqd.stores.redis.store import RedisStore
 
         return RedisStore(reactor, _redis(queue), prefix_of(queue.queue_basename), owner, **lease)
+    if queue.subsystem == STOMP:
+        from snqd.stores.morgue_writer import MorgueWriter
+        from snqd.stores.stomp.brokers import brokers_of
+        from snqd.stores.stomp.store import StompStore
+
+        morgue = MorgueWriter(reactor, make_morgue(queue), queue.dead_letter_dir)
+        brokers, notes = brokers_of(reactor, queue.stomp), _notes(queue)
+        return StompStore(reactor, brokers, _topology(settings), owner, notes, morgue, random)
     if queue.db_file is None:
         from snqd.stores.sql.store import SqlStore
 
@@ -55,6 +67,10 @@ def make_queue(settings: Settings) -> BlockingQueue:
         from snqd.stores.redis.names import prefix_of
 
         return RedisQueue(_redis(queue), prefix_of(queue.queue_basename))
+    if queue.subsystem == STOMP:
+        from snqd.stores.stomp.blocking import StompQueue
+
+        return StompQueue(queue.stomp, _topology(settings), _notes(queue))
     if queue.db_file is None:
         from snqd.stores.sql.blocking import SqlQueue
 
@@ -74,3 +90,23 @@ def make_morgue(settings: QueueSettings) -> Burials:
 def _redis(settings: QueueSettings) -> RedisAddress:
     assert settings.redis is not None  # the configuration sees to it
     return settings.redis
+
+
+def _topology(settings: Settings) -> Topology:
+    from snqd.stores.stomp.topology import Topology
+
+    def group_of(queue: str) -> str:
+        group = settings.group_of(queue)
+        return MAIN if group is None else group.name
+
+    return Topology(settings.queue.queue_basename, group_of)
+
+
+def _notes(settings: QueueSettings) -> Notes:
+    if settings.morgue_file is None:
+        from snqd.stores.stomp.sql_notes import SqlNotes
+
+        return SqlNotes(settings.morgue)
+    from snqd.stores.stomp.notes import FileNotes
+
+    return FileNotes(settings.morgue_file)

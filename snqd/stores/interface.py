@@ -42,11 +42,13 @@ class Want:
     :ivar held: how many it already holds and has not started, by site, so that the claim evens them out.
     :ivar ordered: claim a site's next job only when none of that site and queue is in hand anywhere, or waits for
         its retry.
+    :ivar full: whether no further job of the queue can start before one ends: what is claimed now will wait here.
     """
 
     room: int
     held: Mapping[str, int] = attrs.field(factory=dict)
     ordered: bool = False
+    full: bool = False
 
 
 @attrs.frozen

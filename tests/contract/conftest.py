@@ -31,12 +31,14 @@ from snqd.stomp.protocol import Login
 from snqd.stores.interface import Claimed, Want
 from snqd.stores.memory import MemoryStore
 from snqd.stores.memory_queue import MemoryQueue
-from snqd.stores.morgue import Letter
+from snqd.stores.morgue import Morgue
+from snqd.stores.morgue_writer import MorgueWriter
 from snqd.stores.redis.names import prefix_of
 from snqd.stores.redis.store import RedisStore
 from snqd.stores.sql.store import SqlStore
 from snqd.stores.sqlite.store import SqliteStore
 from snqd.stores.stomp.brokers import Brokers, broker_of
+from snqd.stores.stomp.notes import FileNotes
 from snqd.stores.stomp.store import StompStore
 from snqd.stores.stomp.topology import Topology
 from tests.contract.pushed import UNPROMISED, Gate, PatientStore
@@ -183,23 +185,20 @@ class BrokerBench(Bench):
         super().__init__(folder)
         self.broker = running(self.server)
         self.topology = Topology(f"/queue/{folder.name}.{next(_FARMS)}.", lambda queue: "main")
-        self.buried: list[Letter] = []
 
     @classmethod
     def missing(cls) -> str:
         lacking = cls.server.missing()
         return f"needs {lacking}" if lacking and not os.environ.get("CI") else ""
 
-    async def bury(self, letter: Letter) -> None:
-        self.buried.append(letter)
-
     def make(self, name: str, **options: Any) -> PatientStore:
         broker = broker_of(reactor, f"127.0.0.1:{self.broker.port}")
         gate = Gate(broker.endpoint)
         login = Login(self.broker.username, self.broker.password)
         brokers = Brokers([attrs.evolve(broker, endpoint=gate)], broker, login)
-        morgue = self.folder / "morgue.db"
-        store = StompStore(reactor, brokers, self.topology, name, morgue, self.bury, random.Random())
+        notes = FileNotes(self.folder / "morgue.db")
+        morgue = MorgueWriter(reactor, Morgue(self.folder / "morgue.db"))
+        store = StompStore(reactor, brokers, self.topology, name, notes, morgue, random.Random())
         return PatientStore(store, self, gate)
 
 
@@ -307,7 +306,8 @@ KINDS = [*LOOKING, RabbitMqBench, ActiveMqBench]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what a kind of queue declares not to promise, and on a laptop what needs a server that is not there."""
     for item in items:
-        kind = getattr(item, "callspec", None) and item.callspec.params.get("bench")  # type: ignore[attr-defined]
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        kind = params.get("bench") or params.get("broker_bench")
         if kind is not None:
             reason = kind.unpromised.get(item.originalname) or kind.missing()  # type: ignore[attr-defined]
             if reason:
@@ -365,6 +365,14 @@ async def ignoring_failures(ask: Callable[[], Awaitable[Any]]) -> Any:
         except StoreUnavailable:
             await deferLater(reactor, 0.05)
     pytest.fail("the store does not come back")
+
+
+@pytest_twisted.async_yield_fixture(params=[RabbitMqBench, ActiveMqBench], ids=lambda kind: kind.kind)
+async def broker_bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BrokerBench]:
+    """A farm on each kind of broker."""
+    made = request.param(tmp_path)
+    yield made
+    await made.close_all()
 
 
 class Child(ProcessProtocol):

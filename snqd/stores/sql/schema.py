@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Connection,
@@ -188,7 +189,31 @@ letter = Table(
     **_OPTIONS,
 )
 
+note_tables = MetaData()
+"""For stores that can't keep these themselves: who may have killed its process, and what is paused."""
+
+suspect = Table(
+    "snqd_suspect",
+    note_tables,
+    Column("id", _word(64), primary_key=True),
+    Column("owner", _TEXT_KEY, nullable=False),
+    Column("cause", _TEXT, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("queue", _word(64), nullable=False),
+    Column("site", _word(64), nullable=False),
+    **_OPTIONS,
+)
+
+noted_pause = Table(
+    "snqd_noted_pause",
+    note_tables,
+    Column("queue", _word(64), primary_key=True),
+    Column("site", _word(64), primary_key=True),
+    Column("paused", Boolean, nullable=False),
+    **_OPTIONS,
+)
+
 QUEUE_MIGRATIONS: tuple[Migration, ...] = (queue_tables.create_all,)
-MORGUE_MIGRATIONS: tuple[Migration, ...] = (morgue_tables.create_all,)
+MORGUE_MIGRATIONS: tuple[Migration, ...] = (morgue_tables.create_all, note_tables.create_all)
 """What makes each version of the schema, from 1, of the one before it. MariaDB commits within them: one that was cut
 short is done again, so it must be able to go on."""

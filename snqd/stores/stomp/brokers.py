@@ -8,7 +8,9 @@ from typing import Any
 import attrs
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from snqd.stomp.endpoints import make_endpoint
+from snqd.config.stomp_servers import StompSettings
+from snqd.core.errors import ConfigError
+from snqd.stomp.endpoints import RotatingEndpoint, make_endpoint
 from snqd.stomp.protocol import Login
 
 
@@ -36,3 +38,36 @@ class Brokers:
 def broker_of(reactor: Any, server: str) -> Broker:
     """The broker that the operator names `server`; see :func:`snqd.stomp.endpoints.make_endpoint`."""
     return Broker(server, make_endpoint(reactor, server))
+
+
+def brokers_of(reactor: Any, settings: StompSettings) -> Brokers:
+    """What the configuration asks for.
+
+    :raises ConfigError: if the file with the password can't be read.
+    """
+    every = [broker_of(reactor, server) for server in settings.servers]
+    listen = every if settings.manual_failover else [_any_of(every)]
+    chosen = [broker for broker in every if broker.name == settings.enqueue_on]
+    return Brokers(listen, chosen[0] if chosen else _any_of(every), login_of(settings))
+
+
+def login_of(settings: StompSettings) -> Login:
+    """How to log in.
+
+    :raises ConfigError: if the file with the password can't be read.
+    """
+    password = settings.password
+    if settings.password_file is not None:
+        try:
+            password = settings.password_file.read_text().strip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            problem = f"[queue] stomp_password_file: {settings.password_file} can't be read: {error}"
+            raise ConfigError([problem]) from error
+    return Login(settings.username, password)
+
+
+def _any_of(brokers: Sequence[Broker]) -> Broker:
+    if len(brokers) == 1:
+        return brokers[0]
+    name = " or ".join(broker.name for broker in brokers)
+    return Broker(name, RotatingEndpoint([broker.endpoint for broker in brokers]))

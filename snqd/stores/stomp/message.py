@@ -28,8 +28,9 @@ REASON = "snq-reason"
 ACCUSED = "snq-accused"
 """Names the process whose death was counted against the job last, so that it is not counted twice."""
 MAX_REASON_CHARS = 1000
-_OWN = re.compile(rb'\{"site":"([A-Za-z0-9_.\-]{1,64})","queue":"([A-Za-z0-9_.\-]{1,64})","payload":')
-_NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?(?:e\+?[0-9]{1,2})?")
+_NAME = rb"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}"
+_OWN = re.compile(rb'\{"site":"(%b)","queue":"(%b)","payload":' % (_NAME, _NAME))
+_NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,17})?(?:e\+?[0-9]{1,2})?")
 
 
 def write(job: Job, accused: str = "") -> tuple[dict[str, str], bytes]:
@@ -64,12 +65,11 @@ def read(frame: Frame, now: float) -> Job:
     :param now: Unix seconds; the job's `created` if the message has none.
     :raises BadPayload: if it is none, saying why.
     """
-    site, queue, body, encoding = _open(frame.body)
     headers = frame.headers
     created_text = headers.get("created", "").strip()
     try:
+        site, queue, body, encoding = _open(frame.body)
         job_id = check_id(headers[ID]) if ID in headers else digest_id(frame.body, created_text)
-        site, queue = check_site(site), check_queue(queue)
     except BadName as error:
         raise BadPayload(f"the message's envelope: {error}") from error
     return Job(
@@ -96,6 +96,7 @@ def _body(job: Job) -> bytes:
 
 
 def _open(body: bytes) -> tuple[str, str, bytes, str]:
+    """Site, queue, payload and how that is encoded; the names are checked."""
     own = _OWN.match(body)
     if own is not None and body.endswith(b"}"):
         return own[1].decode(), own[2].decode(), body[own.end() : -1], JSON
@@ -104,7 +105,7 @@ def _open(body: bytes) -> tuple[str, str, bytes, str]:
         return _open_json(body)
     if envelope.site is None:
         raise BadPayload("the message's envelope names no site")
-    return envelope.site, envelope.queue, envelope.payload, PHP
+    return check_site(envelope.site), check_queue(envelope.queue), envelope.payload, PHP
 
 
 def _open_json(body: bytes) -> tuple[str, str, bytes, str]:
@@ -116,13 +117,13 @@ def _open_json(body: bytes) -> tuple[str, str, bytes, str]:
         raise BadPayload(f"the message is no envelope of site, queue and payload: {body[:60]!r}") from None
     if not isinstance(site, str) or not isinstance(queue, str):
         raise BadPayload("site and queue of the message's envelope must be text")
-    return site, queue, wire.encode(payload), JSON
+    return check_site(site), check_queue(queue), wire.encode(payload), JSON
 
 
 def _number(headers: Mapping[str, str], name: str) -> float:
     """A header of snqd's own, 0 where it is absent or none."""
-    text = headers.get(name, "")
-    return float(text) if _NUMBER.fullmatch(text) else 0.0
+    text = headers.get(name)
+    return float(text) if text is not None and _NUMBER.fullmatch(text) else 0.0
 
 
 def _sql_time(text: str) -> float:

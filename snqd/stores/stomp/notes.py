@@ -6,9 +6,9 @@ Blocking; :class:`NoteReader` keeps a copy for the reactor's thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -20,7 +20,7 @@ from twisted.python.threadpool import ThreadPool
 
 from snqd.core.errors import StoreError
 from snqd.stores.interface import Pauses
-from snqd.stores.morgue import APPLICATION_ID, MIGRATIONS
+from snqd.stores.morgue import APPLICATION_ID, MIGRATIONS, plain
 from snqd.stores.sqlite.connection import SqliteFile
 
 LOOK_EVERY = 0.5
@@ -80,53 +80,81 @@ class Noted:
         return next((key for key in ((queue, ""), ("", site), (queue, site)) if key in self.paused), None)
 
 
-class Notes:
-    """The tables, for one thread at a time. Every method raises a StoreError where the file does not take part."""
+def noted_of(suspects: Iterable[Sequence[Any]], pauses: Iterable[Sequence[Any]]) -> Noted:
+    """From rows of id, owner, cause, queue and site, and of queue, site and whether it is paused."""
+    by_key = {(queue, site): bool(paused) for queue, site, paused in pauses}
+    return Noted(
+        {job: Suspect(*rest) for job, *rest in suspects},
+        frozenset(key for key, paused in by_key.items() if paused),
+        frozenset(key for key, paused in by_key.items() if not paused),
+    )
+
+
+class Notes(Protocol):
+    """Where notes are kept, for one thread at a time; each method raises a StoreError where that does not take part."""
+
+    def close(self) -> None:
+        """Disconnect."""
+
+    def read(self) -> Noted:
+        """All that is noted."""
+
+    def suspect(self, owner: str, ids: Collection[str], cause: str) -> int:
+        """Note that the process `owner` died running these jobs; once for each of both. Returns how many are new."""
+
+    def moved(self, job: str, queue: str, site: str) -> None:
+        """Note that a suspect waits to run alone."""
+
+    def cleared(self, job: str) -> None:
+        """Note that a suspect is none any more."""
+
+    def pause(self, queue: str, site: str, paused: bool) -> None:
+        """Note that something is paused, or no longer."""
+
+
+class FileNotes:
+    """Notes in a morgue that is an SQLite file."""
 
     def __init__(self, morgue: Path) -> None:
         self._file = SqliteFile(morgue, "morgue", APPLICATION_ID, MIGRATIONS)
 
     def close(self) -> None:
-        """Close the file."""
+        """See :class:`Notes`."""
         self._file.close()
 
     def read(self) -> Noted:
-        """All that is noted."""
+        """See :class:`Notes`."""
         connection = self._file.open()
         with self._file.errors_in_words():
             suspects = connection.execute("SELECT id, owner, cause, queue, site FROM suspect").fetchall()
             pauses = connection.execute("SELECT queue, site, paused FROM pause").fetchall()
-        return Noted(
-            {job: Suspect(*rest) for job, *rest in suspects},
-            frozenset((queue, site) for queue, site, paused in pauses if paused),
-            frozenset((queue, site) for queue, site, paused in pauses if not paused),
-        )
+        return noted_of(suspects, pauses)
 
     def suspect(self, owner: str, ids: Collection[str], cause: str) -> int:
-        """Note that the process `owner` died running these jobs; once for each of both. Returns how many are new."""
+        """See :class:`Notes`."""
         with self._file.transaction() as connection:
             now = time.time()
             connection.execute("DELETE FROM suspect WHERE since < ?", (now - FORGET_AFTER,))
             return connection.executemany(
                 "INSERT INTO suspect (id, owner, cause, since, queue, site) VALUES (?, ?, ?, ?, '', '') "
                 "ON CONFLICT (id) DO UPDATE "
-                "SET owner = excluded.owner, cause = excluded.cause, since = excluded.since, queue = '' "
+                "SET owner = excluded.owner, cause = excluded.cause, since = excluded.since, queue = '', site = '' "
                 "WHERE owner <> excluded.owner",
-                [(job, owner, cause, now) for job in ids],
+                [(job, owner, plain(cause), now) for job in ids],
             ).rowcount
 
     def moved(self, job: str, queue: str, site: str) -> None:
-        """Note that a suspect waits to run alone."""
+        """See :class:`Notes`."""
         with self._file.transaction() as connection:
             connection.execute("UPDATE suspect SET queue = ?, site = ? WHERE id = ?", (queue, site, job))
 
     def cleared(self, job: str) -> None:
-        """Note that a suspect is none any more."""
+        """See :class:`Notes`."""
         with self._file.transaction() as connection:
             connection.execute("DELETE FROM suspect WHERE id = ?", (job,))
 
     def pause(self, queue: str, site: str, paused: bool) -> None:
-        """Note that something is paused, or no longer."""
+        """See :class:`Notes`."""
         with self._file.transaction() as connection:
             if paused:
                 connection.execute("INSERT OR REPLACE INTO pause (queue, site, paused) VALUES (?, ?, 1)", (queue, site))

@@ -104,27 +104,32 @@ class Sender:
             self._dialect = dialect_of(protocol.connected_frame)
 
     def _send(self, out: Outgoing) -> Deferred[None]:
-        target = self._target(out)
-        headers, body = message.write(out.job, out.accused)
-        if target.needs:
-            self._make(target.needs)
-        return self._connection.send(target.destination, {**headers, **target.headers}, body)
-
-    def _target(self, out: Outgoing) -> Target:
-        name = out.destination or self._topology.of_queue(out.job.queue)
-        target = None
-        if out.delay > 0:
-            group = self._topology.group_of(out.job.queue)
-            target = self._dialect.delayed(self._topology, group, out.delay)
-        return target or Target(self._dialect.destination(name))
-
-    def _make(self, destination: str) -> None:
-        """Make a queue that something will expire into, by a message that is gone at once; once a connection."""
         if self._made_in != self._connection.epoch:
             self._made_in = self._connection.epoch
             self._made.clear()
-        if destination not in self._made:
-            self._made.add(destination)
+        *probes, (headers, body) = frames_of(self._dialect, self._topology, out, self._made)
+        for probe, nothing in probes:
             # Same connection, so the broker makes the queue before it takes what follows; a failure fails that too.
-            made = self._connection.send(destination, {PROBE: "1", "expiration": "1"}, b"")
+            made = self._connection.send(probe.pop("destination"), probe, nothing)
             made.addErrback(lambda failure: failure.trap(StoreUnavailable))
+        return self._connection.send(headers.pop("destination"), headers, body)
+
+
+def frames_of(
+    dialect: Dialect, topology: Topology, out: Outgoing, made: set[str]
+) -> list[tuple[dict[str, str], bytes]]:
+    """Headers and bodies of the SENDs for `out`: its own, and before it what makes a queue that it will expire into.
+
+    :param made: queues that were made over this connection already; added to.
+    """
+    target = None
+    if out.delay > 0:
+        target = dialect.delayed(topology, topology.group_of(out.job.queue), out.delay)
+    if target is None:
+        target = Target(dialect.destination(out.destination or topology.of_queue(out.job.queue)))
+    headers, body = message.write(out.job, out.accused)
+    frames = [({"destination": target.destination, **headers, **target.headers}, body)]
+    if target.needs and target.needs not in made:
+        made.add(target.needs)
+        frames.insert(0, ({"destination": target.needs, PROBE: "1", "expiration": "1"}, b""))
+    return frames

@@ -7,8 +7,8 @@ and a claim is answered from there.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -23,7 +23,7 @@ from zope.interface import implementer
 from snqd.core.errors import StoreError
 from snqd.core.job import Job
 from snqd.stores.interface import Claim, IStore, Pauses, Receipt, Want
-from snqd.stores.morgue import Letter
+from snqd.stores.morgue_writer import MorgueWriter
 from snqd.stores.stomp.brokers import Brokers
 from snqd.stores.stomp.consumer import Consumer, Source
 from snqd.stores.stomp.inbox import Arrival, Inbox
@@ -39,6 +39,8 @@ SMALL_PREFETCH = 4
 SIFT_EVERY = 0.05
 """Seconds between looks whether one site's jobs keep all others out."""
 FLOOD_SHARE = 0.9
+SIFT_ROOM = 100
+"""Messages that may be on their way from a queue to a lane at once."""
 SOLO_PATIENCE = 5.0
 """Seconds after which a suspect that is noted as waiting, and does not come, is taken to be gone."""
 CLOSE_PATIENCE = 5.0
@@ -50,8 +52,8 @@ class StompStore:
     """Jobs on one or more brokers.
 
     :param owner: this process's name, new at each start.
-    :param morgue: the morgue's database, which keeps suspects and pauses too.
-    :param bury: keeps what can't be decoded.
+    :param notes: where suspects and pauses are kept.
+    :param morgue: takes what can't be decoded; closed with the store.
     """
 
     log = Logger()
@@ -63,17 +65,20 @@ class StompStore:
         brokers: Brokers,
         topology: Topology,
         owner: str,
-        morgue: Path,
-        bury: Callable[[Letter], Awaitable[None]],
+        notes: Notes,
+        morgue: MorgueWriter,
         random: Random,
     ) -> None:
         self._reactor = reactor
         self._topology = topology
         self._inbox = Inbox()
         self._alone: list[Arrival] = []
-        self._notes = NoteReader(reactor, Notes(morgue), self._noted)
+        self._notes = NoteReader(reactor, notes, self._noted)
+        self._morgue = morgue
         self._sender = Sender(reactor, brokers.send.endpoint, brokers.login, random, brokers.send.name, topology)
-        self._sorter = Sorter(reactor, topology, self._sender, self._notes, bury, self._inbox, self._accept, random)
+        self._sorter = Sorter(
+            reactor, topology, self._sender, self._notes, morgue.bury, self._inbox, self._accept, random
+        )
         self._consumers = [
             Consumer(
                 reactor,
@@ -91,8 +96,7 @@ class StompStore:
         self._settling: set[Deferred[Any]] = set()
         self._sift = LoopingCall(self._look_for_flood)
         self._sift.clock = reactor
-        self._took = 0
-        self._unmet = False
+        self._idle_claims = 0
         self._waking: IDelayedCall | None = None
         self._lost_before = False
         self._solo_since = 0.0
@@ -125,6 +129,7 @@ class StompStore:
             await consumer.stop()
         await self._sender.stop()
         await self._notes.close()
+        await self._morgue.close()
         if self._waking is not None:
             self._waking.cancel()
             self._waking = None
@@ -141,8 +146,7 @@ class StompStore:
             taken = self._inbox.take(queue, want, pauses)
             jobs += taken
             missing = max(missing, want.room - len(taken))
-        self._took += len(jobs)
-        self._unmet = missing > 0
+        self._idle_claims += any(not want.full for want in wants.values())
         if missing:
             self._make_room(self._inbox.in_hand() + missing, alone=False)
         return succeed(Claim(jobs, None, self._solo_queues()))
@@ -346,24 +350,26 @@ class StompStore:
     # Floods.
 
     def _look_for_flood(self) -> None:
-        """While one site's jobs fill this process and the way to it, they go to a lane, so that others get through."""
-        stuck, self._took = self._took == 0, 0
-        full = [
-            source
-            for consumer in self._consumers
-            for source in consumer.sources.values()
-            if source.sifted and source.is_full
-        ]
-        if not stuck or self._unmet or not full:
+        """While one site's jobs fill all slots of this process, those on their way here go to a lane, so that others
+        get through. Jobs that take no time fill no slots, and are not sifted."""
+        slots_full, self._idle_claims = self._idle_claims == 0, 0
+        sources = [source for consumer in self._consumers for source in consumer.sources.values() if source.sifted]
+        if not slots_full or not any(source.is_full or self._sorter.flooding for source in sources):
             self._sorter.flooding = ""
             return
-        in_hand = self._inbox.shares_in_hand()
-        by_site: dict[str, int] = {}
-        for (_, site), number in in_hand.items():
-            by_site[site] = by_site.get(site, 0) + number
-        site = max(by_site, key=by_site.__getitem__, default="")
-        if site and by_site[site] >= FLOOD_SHARE * sum(by_site.values()):
-            self._flood(site)
+        by_site: Counter[str] = Counter()
+        for (_, site), number in self._inbox.shares_in_hand().items():
+            by_site[site] += number
+        for site, number in by_site.most_common(1):
+            if number >= FLOOD_SHARE * by_site.total():
+                self._flood(site)
+                self._make_room_to_sift(sources)
+
+    def _make_room_to_sift(self, sources: Sequence[Source]) -> None:
+        enough = min(self._inbox.in_hand() + SIFT_ROOM, MAX_PREFETCH)
+        for source in sources:
+            if source.is_full and source.prefetch < enough:
+                source.consumer.listen(source, enough - source.prefetch)
 
     def _flood(self, site: str) -> None:
         if not self._sorter.flooding:

@@ -1,0 +1,205 @@
+"""StompQueue: jobs to a broker, and pauses, from programs without a reactor."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from itertools import count
+from time import time
+
+from snqd.config.stomp_servers import StompSettings
+from snqd.core.errors import StoreError, StoreUnavailable
+from snqd.core.job import Job
+from snqd.stomp.encoder import encode
+from snqd.stomp.endpoints import PLAIN_PORT, TLS_PORT
+from snqd.stomp.errors import BrokerError, NotConnected, ProtocolError
+from snqd.stomp.frame import Frame, Version
+from snqd.stomp.parser import Parser
+from snqd.stomp.protocol import Login
+from snqd.stores.interface import Pauses
+from snqd.stores.stomp.brokers import login_of
+from snqd.stores.stomp.dialects import Dialect, dialect_of
+from snqd.stores.stomp.notes import Notes
+from snqd.stores.stomp.sender import Outgoing, frames_of
+from snqd.stores.stomp.topology import Topology
+
+TIMEOUT = 30.0
+"""Seconds that the broker may be silent while something is expected of it."""
+_READ_BYTES = 65536
+
+
+class StompQueue:
+    """See :class:`~snqd.stores.blocking.BlockingQueue`. Where the connection is lost during an enqueue, the jobs may be
+    there or not; under the same ids they may be enqueued again.
+    """
+
+    def __init__(self, settings: StompSettings, topology: Topology, notes: Notes) -> None:
+        self._settings = settings
+        self._topology = topology
+        self._notes = notes
+        self._session: _Session | None = None
+
+    def enqueue(self, jobs: Sequence[Job]) -> None:
+        """See :class:`BlockingQueue`."""
+        session = self._session or self._connect()
+        frames = [
+            frame
+            for job in jobs
+            for frame in frames_of(
+                session.dialect, self._topology, Outgoing(job, delay=max(job.not_before - time(), 0.0)), session.made
+            )
+        ]
+        try:
+            session.send(frames)
+        except StoreError:
+            self._disconnect()
+            raise
+
+    def pause(self, queue: str | None, site: str | None, paused: bool) -> None:
+        """See :class:`BlockingQueue`; children see it within a second."""
+        if not queue and not site:
+            raise StoreError("name a queue, a site or both to pause or resume")
+        self._notes.pause(queue or "", site or "", paused)
+
+    def pauses(self) -> Pauses:
+        """See :class:`BlockingQueue`."""
+        return self._notes.read().pauses
+
+    def depths(self) -> None:
+        """See :class:`BlockingQueue`: over STOMP a broker does not tell; that it answers at all is tried here."""
+        if self._session is None:
+            self._connect()
+
+    def exists(self) -> bool:
+        """See :class:`BlockingQueue`."""
+        return True
+
+    def close(self) -> None:
+        """See :class:`BlockingQueue`."""
+        self._disconnect()
+        self._notes.close()
+
+    def _connect(self) -> _Session:
+        login = login_of(self._settings)
+        problems = []
+        chosen = self._settings.enqueue_on
+        for server in (chosen,) if chosen else self._settings.servers:
+            try:
+                self._session = _Session(_connected(server), login)
+                return self._session
+            except (OSError, StoreUnavailable, ProtocolError) as error:
+                problems.append(f"{server}: {error}")
+        raise NotConnected("; ".join(problems))
+
+    def _disconnect(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+class _Session:
+    """One connection, past its handshake.
+
+    :ivar made: see :func:`snqd.stores.stomp.sender.frames_of`.
+    """
+
+    def __init__(self, connection: socket.socket, login: Login) -> None:
+        self._connection = connection
+        self._parser = Parser()
+        self._frames: Iterator[Frame] = iter(())
+        self._numbers = count(1)
+        self.made: set[str] = set()
+        try:
+            connected = self._log_in(login)
+            self.dialect: Dialect = dialect_of(connected)
+        except BaseException:
+            connection.close()
+            raise
+
+    def send(self, frames: Sequence[tuple[dict[str, str], bytes]]) -> None:
+        """Send all, then wait until all are confirmed."""
+        waiting = set()
+        data = []
+        for headers, body in frames:
+            number = str(next(self._numbers))
+            waiting.add(number)
+            data.append(encode("SEND", {**headers, "receipt": number}, body, self._parser.version))
+        self._write(b"".join(data))
+        while waiting:
+            waiting.discard(self._next("RECEIPT").headers.get("receipt-id", ""))
+
+    def close(self) -> None:
+        """Hang up; everything sent was confirmed."""
+        self._connection.close()
+
+    def _log_in(self, login: Login) -> Frame:
+        headers = {"accept-version": ",".join(version.value for version in Version), "host": login.host}
+        if login.username:
+            headers.update(login=login.username, passcode=login.password)
+        self._write(encode("CONNECT", headers))
+        connected = self._next("CONNECTED")
+        self._parser.version = Version(connected.headers.get("version", "1.0"))
+        return connected
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._connection.sendall(data)
+        except OSError as error:
+            raise NotConnected(f"the broker can't be written to: {error}") from error
+
+    def _next(self, command: str) -> Frame:
+        while True:
+            for frame in self._frames:
+                if frame.command == "ERROR":
+                    detail = " ".join(frame.body.decode(errors="replace").split())
+                    raise BrokerError(frame.headers.get("message", "ERROR").strip(), detail)
+                if frame.command == command:
+                    return frame
+            self._frames = self._parser.feed(self._read())
+
+    def _read(self) -> bytes:
+        try:
+            data = self._connection.recv(_READ_BYTES)
+        except OSError as error:
+            raise NotConnected(f"the broker does not answer: {error}") from error
+        if not data:
+            raise NotConnected("the broker has closed the connection")
+        return data
+
+
+def _connected(server: str) -> socket.socket:
+    """A connection to a broker in any of the forms of :func:`snqd.stomp.endpoints.make_endpoint`."""
+    scheme, _, rest = server.partition("://") if "://" in server else ("tcp", "", server)
+    if "://" not in server and server.startswith(("unix:", "tcp:", "tls:")):
+        scheme, rest = _from_endpoint(server)
+    if scheme == "unix":
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(TIMEOUT)
+        connection.connect(rest)
+        return connection
+    secure = scheme in ("ssl", "stomp+ssl", "tls")
+    host, port, trust = _address(rest, TLS_PORT if secure else PLAIN_PORT)
+    connection = socket.create_connection((host, port), timeout=TIMEOUT)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if not secure:
+        return connection
+    context = ssl.create_default_context(capath=trust or None)
+    return context.wrap_socket(connection, server_hostname=host)
+
+
+def _from_endpoint(text: str) -> tuple[str, str]:
+    scheme, _, rest = text.partition(":")
+    if scheme == "unix":
+        return scheme, rest.removeprefix("path=").partition(":")[0]
+    return scheme, rest
+
+
+def _address(text: str, default_port: int) -> tuple[str, int, str]:
+    """Host, port, and the folder of authorities to trust, empty for the system's."""
+    text, _, trust = text.rstrip("/").partition(":trustRoots=")
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        return host, int(port.lstrip(":") or default_port), trust
+    host, _, port = text.partition(":")
+    return host, int(port or default_port), trust
