@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
+# A suite in the background of a shell inherits a SIGINT that is ignored, and so would every process of its tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: a loaded machine is no bug. In CI the same examples every time, and how to repeat the one that failed.
 hypothesis.settings.register_profile("developer", deadline=None)
