@@ -12,7 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# A suite that runs in the background of a shell inherits a SIGINT that is ignored, and so would every process of its tests.
+# A suite in the background of a shell inherits a SIGINT that is ignored, and so would every process of its tests.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
