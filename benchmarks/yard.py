@@ -18,35 +18,37 @@ sys.path.insert(0, str(CHECKOUT / "tests" / "acceptance"))
 
 from farm import Farm  # noqa: E402
 
+from benchmarks.places import Place  # noqa: E402
+from benchmarks.sheet import Sheet, until  # noqa: E402
+from snqd.config.load import load_file  # noqa: E402
 from snqd.core.job import Job, JobIds  # noqa: E402
 from snqd.ops.control import call  # noqa: E402
-from snqd.stores.sqlite.database import QueueDatabase  # noqa: E402
-from snqd.stores.sqlite.doorbell import Ringer, bells_of  # noqa: E402
+from snqd.stores.factory import make_queue  # noqa: E402
 
 BATCH = 500
-QUEUES = {
-    "noop": "benchmarks.handlers.Noop",
-    "wait": "benchmarks.handlers.Wait",
-    "stamp": "benchmarks.handlers.Stamp",
-    "serve": "benchmarks.handlers.Serve",
-    "kill": "benchmarks.handlers.Kill",
-}
+HANDLERS = {name.lower(): f"benchmarks.handlers.{name}" for name in ("Noop", "Wait", "Stamp", "Serve", "Kill")}
 
 
 class Yard:
     """A farm for a measurement; a context manager that leaves nothing behind.
 
+    :param place: the store it works on.
     :param sections: more of the configuration.
     """
 
     def __init__(
-        self, sections: Mapping[str, Mapping[str, object]] | None = None, sites: Iterable[str] = ("alpha", "beta")
+        self,
+        place: Place,
+        sections: Mapping[str, Mapping[str, object]] | None = None,
+        sites: Iterable[str] = ("alpha", "beta"),
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="snqd-benchmark-"))
-        self.stamps = self.folder / "stamps"
-        outputs = {f"handler:{queue}": {"to": self.stamps} for queue in ("stamp", "serve")}
-        self.farm = Farm(self.folder, sites=sites, handlers=QUEUES, sections={**outputs, **(sections or {})})
-        self.database_path = self.farm.state_dir / "queue.db"
+        self.sheet = Sheet(self.folder)
+        self.runs = self.folder / "runs"
+        noted = {f"handler:{queue}": {"sheet": self.folder} for queue in ("noop", "wait", "stamp")}
+        more = {**noted, "handler:serve": {"to": self.runs}, **(sections or {})}
+        more["queue"] = {**place.settings(), **more.get("queue", {})}
+        self.farm = Farm(self.folder, sites=sites, handlers=HANDLERS, sections=more)
         self._ids = JobIds()
 
     def __enter__(self) -> Yard:
@@ -59,42 +61,29 @@ class Yard:
             self.farm.close()
         shutil.rmtree(self.folder)
 
+    def start(self) -> None:
+        """Start the daemon, and wait for nothing."""
+        self.farm.spawn("-n", "--pidfile=")
+
     def fill(self, queue: str, number: int, body: bytes = b"null", site: str = "alpha") -> float:
-        """Put `number` jobs into the queue; returns how many a second."""
-        database = QueueDatabase(self.database_path)
+        """Put `number` jobs into the queue, as any program does; returns how many a second."""
+        store = make_queue(load_file(self.farm.config))
         started = time.monotonic()
         for left in range(number, 0, -BATCH):
             now = time.time()
-            database.enqueue([Job(self._ids.next(), site, queue, body, created=now) for _ in range(min(BATCH, left))])
+            store.enqueue([Job(self._ids.next(), site, queue, body, created=now) for _ in range(min(BATCH, left))])
         took = time.monotonic() - started
-        database.close()
+        store.close()
         os.sync()  # what the kernel still has to write must not slow the drain down
-        ringer = Ringer(bells_of(self.database_path))
-        ringer.ring()
-        ringer.close()
         return number / took
 
     def status(self) -> dict[str, Any]:
         """The daemon's own answer."""
         return call(self.farm.state_dir / "control.sock", "status", 10)
 
-    def handled(self) -> int:
-        """Jobs handled since the daemon's start."""
-        return sum(row[3] for row in self.status()["counters"])
-
-    def drain_rate(self, until: int, longest: float = 300.0) -> float:
-        """Jobs a second between the first that is seen handled and the last of `until`."""
-        first: tuple[float, int] | None = None
-        deadline = time.monotonic() + longest
-        while True:
-            handled, now = self.handled(), time.monotonic()
-            if handled and first is None:
-                first = (now, handled)
-            if handled >= until or now > deadline:
-                break
-            time.sleep(0.02)
-        assert first is not None, "nothing was handled"
-        return (handled - first[1]) / (now - first[0])
+    def settled(self, number: int) -> None:
+        """Wait until `number` jobs are handled, as the daemon counts them."""
+        until(lambda: sum(row[3] for row in self.status()["counters"]) >= number, f"{number} handled jobs")
 
     def child_memory(self) -> list[int]:
         """Resident bytes of each child."""

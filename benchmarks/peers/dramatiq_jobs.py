@@ -1,0 +1,26 @@
+"""Dramatiq on Redis or RabbitMQ, its default middleware, publisher confirms on."""
+
+from __future__ import annotations
+
+import dramatiq
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
+from dramatiq.brokers.redis import RedisBroker
+
+from benchmarks.peers import work
+
+broker = (
+    RedisBroker(url=work.URL) if work.URL.startswith("redis") else RabbitmqBroker(url=work.URL, confirm_delivery=True)
+)
+dramatiq.set_broker(broker)
+ACTORS = {each.__name__: dramatiq.actor(each, queue_name=work.NAME) for each in (work.noop, work.wait, work.stamp)}
+
+
+def send(task: str, argument: object) -> None:
+    """One job."""
+    ACTORS[task].send(argument)
+
+
+def fill(task: str, argument: object, number: int) -> None:
+    """One by one: it has no other way."""
+    for _ in range(number):
+        send(task, argument)

@@ -1,0 +1,105 @@
+"""Places: the stores that are measured. Each starts its server and says how snqd and the peers reach it."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from tests.servers.redis import RedisServer
+
+
+class Place:
+    """A store on this machine; a context manager, whose server ends with it.
+
+    :cvar name: for ``--store``.
+    :cvar package: Debian's, whose version is told.
+    """
+
+    name = ""
+    package = ""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix=f"snqd-{self.name}-")
+        self.folder = Path(self._folder.name)
+        self._numbers = itertools.count(1)
+
+    def __enter__(self) -> Place:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._folder.cleanup()
+
+    def fresh(self) -> str:
+        """A name that no run has had yet."""
+        return f"bench{next(self._numbers)}"
+
+    def start(self) -> None:
+        """Start the server."""
+
+    def stop(self) -> None:
+        """End it."""
+
+    def settings(self) -> Mapping[str, object]:
+        """The section ``[queue]`` for a farm with nothing waiting."""
+        raise NotImplementedError
+
+    def url(self) -> str:
+        """Where a peer works, with nothing waiting."""
+        raise NotImplementedError
+
+    def version(self) -> str:
+        """Package and version, as far as this machine knows."""
+        command = ["dpkg-query", "-W", "-f", "${Package} ${Version}", self.package]
+        told = subprocess.run(command, check=False, capture_output=True, text=True)
+        return told.stdout or self.package
+
+
+class Sqlite(Place):
+    """The embedded store."""
+
+    name = "sqlite"
+    package = "libsqlite3-0"
+
+    def settings(self) -> Mapping[str, object]:
+        """The default."""
+        return {}
+
+    def url(self) -> str:
+        """A file."""
+        return str(self.folder / f"{self.fresh()}.db")
+
+
+class Redis(Place):
+    """Redis, everything on disk before it is confirmed (appendfsync always), for all alike."""
+
+    name = "redis"
+    package = "redis-server"
+
+    def start(self) -> None:
+        """Start it."""
+        self._server = RedisServer(self.folder / "redis")
+        self._server.start()
+
+    def stop(self) -> None:
+        """End it."""
+        self._server.stop()
+
+    def settings(self) -> Mapping[str, object]:
+        """An empty Redis."""
+        return {"subsystem": "redis", "redis": self.url()}
+
+    def url(self) -> str:
+        """An empty Redis."""
+        self._server.say("FLUSHALL")
+        return self._server.url
+
+
+PLACES: dict[str, type[Place]] = {place.name: place for place in (Sqlite, Redis)}
