@@ -38,14 +38,13 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure snqd and what is like it.")
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASUREMENTS)}; default: the first five"
-    )
+    every = ", ".join(MEASUREMENTS)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: the first five of {every}")
     parser.add_argument("--store", action="append", choices=list(PLACES), help="default: sqlite; may be repeated")
     parser.add_argument("--all", action="store_true", help="every store")
     asked = parser.parse_args()
     if unknown := [name for name in asked.names if name not in MEASUREMENTS]:
-        parser.error(f"no such measurement: {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}")
+        parser.error(f"no such measurement: {', '.join(unknown)}; there are {every}")
     return asked
 
 

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from tests.servers.database_server import DatabaseServer
+from tests.servers.mariadb import MariaDbServer
+from tests.servers.postgresql import PostgresqlServer
 from tests.servers.redis import RedisServer
 
 
@@ -102,4 +105,44 @@ class Redis(Place):
         return self._server.url
 
 
-PLACES: dict[str, type[Place]] = {place.name: place for place in (Sqlite, Redis)}
+class Sql(Place):
+    """A database server with its own defaults, all that is committed on disk; a database for each run."""
+
+    server: type[DatabaseServer]
+
+    def start(self) -> None:
+        """Start it."""
+        self._server = self.server()
+        self._server.make()
+        self._server.start()
+
+    def stop(self) -> None:
+        """End it."""
+        self._server.discard()
+
+    def settings(self) -> Mapping[str, object]:
+        """A new database."""
+        return {"db": self._server.url(self._server.database())}
+
+    def url(self) -> str:
+        """A new database, by the name that libpq knows."""
+        return self._server.url(self._server.database()).replace("+psycopg", "")
+
+
+class Postgresql(Sql):
+    """PostgreSQL."""
+
+    name = "postgresql"
+    package = "postgresql"
+    server = PostgresqlServer
+
+
+class MariaDb(Sql):
+    """MariaDB."""
+
+    name = "mariadb"
+    package = "mariadb-server"
+    server = MariaDbServer
+
+
+PLACES: dict[str, type[Place]] = {place.name: place for place in (Sqlite, Redis, Postgresql, MariaDb)}

@@ -114,8 +114,8 @@ def latency(place: Place) -> Iterator[Figure]:
 
 def _peer_waits(peer: Peer, place: Place) -> list[float]:
     with Crew(peer, place) as crew:
+        crew.send("stamps", 0, 1)  # when it has come the workers are up
         crew.start()
-        crew.send("stamps", 0, 1)  # until it comes the workers are not up
         until(lambda: bool(crew.sheet.waits()), "the first job")
         crew.send("stamps", APART, peer.number)
         until(lambda: len(crew.sheet.waits()) > peer.number, "the last job")

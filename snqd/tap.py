@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
 from twisted.python import usage
 
 from snqd.config.load import Overrides, load
-from snqd.config.sources import read_sources
+from snqd.config.source_reader import SourceReader
 from snqd.core.errors import SnqdError
+from snqd.daemon.folder_watch import FolderWatch
 from snqd.daemon.launcher import CHILD_MODULE, Launcher
 from snqd.daemon.memory_total import system_memory
+from snqd.daemon.operator_signals import OperatorSignals
 from snqd.daemon.queue_daemon import QueueDaemon
+from snqd.daemon.reload import Reload
+from snqd.daemon.rolling_restart import RollingRestart
 from snqd.daemon.sd_notify import SdNotify, manager_of
+from snqd.daemon.site_watch import SiteWatch
 from snqd.daemon.systemd import SystemdNotices
+from snqd.ops.change_commands import ChangeCommands
 from snqd.ops.control_server import ControlServer, daemon_commands
 from snqd.ops.log_output import LoggedService
 
@@ -56,13 +68,35 @@ def make_service(reactor: Any, config: Path, overrides: Overrides, child_module:
 
     :raises SnqdError: where this daemon can't start.
     """
-    sources = read_sources(config)
+    reader = SourceReader(config)
+    sources = reader.read()
     settings = load(sources, overrides)
     launcher = Launcher(reactor, settings.daemon.id, sources, overrides, child_module)
     daemon = QueueDaemon(launcher, settings, system_memory(), os.getpid, reactor.stop)
     daemon.check()
-    # Below the daemon, since only the holder of its lock may replace a socket that is there.
-    ControlServer(reactor, settings.daemon.control, daemon_commands(daemon)).setServiceParent(daemon)  # type: ignore[no-untyped-call]
-    notify = SdNotify(manager_of(os.environ, os.getpid()))
-    SystemdNotices(reactor, daemon, notify).setServiceParent(daemon)  # type: ignore[no-untyped-call]
+    reload = Reload(reactor, launcher, daemon, reader, partial(_in_thread, reactor))
+    notices = SystemdNotices(reactor, daemon, SdNotify(manager_of(os.environ, os.getpid())))
+    changes = ChangeCommands(daemon, reload, RollingRestart(daemon, reload), notices)
+    services = [
+        # Below the daemon, since only the holder of its lock may replace a socket that is there.
+        ControlServer(reactor, settings.daemon.control, {**daemon_commands(daemon), **changes.commands()}),
+        OperatorSignals(reactor, {signal.SIGHUP: changes.hang_up, signal.SIGUSR2: changes.user_signal}),
+        notices,
+        *_site_watch(reactor, daemon, reload),
+    ]
+    for service in services:
+        service.setServiceParent(daemon)
     return daemon
+
+
+def _site_watch(reactor: Any, daemon: QueueDaemon, reload: Reload) -> list[Service]:
+    folders = FolderWatch(reactor, lambda: watch.changed())
+    watch = SiteWatch(reactor, reload, folders)
+    daemon.on_child_up = reload.bring_up_to_date
+    daemon.on_sites_missed = watch.missed
+    return [folders, watch]
+
+
+def _in_thread(reactor: Any, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+    # The pool is asked for at the time of need: a process that is yet to become a daemon has none.
+    return deferToThreadPool(reactor, reactor.getThreadPool(), function, *arguments)

@@ -1,4 +1,4 @@
-"""SQLite alone: rows claimed and deleted in fsynced transactions of 100, and nothing else."""
+"""SQLite alone: rows claimed and deleted in fsynced transactions, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 
 from benchmarks.peers import work
 
-BATCH = 100
+BATCH = int(os.environ["SNQD_BENCHMARK_AT_ONCE"])
 TABLE = "CREATE TABLE IF NOT EXISTS job (n INTEGER PRIMARY KEY, site TEXT, owner INTEGER DEFAULT 0, body BLOB)"
 INDEX = "CREATE INDEX IF NOT EXISTS ready ON job (site, n) WHERE owner = 0"
 CLAIM = "UPDATE job SET owner = ? WHERE n IN (SELECT n FROM job WHERE owner = 0 ORDER BY site, n LIMIT ?) RETURNING n"

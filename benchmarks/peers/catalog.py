@@ -33,10 +33,22 @@ def huey(number: int) -> Peer:
     return Peer("Huey", "huey_jobs", (command,), number, "2 processes, fsync")
 
 
-def bare(name: str, module: str, number: int, *words: str) -> Peer:
-    """Two processes that do nothing but take and settle jobs."""
-    command = ("python", "-m", JOBS + module, *words)
-    return Peer(name, module, (command,) * 2, number, "2 processes")
+def procrastinate(number: int, at_once: int = 1) -> Peer:
+    """Two of its workers."""
+    options = ("--log-level", "warning", "worker", "--concurrency", str(at_once), "--queues", "NAME")
+    command = ("procrastinate", "--app", f"{JOBS}procrastinate_jobs.app", *options)
+    return Peer("Procrastinate", "procrastinate_jobs", (command,) * 2, number, f"2 processes, {at_once} at once")
+
+
+def bare(name: str, module: str, number: int, at_once: int) -> Peer:
+    """Two processes that do nothing but take and settle jobs, `at_once` in one transaction."""
+    command = ("python", "-m", JOBS + module)
+    return Peer(name, module, (command,) * 2, number, f"2 processes, {at_once} a transaction", at_once)
+
+
+def skip_locked(number: int, at_once: int) -> Peer:
+    """The loop that everybody writes."""
+    return bare("bare SKIP LOCKED loop", "skip_locked", number, at_once)
 
 
 @attrs.frozen
@@ -51,13 +63,19 @@ class Beside:
 
 PEERS = {
     "sqlite": Beside(
-        noop=(huey(10_000), bare("bare SQLite, 100 a transaction", "bare_sqlite", 50_000)),
+        noop=(huey(10_000), bare("bare SQLite", "bare_sqlite", 50_000, at_once=100)),
         latency=(huey(100),),
     ),
     "redis": Beside(
-        noop=(dramatiq(20_000), arq(5_000), rq(200)),
-        waiting=(dramatiq(20_000, threads=64), arq(5_000, at_once=250)),
+        noop=(dramatiq(20_000), arq(5_000, at_once=250), rq(200)),
+        waiting=(dramatiq(20_000, threads=64), arq(3_000, at_once=250)),
         latency=(dramatiq(300), arq(300), rq(50)),
         quiet=(dramatiq(20_000, threads=64),),
     ),
+    "postgresql": Beside(
+        noop=(procrastinate(3_000), skip_locked(5_000, at_once=1), skip_locked(50_000, at_once=100)),
+        waiting=(procrastinate(3_000, at_once=100),),
+        latency=(procrastinate(300),),
+    ),
+    "mariadb": Beside(noop=(skip_locked(5_000, at_once=1), skip_locked(50_000, at_once=100))),
 }

@@ -8,9 +8,11 @@ from dramatiq.brokers.redis import RedisBroker
 
 from benchmarks.peers import work
 
-broker = (
-    RedisBroker(url=work.URL) if work.URL.startswith("redis") else RabbitmqBroker(url=work.URL, confirm_delivery=True)
-)
+broker: dramatiq.Broker
+if work.URL.startswith("redis"):
+    broker = RedisBroker(url=work.URL)
+else:
+    broker = RabbitmqBroker(url=work.URL, confirm_delivery=True)
 dramatiq.set_broker(broker)
 ACTORS = {each.__name__: dramatiq.actor(each, queue_name=work.NAME) for each in (work.noop, work.wait, work.stamp)}
 

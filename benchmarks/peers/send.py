@@ -1,4 +1,7 @@
-"""Sends jobs by a peer's own client: ``python -m benchmarks.peers.send MODULE fill|each|stamps ...``, printing jobs/s."""
+"""Sends jobs by a peer's own client, and prints how many a second.
+
+``python -m benchmarks.peers.send MODULE fill|each|stamps ARGUMENT...``
+"""
 
 from __future__ import annotations
 

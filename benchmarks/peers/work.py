@@ -1,4 +1,4 @@
-"""What the peers' jobs do, and where; the names are those of the environment that :mod:`benchmarks.peers.crew` makes."""
+"""What the peers' jobs do, and where: :mod:`benchmarks.peers.crew` says it by the environment."""
 
 from __future__ import annotations
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import attrs
 
 from snqd.config.daemon_sections import NO_OVERRIDES, Overrides, read_daemon, read_queue
-from snqd.config.document import read_document, read_values
+from snqd.config.document import Document, read_document, read_values
 from snqd.config.group_sections import MAIN, read_groups
-from snqd.config.handler_sections import read_handlers
+from snqd.config.handler_sections import Handlers, read_handlers
 from snqd.config.problems import Problems
-from snqd.config.schema import SITES
-from snqd.config.settings import Settings
+from snqd.config.schema import SITE, SITES
+from snqd.config.settings import DaemonSettings, QueueSettings, Settings, SiteSettings
 from snqd.config.site_sections import read_apps, read_sites
 from snqd.config.sources import Sources, read_sources
 from snqd.config.targets import installed_handlers
 
-__all__ = ["Overrides", "load", "load_file"]
+__all__ = ["Overrides", "load", "load_file", "load_fixed", "load_sites"]
 
 
 def load(
@@ -36,8 +36,7 @@ def load(
     problems = Problems(sources.files)
     document = read_document(sources, problems)
     daemon = read_daemon(document, overrides, problems)
-    queue = read_queue(document, daemon.state_dir, problems)
-    handlers = read_handlers(document, queue, installed_handlers() if plugins is None else plugins, problems)
+    queue, handlers = _read_queueing(document, daemon, plugins, problems)
     groups = read_groups(document, handlers, daemon, overrides, problems)
     read_values(SITES, document.one(SITES), problems)
     sites = read_sites(document, queue, handlers, problems)
@@ -63,3 +62,55 @@ def load_file(
     :raises ConfigError: also for files that can't be read.
     """
     return load(read_sources(path), overrides, plugins)
+
+
+def load_sites(
+    settings: Settings,
+    changed: Sources,
+    gone: Collection[str] = (),
+    overrides: Overrides = NO_OVERRIDES,
+    plugins: Mapping[str, str] | None = None,
+) -> Settings:
+    """`settings` with only the sites of some files read again, since there may be ten thousand others.
+
+    :param changed: the main file, whose other sections must say what `settings` do, and the files that changed.
+    :param gone: files that are no more.
+    :raises ConfigError: see :func:`load`.
+    """
+    problems = Problems(changed.files)
+    document = read_document(changed, problems)
+    daemon = read_daemon(document, overrides, problems)
+    queue, handlers = _read_queueing(document, daemon, plugins, problems)
+    renewed = {*changed.files, *gone}
+    kept = {name: site for name, site in settings.sites.items() if site.source not in renewed}
+    _refuse_doubles(document, kept, problems)
+    read = read_sites(document, queue, handlers, problems)
+    problems.raise_if_any()
+    return attrs.evolve(settings, sites={**kept, **read})
+
+
+def load_fixed(main: Path, text: str, overrides: Overrides = NO_OVERRIDES) -> tuple[DaemonSettings, QueueSettings]:
+    """What the main file alone says of the daemon and of the store.
+
+    :param text: the file's, which has been loaded before.
+    :raises ConfigError: if something is wrong with these sections by now.
+    """
+    problems = Problems([str(main)])
+    document = read_document(Sources(main, {str(main): text}), Problems([]))
+    daemon = read_daemon(document, overrides, problems)
+    queue = read_queue(document, daemon.state_dir, problems)
+    problems.raise_if_any()
+    return daemon, queue
+
+
+def _read_queueing(
+    document: Document, daemon: DaemonSettings, plugins: Mapping[str, str] | None, problems: Problems
+) -> tuple[QueueSettings, Handlers]:
+    queue = read_queue(document, daemon.state_dir, problems)
+    return queue, read_handlers(document, queue, installed_handlers() if plugins is None else plugins, problems)
+
+
+def _refuse_doubles(document: Document, kept: Mapping[str, SiteSettings], problems: Problems) -> None:
+    for nickname, section in document.labelled(SITE).items():
+        if nickname in kept:
+            problems.at(section, "", f"is defined already, in {kept[nickname].source}: remove one of the two")

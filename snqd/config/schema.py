@@ -88,7 +88,8 @@ class SectionKind:
         return f"{self.name}:{self.label}" if self.label else self.name
 
 
-AT_ONCE = integer(1, 1000)
+MOST_AT_ONCE = 1000
+AT_ONCE = integer(1, MOST_AT_ONCE)
 RETRIES = integer(0, 10_000)
 PROCESSES = integer(1, 1000)
 WEIGHT = decimal(0.001, 1000)
@@ -173,7 +174,10 @@ HANDLER = SectionKind(
 SITES = SectionKind(
     "sites",
     "where sites are defined",
-    keys=(Key("dir", "", one_line, "folder of files NAME.ini, each with its [site:NAME]"),),
+    keys=(
+        Key("dir", "", one_line, "folder of files NAME.ini, each with its [site:NAME]"),
+        Key("database", "", one_line, "SQLAlchemy URL of a database with StatusNet's table status_network"),
+    ),
 )
 
 SITE = SectionKind(

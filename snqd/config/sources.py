@@ -1,18 +1,47 @@
 """Sources: the text of all configuration files, read once; the parent daemon hands its own to its children, so that a
 file that is being edited never breaks a respawn.
+
+A row of a ``status_network`` table counts as a file (:mod:`snqd.config.site_table`).
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 
-from snqd.config.ini import Entry, tokenize
 from snqd.core.errors import ConfigError
+
+
+@attrs.frozen
+class SourceChanges:
+    """What happened to some sources, to be told to who has the old ones.
+
+    :ivar files: text by name of those that are new or say something else.
+    :ivar gone: those that are no more.
+    """
+
+    files: Mapping[str, str] = attrs.field(factory=dict)
+    gone: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.gone)
+
+    def size_chars(self) -> int:
+        """How much there is to parse."""
+        return sum(map(len, self.files.values()))
+
+    def to_json(self) -> dict[str, Any]:
+        """For :meth:`from_json`."""
+        return {"files": dict(self.files), "gone": list(self.gone)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> SourceChanges:
+        """What :meth:`to_json` made."""
+        return cls(document["files"], tuple(document["gone"]))
 
 
 @attrs.frozen
@@ -25,6 +54,16 @@ class Sources:
 
     path: Path
     files: Mapping[str, str]
+
+    @property
+    def main(self) -> str:
+        """The text of the main file."""
+        return self.files[str(self.path)]
+
+    def changes_since(self, old: Sources) -> SourceChanges:
+        """What is different from `old`."""
+        files = {name: text for name, text in self.files.items() if old.files.get(name) != text}
+        return SourceChanges(files, tuple(name for name in old.files if name not in self.files))
 
     def to_json(self) -> str:
         """One JSON document, for :meth:`from_json`."""
@@ -49,55 +88,13 @@ class Sources:
 
 
 def read_sources(path: Path) -> Sources:
-    """Read the main file and, where ``[sites] dir`` is set, every NAME.ini in it, sorted; hidden files are left out.
+    """Read the main file and, where ``[sites] dir`` and ``database`` are set, every site that is defined there.
 
     :raises ConfigError: naming every file that is missing, unreadable or not UTF-8.
     """
-    main = Path(os.path.abspath(path))
-    files = _read_all([main], "check --config")
-    entry = _sites_dir(str(main), files[str(main)])
-    if entry:
-        files |= _read_all(_site_files(main, entry), "correct or remove it")
-    return Sources(main, files)
+    from snqd.config.source_reader import SourceReader
 
-
-def _sites_dir(file: str, text: str) -> Entry | None:
-    sections = tokenize(file, text, lambda line, message: None)  # load() complains
-    for section in sections:
-        if section.name == "sites":
-            entry = section.entries.get("dir")
-            return entry if entry and entry.value else None
-    return None
-
-
-def _site_files(main: Path, entry: Entry) -> list[Path]:
-    folder = main.parent / entry.value
-    try:
-        names = sorted(name for name in os.listdir(folder) if name.endswith(".ini") and not name.startswith("."))
-    except (OSError, ValueError) as error:
-        problem = f"{folder} can't be listed ({_reason(error)}): create the folder or remove the key"
-        raise ConfigError([f"{main}:{entry.line}: [sites] dir: {problem}"]) from error
-    return [Path(os.path.abspath(folder / name)) for name in names]
-
-
-def _read_all(paths: list[Path], remedy: str) -> dict[str, str]:
-    texts: dict[str, str] = {}
-    problems: list[str] = []
-    for path in paths:
-        try:
-            texts[str(path)] = path.read_bytes().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = error.object.count(b"\n", 0, error.start) + 1
-            problems.append(f"{path}:{line}: is not UTF-8: convert the file")
-        except (OSError, ValueError) as error:
-            problems.append(f"{path}: can't be read ({_reason(error)}): {remedy}")
-    if problems:
-        raise ConfigError(problems)
-    return texts
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return SourceReader(path).read()
 
 
 def _all_text(files: Mapping[object, object]) -> bool:

@@ -183,6 +183,11 @@ class FairTurn(Generic[T]):
         self._lanes.clear()
         return items
 
+    def drop(self, queue: str) -> list[T]:
+        """Take out everything of `queue` that waits."""
+        lane = self._lanes.pop(queue, None)
+        return [item for some in lane.waiting.values() for item in some] if lane is not None else []
+
     def _enter(self, queue: str, site: str) -> None:
         if not any(lane.size for lane in self._lanes.values()):
             self._sites.rest()

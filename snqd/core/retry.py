@@ -41,3 +41,15 @@ class RetryPolicy:
         if wanted.delay is not None:
             return wanted
         return attrs.evolve(wanted, delay=self.delay_after(attempt, random))
+
+
+LEAST_SITE_PATIENCE = 1.0
+MOST_SITE_PATIENCE = 60.0
+
+
+def site_patience(age: float) -> float:
+    """Seconds that a job of an unknown site waits before its site is asked for again: the older it is, the more.
+
+    :param age: seconds since the job was enqueued.
+    """
+    return max(LEAST_SITE_PATIENCE, min(age / 2, MOST_SITE_PATIENCE))

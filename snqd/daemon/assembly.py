@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred, succeed
 
+from snqd.config.schema import MOST_AT_ONCE
 from snqd.config.settings import HandlerSettings, Settings
 from snqd.config.values import GNUSOCIAL_REDIS
 from snqd.core.counters import Counters
 from snqd.core.errors import NoHandler, UnknownSite
 from snqd.core.fair_turn import FairTurn
 from snqd.daemon.child_spec import EXCLUSIVE, NORMAL, SOLO, ChildSpec
-from snqd.daemon.parts import Parts
+from snqd.daemon.idle_sites import IdleSites
+from snqd.daemon.missed_sites import MissedSites
+from snqd.daemon.parts import Parts, Switch
+from snqd.daemon.site_managers import SiteManagers
 from snqd.daemon.state_dir import CHILDREN
-from snqd.handlers.registry import HandlerRegistry
+from snqd.handlers.registry import HandlerRegistry, Prepared
 from snqd.handlers.running_job import Surroundings
 from snqd.io.entry_points import third_party_managers
 from snqd.io.interface import IIoManager, IoContext
 from snqd.io.io_master import IoMaster
-from snqd.io.ping import NoPinger, Pinger, make_pinger
+from snqd.io.ping import SwitchedPinger, make_pinger
 from snqd.queues.crash_ledger import CrashLedger, read_remains
 from snqd.queues.queue_manager import Equipment, QueueManager
 from snqd.queues.settler import Settler
@@ -44,31 +47,67 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
 
     :raises SnqdError: a boot failure, whose text says what to do.
     """
-    base = _Base(reactor, settings, spec, SiteRegistry(settings), make_pinger(reactor, settings.queue.monitor, spec.id))
-    parts = _Queueing(base) if settings.queue.enabled else None
-    managers: list[IIoManager] = [parts.manager] if parts else []
-    if parts and spec.single and GNUSOCIAL_REDIS in settings.queue.foreign:
-        managers.append(parts.gnusocial_lists(base.sites))
+    base = _Base(reactor, settings, spec)
+    queueing = _Queueing(base) if settings.queue.enabled else None
+    managers: list[IIoManager] = queueing.managers if queueing else []
+    if queueing and spec.single and GNUSOCIAL_REDIS in settings.queue.foreign:
+        managers = [*managers, queueing.gnusocial_lists(base.sites)]
+    for_sites = SiteManagers(base.context(), spec.role != SOLO)
     if spec.role != SOLO:
-        context = IoContext(reactor, settings, base.sites)
-        managers += third_party_managers(context, list(base.sites.nicknames()), spec.single)
+        managers = [*managers, *third_party_managers(base.context(), [], spec.single), *for_sites.make(settings.sites)]
     io_master = IoMaster(reactor, managers, base.pinger.state)
-    if parts is None:
-        return Parts(io_master, base.counters, lambda owner, suspects, cause: succeed(0), lambda: None)
-    return Parts(io_master, base.counters, parts.store.recover, parts.manager.wake)
+
+    def prepare(new: Settings) -> Switch:
+        return _Switch(base, new, queueing, for_sites, io_master)
+
+    if queueing is None:
+        return Parts(io_master, base.counters, lambda owner, suspects, cause: succeed(0), lambda: None, prepare)
+    return Parts(io_master, base.counters, queueing.store.recover, queueing.manager.wake, prepare, base.missed_sites)
 
 
-@attrs.frozen
 class _Base:
-    """What everything else in a child is made from."""
+    """What everything else in a child is made from.
 
-    reactor: Any
-    settings: Settings
-    spec: ChildSpec
-    sites: SiteRegistry
-    pinger: Pinger | NoPinger
-    counters: Counters = attrs.field(factory=Counters)
-    random: Random = attrs.field(factory=Random)
+    :ivar settings: those in force.
+    """
+
+    def __init__(self, reactor: Any, settings: Settings, spec: ChildSpec) -> None:
+        self.reactor = reactor
+        self.settings = settings
+        self.spec = spec
+        self.sites = SiteRegistry(settings)
+        self.pinger = SwitchedPinger(lambda target: make_pinger(reactor, target, spec.id), settings.queue.monitor)
+        self.counters = Counters()
+        self.random = Random()
+        self.missed_sites = MissedSites(reactor)
+
+    def context(self) -> IoContext:
+        """For the I/O managers of other packages."""
+        return IoContext(self.reactor, self.settings, self.sites)
+
+    def handlers(self, settings: Settings) -> dict[str, HandlerSettings]:
+        """Those of this child's group."""
+        return {queue: settings.handlers[queue] for queue in settings.groups[self.spec.group].queues}
+
+    def check_target(self, site: str, queue: str) -> None:
+        """
+        :raises UnknownSite, NoHandler: where no job can be enqueued.
+        """
+        settings = self.settings
+        if site not in settings.sites:
+            raise UnknownSite(f"no job can be enqueued for site {site}: it is not configured in {settings.path}")
+        if queue not in settings.handlers:
+            raise NoHandler(f"no job can be enqueued on queue {queue}: {settings.path} has no [handlers] {queue}")
+
+    def site_weight(self, nickname: str) -> float:
+        """The site's, 1 for one that is not configured."""
+        site = self.settings.sites.get(nickname)
+        return site.weight if site is not None else 1.0
+
+    def queue_weight(self, queue: str) -> float:
+        """The queue's, 1 for one whose last jobs run while it is configured no more."""
+        handler = self.settings.handlers.get(queue)
+        return handler.weight if handler is not None else 1.0
 
 
 class _Queueing:
@@ -76,30 +115,52 @@ class _Queueing:
 
     def __init__(self, base: _Base) -> None:
         settings, spec = base.settings, base.spec
-        group = settings.groups[spec.group]
-        handlers = {queue: settings.handlers[queue] for queue in group.queues}
-        self._pinger = base.pinger
-        self._handlers = HandlerRegistry(base.reactor, handlers)
-        self._handlers.load()
+        handlers = base.handlers(settings)
+        self._base = base
+        self.handlers = HandlerRegistry(base.reactor, handlers)
+        self.handlers.load()
         self._children = settings.daemon.state_dir / CHILDREN
         self._morgue = MorgueWriter(base.reactor, make_morgue(settings.queue), settings.queue.dead_letter_dir)
         self.store = make_store(base.reactor, settings, spec.incarnation, self._suspects_of, base.random)
-        ledger = self._ledger_of(spec.incarnation)
-        self._ledger = CrashLedger(ledger, spec.incarnation, settings.queue.concurrency)
+        # Room for the most that [queue] concurrency may ever allow, since it can change while this process runs.
+        self._ledger = CrashLedger(self._ledger_of(spec.incarnation), spec.incarnation, MOST_AT_ONCE)
         equipment = Equipment(
             reactor=base.reactor,
             store=self.store,
             settler=Settler(base.reactor, self.store, self._morgue, base.counters, base.pinger, base.random),
-            handlers=self._handlers,
+            handlers=self.handlers,
             sites=base.sites,
             ledger=self._ledger,
-            surroundings=Surroundings(_target_check(settings), time.time),
-            queues={queue: handler.ordered for queue, handler in handlers.items()},
+            surroundings=Surroundings(base.check_target, time.time),
+            queues=_ordered(handlers),
             policy=settings.queue.retry,
             random=base.random,
             close=self._close,
+            site_missed=base.missed_sites.missed,
         )
-        self.manager = MANAGERS[spec.role](equipment, _slots(settings, handlers), _fair_turn(settings))
+        self._slots = Slots(*_limits(settings, handlers))
+        fair_turn: FairTurn[Claimed] = FairTurn(base.site_weight, base.queue_weight)
+        self.manager = MANAGERS[spec.role](equipment, self._slots, fair_turn)
+        self.managers: list[IIoManager] = [self.manager, IdleSites(base.reactor, base.sites, self.handlers)]
+
+    def prepare(self, settings: Settings) -> Prepared:
+        """Make the handlers that `settings` need.
+
+        :raises HandlerLoadError: for the first that can't be made.
+        """
+        return self.handlers.prepare(self._base.handlers(settings))
+
+    def commit(self, prepared: Prepared | None) -> None:
+        """Go over to the settings that the base has by now.
+
+        :param prepared: the handlers, None where they stay the same.
+        """
+        settings = self._base.settings
+        if prepared is not None:
+            self.handlers.replace(prepared)
+        handlers = self._base.handlers(settings)
+        self._slots.set_limits(*_limits(settings, handlers))
+        self.manager.serve(_ordered(handlers), settings.queue.retry)
 
     def gnusocial_lists(self, sites: SiteRegistry) -> IIoManager:
         """What sweeps GNU social's lists; imported only where it is wanted."""
@@ -122,35 +183,57 @@ class _Queueing:
         return Deferred.fromCoroutine(self._closing())
 
     async def _closing(self) -> None:
-        await self._handlers.close()
+        await self.handlers.close()
         await self._morgue.close()
-        await self._pinger.close()
+        await self._base.pinger.close()
         await self.store.close()
         # Only now: a store that could not take back what it handed out leaves that to whoever reads the ledger.
         self._ledger.close()
 
 
-def _slots(settings: Settings, handlers: Mapping[str, HandlerSettings]) -> Slots:
+class _Switch:
+    """A child's way to other settings."""
+
+    def __init__(
+        self,
+        base: _Base,
+        settings: Settings,
+        queueing: _Queueing | None,
+        for_sites: SiteManagers,
+        io_master: IoMaster,
+    ) -> None:
+        self._base = base
+        self._settings = settings
+        self._queueing = queueing
+        self._for_sites = for_sites
+        self._io_master = io_master
+        self._prepared: Prepared | None = None
+        if queueing is not None and settings.handlers is not base.settings.handlers:
+            self._prepared = queueing.prepare(settings)
+
+    def commit(self) -> None:
+        """See :class:`~snqd.daemon.parts.Switch`."""
+        base, settings = self._base, self._settings
+        base.settings = settings
+        base.sites.replace(settings)
+        base.pinger.switch(settings.queue.monitor)
+        if self._queueing is not None:
+            self._queueing.commit(self._prepared)
+        self._for_sites.follow(settings, self._io_master)
+
+    def drop(self) -> None:
+        """See :class:`~snqd.daemon.parts.Switch`."""
+        if self._queueing is not None and self._prepared is not None:
+            self._queueing.handlers.drop(self._prepared)
+
+
+def _ordered(handlers: Mapping[str, HandlerSettings]) -> dict[str, bool]:
+    return {queue: handler.ordered for queue, handler in handlers.items()}
+
+
+def _limits(settings: Settings, handlers: Mapping[str, HandlerSettings]) -> tuple[int, dict[str, int]]:
     every = settings.queue.concurrency
     limits = {queue: handler.concurrency or every for queue, handler in handlers.items()}
     # What has no thread to run in had better wait in the store, where other processes find it.
     threads = {queue: handler.threads for queue, handler in handlers.items() if handler.threads}
-    return Slots(every, {queue: min(limit, threads.get(queue, limit)) for queue, limit in limits.items()})
-
-
-def _fair_turn(settings: Settings) -> FairTurn[Claimed]:
-    def site_weight(nickname: str) -> float:
-        site = settings.sites.get(nickname)
-        return site.weight if site is not None else 1.0
-
-    return FairTurn(site_weight, lambda queue: settings.handlers[queue].weight)
-
-
-def _target_check(settings: Settings) -> Callable[[str, str], None]:
-    def check(site: str, queue: str) -> None:
-        if site not in settings.sites:
-            raise UnknownSite(f"no job can be enqueued for site {site}: it is not configured in {settings.path}")
-        if queue not in settings.handlers:
-            raise NoHandler(f"no job can be enqueued on queue {queue}: {settings.path} has no [handlers] {queue}")
-
-    return check
+    return every, {queue: min(limit, threads.get(queue, limit)) for queue, limit in limits.items()}

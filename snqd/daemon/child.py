@@ -11,34 +11,37 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
+import attrs
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger, globalLogBeginner
 from twisted.python.failure import Failure
 
-from snqd.config.load import Overrides, load
 from snqd.config.settings import Settings
-from snqd.config.sources import Sources
+from snqd.config.sources import SourceChanges
 from snqd.core.errors import SnqdError
 from snqd.daemon import exit_codes, ipc
+from snqd.daemon.child_config import ChildConfiguration, InThread
 from snqd.daemon.child_log import LevelledLines
-from snqd.daemon.child_spec import SOLO, ChildSpec
+from snqd.daemon.child_reload import ChildReload
+from snqd.daemon.child_spec import EXCLUSIVE, SOLO, ChildSpec
 from snqd.daemon.log_levels import LogLevels
 from snqd.daemon.parts import Builder, Parts
 from snqd.daemon.restart_policy import YOUNG
 from snqd.daemon.solo_patience import SoloPatience
 from snqd.daemon.version import VERSION
+from snqd.io.interface import IIoManager, Scope
 
 BEAT_EVERY = 1.0
 FIRST_JOB_LOOK_EVERY = 0.1
 ANSWER_TIMEOUT = 2.0
 SWITCH_INTERVAL = 0.0005
 """Seconds: a thread that computes holds up the reactor so long only."""
-DRAIN_TIMEOUT = 25.0
-"""Seconds for a child that must leave before it has read its settings."""
 
 
 class VersionsDiffer(SnqdError):
@@ -61,6 +64,29 @@ class ChildChannel(ipc.Channel):
     def report(self) -> dict[str, Any]:
         """Answer what a heartbeat would carry."""
         return self._child.figures()
+
+    @ipc.Prepare.responder
+    def prepare(self, changes: dict[str, Any], check: list[str]) -> Deferred[dict[str, Any]]:
+        """Answer with what is wrong."""
+        return self._child.reload.prepare(SourceChanges.from_json(changes), check)
+
+    @ipc.Commit.responder
+    def commit(self) -> dict[str, Any]:
+        """Pass it on."""
+        self._child.reload.commit()
+        return {}
+
+    @ipc.Drop.responder
+    def drop(self) -> dict[str, Any]:
+        """Pass it on."""
+        self._child.reload.drop()
+        return {}
+
+    @ipc.TakeOver.responder
+    def take_over(self) -> dict[str, Any]:
+        """Pass it on; what fails then is told as a boot failure."""
+        self._child.take_over()
+        return {}
 
     @ipc.SetLogLevel.responder
     def set_log_level(self, namespace: str, level: str) -> dict[str, Any]:
@@ -90,21 +116,24 @@ class Child:
     """This process, from boot to exit. Every way out is the reactor's stop, which waits for the drain.
 
     :param build: puts the parts together.
+    :param in_thread: see :class:`~snqd.daemon.child_config.ChildConfiguration`.
+    :ivar reload: how it goes over to another configuration.
     :ivar levels: of this process's log.
     :ivar exit_code: see :mod:`snqd.daemon.exit_codes`.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, spec: ChildSpec, build: Builder) -> None:
+    def __init__(self, reactor: Any, spec: ChildSpec, build: Builder, in_thread: InThread = maybeDeferred) -> None:
         self._reactor = reactor
         self._spec = spec
         self._build = build
+        self._in_thread = in_thread
         self._parts: Parts | None = None
         self._ready = False
         self._leaving = False
         self._handled = 0
-        self._drain_timeout = DRAIN_TIMEOUT
+        self.reload = ChildReload()
         self._boot: Deferred[Any] = succeed(None)
         self._patience = SoloPatience()
         self._beats = self._looping(self.beat)
@@ -128,21 +157,45 @@ class Child:
     @inlineCallbacks
     def _start(self) -> Any:
         if self._spec.version != VERSION:
-            raise VersionsDiffer(f"the parent runs snqd {self._spec.version}, this child {VERSION}: restart the daemon")
+            raise VersionsDiffer(
+                f"the daemon runs snqd {self._spec.version}, but snqd {VERSION} is installed by now: the children that "
+                "run go on; stop and start the daemon to bring up the new version"
+            )
         self._beats.start(BEAT_EVERY)
-        settings = self._load()
-        self._drain_timeout = settings.daemon.drain_timeout
-        self._parts = self._build(self._reactor, settings, self._spec)
+        configuration = ChildConfiguration(self._spec, self._in_thread)
+        self._spec = attrs.evolve(self._spec, sources="")  # of ten thousand sites it takes megabytes
+        self._parts = self._build(self._reactor, configuration.settings, self._spec)
+        self.reload.begin(configuration, self._parts)
         self._parts.io_master.on_leave = self.leave
+        if self._parts.missed_sites is not None:
+            self._parts.missed_sites.ask = self._ask_for_sites
+        if self._spec.standby:
+            self._parts.io_master.hold(self._held)
         yield self._parts.io_master.start()
-        self._ready = True
+        self._ready = not self._waits
         yield self.channel.ask(ipc.Ready, version=VERSION)
         self.beat()  # the parent learns from it what a fresh child needs
         self._first_job.start(FIRST_JOB_LOOK_EVERY)
         self._reactor.callLater(YOUNG, self._stop_looking)
 
-    def _load(self) -> Settings:
-        return load(Sources.from_json(self._spec.sources), Overrides(self._spec.threads, self._spec.daemon_id))
+    @property
+    def _waits(self) -> bool:
+        """Whether it is to do nothing at all before it takes over."""
+        return self._spec.standby and self._spec.role == EXCLUSIVE
+
+    def _held(self, manager: IIoManager) -> bool:
+        return self._waits or manager.scope is Scope.SINGLE_ONLY
+
+    def take_over(self) -> None:
+        """Start what was held back for the child that was here before."""
+        if self._parts is not None and not self._leaving:
+            self._boot = self._parts.io_master.start_held().addCallbacks(self._took_over, self._failed)
+
+    def _took_over(self, _: Any) -> None:
+        self._ready = True
+
+    def _ask_for_sites(self) -> None:
+        self._answered(self.channel.ask(ipc.RefreshSites))
 
     @inlineCallbacks
     def _failed(self, failure: Failure) -> Any:
@@ -225,7 +278,7 @@ class Child:
         self._leaving = True
         yield self._answered(self._boot)
         if self._parts is not None:
-            yield self._parts.io_master.drain(self._drain_timeout)
+            yield self._parts.io_master.drain(self.reload.drain_timeout)
             yield self._parts.io_master.stop()
         if self._beats.running:
             self._beats.stop()
@@ -249,6 +302,9 @@ def prepare_process() -> None:
     """Set what holds for the whole process, before anything is started in it."""
     # Ctrl-C reaches every process of a terminal; it is the parent that then lets its children drain.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A hang-up of the terminal reaches them all, too, and these two are for the parent.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     sys.setswitchinterval(SWITCH_INTERVAL)
     faulthandler.enable()
     for fd in (ipc.CHILD_READS, ipc.CHILD_WRITES):
@@ -263,8 +319,8 @@ def main(build: Builder) -> None:
     prepare_process()
     from twisted.internet import reactor, stdio
 
-    spec = ChildSpec.from_json(sys.stdin.buffer.read())
-    child = Child(reactor, spec, build)
+    in_thread = partial(deferToThreadPool, cast(Any, reactor), reactor.getThreadPool())  # type: ignore[attr-defined]
+    child = Child(reactor, ChildSpec.from_json(sys.stdin.buffer.read()), build, in_thread)
     observer = child.levels.filtering(LevelledLines(sys.stderr))
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     stdio.StandardIO(child.channel, stdin=ipc.CHILD_READS, stdout=ipc.CHILD_WRITES, reactor=reactor)  # type: ignore[call-arg]

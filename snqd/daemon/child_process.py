@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from snqd.config.sources import SourceChanges, Sources
 from snqd.core.counters import Total
 from snqd.daemon import ipc
 from snqd.daemon.child_log import ChildLog
@@ -46,6 +47,9 @@ class ChildOwner(Protocol):
     def child_reported(self, child: ChildProcess, counters: list[list[Any]]) -> None:
         """Its `report` is fresh, and this was counted since the last one."""
 
+    def child_misses_sites(self, child: ChildProcess) -> None:
+        """It has jobs of sites that it does not know."""
+
     def child_ended(self, child: ChildProcess, ending: Ending) -> None:
         """It is gone, and its pipes are read to their end."""
 
@@ -62,6 +66,12 @@ class ParentChannel(ipc.Channel):
         """Answer with the parent's version."""
         self._child.became_ready(version)
         return {"version": self._child.spec.version}
+
+    @ipc.RefreshSites.responder
+    def refresh_sites(self) -> dict[str, Any]:
+        """Pass it on."""
+        self._child.misses_sites()
+        return {}
 
     @ipc.BootFailed.responder
     def boot_failed(self, message: str, traceback: str) -> dict[str, Any]:
@@ -81,14 +91,16 @@ class ChildProcess(ProcessProtocol):
 
     :ivar ready_at: None until it is up.
     :ivar last_beat: when it was last heard of.
+    :ivar sources: the configuration that it works by.
     :ivar report: its last one (:meth:`snqd.io.io_master.IoMaster.report`, with `handled`, `settled` and `rss_bytes`).
     """
 
     transport: Any
 
-    def __init__(self, clock: IReactorTime, spec: ChildSpec, owner: ChildOwner) -> None:
+    def __init__(self, clock: IReactorTime, spec: ChildSpec, sources: Sources, owner: ChildOwner) -> None:
         self._clock = clock
         self._owner = owner
+        self.sources = sources
         self.spec = spec
         self.log = ChildLog(clock, spec.id)
         self.started = self.last_beat = clock.seconds()
@@ -115,6 +127,12 @@ class ChildProcess(ProcessProtocol):
         self._channel.makeConnection(self)
         self.transport.write(self.spec.to_json())
         self.transport.closeStdin()
+        self.spec = attrs.evolve(self.spec, sources="")  # of ten thousand sites it takes megabytes
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended, as far as is known."""
+        return self._ending is None
 
     def write(self, data: bytes) -> None:
         """Write to the child, for the channel; nothing is written to a pipe that is closed."""
@@ -140,7 +158,10 @@ class ChildProcess(ProcessProtocol):
         """It is up, if it is of this version."""
         self.last_beat = self._clock.seconds()
         if version != self.spec.version:
-            wrong = f"it runs snqd {version}, its parent {self.spec.version}: restart the daemon"
+            wrong = (
+                f"snqd {version} is installed by now, and the daemon runs {self.spec.version}: the children that run "
+                "go on; stop and start the daemon to bring up the new version"
+            )
             self._owner.child_boot_failed(self, wrong, "")
             self.stop()
             return
@@ -168,6 +189,27 @@ class ChildProcess(ProcessProtocol):
     def recover(self, owner: str, suspects: list[str], cause: str) -> Deferred[Any]:
         """Let it free what the dead process `owner` held; fails with RecoverFailed, or if the child dies."""
         return self._channel.ask(ipc.Recover, owner=owner, suspects=suspects, cause=cause)
+
+    def prepare(self, changes: SourceChanges, check: list[str]) -> Deferred[Any]:
+        """Let it make ready for another configuration; see :class:`snqd.daemon.ipc.Prepare`."""
+        return self._channel.ask(ipc.Prepare, changes=changes.to_json(), check=check)
+
+    def commit(self, sources: Sources) -> Deferred[Any]:
+        """Let it go over to what it prepared, which is `sources`."""
+        self.sources = sources
+        return self._channel.ask(ipc.Commit)
+
+    def drop_prepared(self) -> Deferred[Any]:
+        """Let it forget what it prepared."""
+        return self._channel.ask(ipc.Drop)
+
+    def take_over(self) -> None:
+        """The one before it is gone: let it start what it held back. A failure is told as a boot failure."""
+        self._channel.ask(ipc.TakeOver).addErrback(lambda failure: None)  # its end is what answers
+
+    def misses_sites(self) -> None:
+        """It has jobs of sites that it does not know."""
+        self._owner.child_misses_sites(self)
 
     def set_log_level(self, namespace: str, level: str) -> Deferred[Any]:
         """Let it log `namespace` from `level` on."""

@@ -34,6 +34,9 @@ class SlotOwner(Protocol):
     def slot_ended(self, slot: ChildSlot, child: ChildProcess, ending: Ending) -> int:
         """Its child is gone; returns how many jobs were running in it."""
 
+    def slot_misses_sites(self) -> None:
+        """Its child has jobs of sites that it does not know."""
+
     def slowest(self, slot: ChildSlot) -> bool:
         """Whether the next start waits as long as any."""
 
@@ -44,6 +47,7 @@ class ChildSlot:
     :ivar n: number within the group; 0 for the solo child.
     :ivar state: resting, waiting, booting, up, killing, leaving or gone.
     :ivar error: why the last child could not boot or how it died, empty after one that came up.
+    :ivar standby: whether its children wait for :meth:`take_over` before they start what may run only once.
     :ivar boot_failed: whether the last child said, or showed, that it can't start.
     """
 
@@ -69,6 +73,7 @@ class ChildSlot:
         self.restarts = -1
         self.error = ""
         self.boot_failed = False
+        self.standby = False
         self._boot_error = ""
         self._states = make_slot_states(self)
 
@@ -116,7 +121,7 @@ class ChildSlot:
         self._boot_error = ""
         self._needed = self.role != SOLO
         try:
-            self.child = self._launcher.launch(self._group, self.n, self.role, self)
+            self.child = self._launcher.launch(self._group, self.n, self.role, self, self.standby)
         except OSError as error:
             self.child = None
             self.error = f"no process can be made: {error.strerror}"
@@ -177,6 +182,8 @@ class ChildSlot:
         self.boot_failed = False
         self._states.ready()
         self.log.info("child {id} (pid {pid}) is ready", id=self.id, pid=child.pid)
+        if child.spec.standby and not self.standby:  # its time came while it booted
+            child.take_over()
         self._owner.slot_ready(self, child)
 
     def child_boot_failed(self, child: ChildProcess, message: str, traceback: str) -> None:
@@ -189,6 +196,25 @@ class ChildSlot:
             message=message,
             traceback=traceback,
         )
+
+    def take_over(self) -> None:
+        """The child that was here before is gone: let the present one, and those to come, start everything."""
+        self.standby = False
+        if self.child is not None and self.state == "up":
+            self.child.take_over()
+
+    def set_pace(self, spawndelay: float, max_delay: float) -> None:
+        """Other waits before the next start, in seconds."""
+        self._policy.set_pace(spawndelay, max_delay)
+
+    def retry(self) -> None:
+        """If a child is to be started later, start it now."""
+        if self.state == "waiting" and self._needed:
+            self._states.start()
+
+    def child_misses_sites(self, child: ChildProcess) -> None:
+        """Pass it on."""
+        self._owner.slot_misses_sites()
 
     def child_reported(self, child: ChildProcess, counters: list[list[Any]]) -> None:
         """The child was heard of."""

@@ -13,6 +13,11 @@ SOLO = "solo"
 """Runs nothing but suspects, one at a time."""
 
 
+def is_single(group: str, n: int) -> bool:
+    """Whether managers of which the daemon has but one run in place `n` of `group`."""
+    return group == "main" and n == 1
+
+
 @attrs.frozen
 class ChildSpec:
     """Who a child is and what it works by.
@@ -26,6 +31,8 @@ class ChildSpec:
     :ivar id: for the log, the status and the monitor; the same for every process in this place.
     :ivar incarnation: this process alone; names its crash ledger.
     :ivar role: `NORMAL`, `EXCLUSIVE` or `SOLO`.
+    :ivar start: the main file as it was when the daemon started, where it has changed: some keys hold until its end.
+    :ivar standby: whether the child waits for a hand-over before it starts what the daemon must not have twice.
     :ivar log_levels: what was set at run time, by namespace.
     """
 
@@ -38,12 +45,14 @@ class ChildSpec:
     id: str
     incarnation: str
     role: str
+    start: str = ""
+    standby: bool = False
     log_levels: dict[str, str] = attrs.field(factory=dict)
 
     @property
     def single(self) -> bool:
         """Whether managers of which the daemon has but one run in this child."""
-        return self.group == "main" and self.n == 1
+        return is_single(self.group, self.n)
 
     def to_json(self) -> bytes:
         """The document."""
@@ -51,8 +60,11 @@ class ChildSpec:
 
     @classmethod
     def from_json(cls, document: bytes) -> ChildSpec:
-        """What `to_json` wrote."""
-        return cls(**json.loads(document))
+        """What `to_json` wrote, of this version or, as far as it is understood, of another."""
+        known = json.loads(document)
+        fields = attrs.fields(cls)
+        required = {field.name: "" for field in fields if field.default is attrs.NOTHING}
+        return cls(**{**required, **{field.name: known[field.name] for field in fields if field.name in known}})
 
 
 def child_id(daemon_id: str, group: str, n: int) -> str:

@@ -12,7 +12,7 @@ from snqd.config.settings import GroupSettings
 from snqd.daemon import exit_codes
 from snqd.daemon.child_process import ChildProcess, Ending
 from snqd.daemon.child_slot import ChildSlot
-from snqd.daemon.child_spec import EXCLUSIVE, NORMAL, SOLO
+from snqd.daemon.child_spec import EXCLUSIVE, NORMAL, SOLO, is_single
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.replacement import Replacements
 from snqd.daemon.restart_policy import RestartPolicy
@@ -23,9 +23,6 @@ _STATES = {"waiting": "waiting", "booting": "init", "killing": "hung", "leaving"
 class GroupOwner(Protocol):
     """The daemon that a group belongs to."""
 
-    def child_ready(self) -> None:
-        """One more child takes requests."""
-
     def child_counted(self, counters: list[list[Any]]) -> None:
         """A child counted this."""
 
@@ -34,6 +31,12 @@ class GroupOwner(Protocol):
 
     def child_died(self, incarnation: str, ending: Ending) -> int:
         """A child is gone; returns how many jobs were running in it."""
+
+    def child_up(self, child: ChildProcess) -> None:
+        """A child takes requests from now on."""
+
+    def sites_missed(self) -> None:
+        """A child has jobs of sites that it does not know."""
 
     def shut_down(self, reason: str) -> None:
         """A child asked for the end of the daemon."""
@@ -58,6 +61,7 @@ class Group:
         self._settings = settings
         self._spawndelay = spawndelay
         self._max_delay = max_delay
+        self._drain_timeout = 0.0
         self._owner = owner
         self._came_up = False
         self._reason = ""
@@ -66,6 +70,7 @@ class Group:
         self.stopping = False
         count = 1 if settings.exclusive else settings.children
         self.slots = [self.spare(n) for n in range(1, count + 1)]
+        self._leaving: list[ChildSlot] = []
         self.solo = None if settings.exclusive else self._make_slot(0, SOLO)
         self.replacements = Replacements(self)
 
@@ -88,6 +93,40 @@ class Group:
         if self.solo is not None and not self.stopping:
             self.solo.need()
 
+    def apply(self, settings: GroupSettings, spawndelay: float, max_delay: float, drain_timeout: float) -> None:
+        """Go over to other settings: more children start, those that are too many drain and exit."""
+        self._settings, self._spawndelay, self._max_delay = settings, spawndelay, max_delay
+        self._drain_timeout = drain_timeout
+        for slot in self._places():
+            slot.set_pace(spawndelay, max_delay)
+        if len(self.slots) != settings.children:
+            self.replacements.run(self._resize).addErrback(
+                lambda failure: self.log.failure("group {group} can't be resized", failure, group=self.name)
+            )
+
+    def _resize(self) -> None:
+        count = self._settings.children
+        surplus = self.slots[count:]
+        del self.slots[count:]
+        for slot in surplus:
+            self._leaving.append(slot)
+            slot.stop(self._drain_timeout).addCallback(self._left, slot)
+        while len(self.slots) < count and not self.stopping:
+            self.slots.append(self.spare(len(self.slots) + 1))
+            self.slots[-1].start()
+
+    def _left(self, _: None, slot: ChildSlot) -> None:
+        self._leaving.remove(slot)
+
+    def retry(self) -> None:
+        """Start at once what waits for its next start."""
+        for slot in self._places():
+            slot.retry()
+
+    def has(self, n: int) -> bool:
+        """Whether there is a place `n`."""
+        return n <= len(self.slots)
+
     def slot(self, n: int) -> ChildSlot:
         """What is in place `n`, from 1."""
         return self.slots[n - 1]
@@ -100,9 +139,9 @@ class Group:
         """Put `slot` into its place."""
         self.slots[slot.n - 1] = slot
 
-    def alone(self, slot: ChildSlot) -> bool:
-        """Whether the child of `slot` must be gone before another one comes up in its place."""
-        return self._settings.exclusive or bool(slot.child and slot.child.report.get("single"))
+    def hands_over(self, slot: ChildSlot) -> bool:
+        """Whether the child of `slot` runs what must not run twice at once."""
+        return self._settings.exclusive or is_single(self.name, slot.n)
 
     def living(self) -> Iterator[tuple[ChildSlot, ChildProcess]]:
         """The children that have a process."""
@@ -119,7 +158,7 @@ class Group:
         if self.failed:
             self.log.info("group {group} has come up", group=self.name)
         self._came_up, self.failed, self._reason = True, False, ""
-        self._owner.child_ready()
+        self._owner.child_up(child)
         self.replacements.ready(slot)
 
     def slot_reported(self, slot: ChildSlot, child: ChildProcess, counters: list[list[Any]]) -> None:
@@ -128,6 +167,10 @@ class Group:
         self._owner.child_reported(self, slot, child)
         if child.report.get("solo_waiting"):
             self.need_solo()
+
+    def slot_misses_sites(self) -> None:
+        """Pass it on."""
+        self._owner.sites_missed()
 
     def slot_ended(self, slot: ChildSlot, child: ChildProcess, ending: Ending) -> int:
         """A child is gone."""
@@ -168,7 +211,8 @@ class Group:
         return "running" if any(self.up()) else "starting"
 
     def _places(self) -> list[ChildSlot]:
-        return [*self.slots, *self.replacements.slots(), *([] if self.solo is None else [self.solo])]
+        solo = [] if self.solo is None else [self.solo]
+        return [*self.slots, *self.replacements.slots(), *self._leaving, *solo]
 
 
 def _child_status(slot: ChildSlot) -> dict[str, Any]:

@@ -71,6 +71,33 @@ class Recover(amp.Command):
     errors = {RecoverFailed: b"RECOVER_FAILED"}
 
 
+class Prepare(amp.Command):
+    """Parent to child: make what a changed configuration needs, for `Commit` or `Drop`.
+
+    `changes` are :class:`~snqd.config.sources.SourceChanges`; `check` are queues of other groups whose handlers only
+    have to be importable. Answered with what is wrong, nothing if it can be.
+    """
+
+    arguments = [(b"changes", Json()), (b"check", Json())]  # type: ignore[no-untyped-call]
+    response = [(b"problems", Json()), (b"traceback", Json())]  # type: ignore[no-untyped-call]
+
+
+class Commit(amp.Command):
+    """Parent to child: go over to what was prepared."""
+
+
+class Drop(amp.Command):
+    """Parent to child: forget what was prepared."""
+
+
+class TakeOver(amp.Command):
+    """Parent to child: the one before you is gone, start what you held back for it."""
+
+
+class RefreshSites(amp.Command):
+    """Child to parent: a job's site is not configured, look whether it is by now."""
+
+
 class SetLogLevel(amp.Command):
     """Parent to child: log `namespace` from `level` on."""
 

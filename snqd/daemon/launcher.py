@@ -21,9 +21,11 @@ CHILD_MODULE = "snqd.daemon.child"
 _PIPES = {0: "w", 1: "r", 2: "r", CHILD_READS: "w", CHILD_WRITES: "r"}
 
 
-@attrs.frozen
+@attrs.define
 class Launcher:
     """What all children have in common.
+
+    :ivar sources: the configuration for those that start from now on.
 
     :ivar reactor: IReactorProcess and IReactorTime.
     :ivar daemon_id: ``[snqd] id``, or ``--id``.
@@ -39,9 +41,15 @@ class Launcher:
     module: str = CHILD_MODULE
     random: Random = attrs.field(factory=Random)
     levels: LogLevels = attrs.field(factory=LogLevels)
+    _start: str = attrs.field(init=False)
 
-    def launch(self, group: str, n: int, role: str, owner: ChildOwner) -> ChildProcess:
+    def __attrs_post_init__(self) -> None:
+        self._start = self.sources.main
+
+    def launch(self, group: str, n: int, role: str, owner: ChildOwner, standby: bool = False) -> ChildProcess:
         """Start a child in place `n` of `group`, with this process's whole environment.
+
+        :param standby: whether it waits for :meth:`ChildProcess.take_over` before it starts what may run only once.
 
         :raises OSError: where no process can be made.
         """
@@ -56,9 +64,11 @@ class Launcher:
             id=place,
             incarnation=f"{place}-{secrets.token_hex(6)}",
             role=role,
+            start="" if self.sources.main == self._start else self._start,
+            standby=standby,
             log_levels=dict(self.levels.changed),
         )
-        child = ChildProcess(self.reactor, spec, owner)
+        child = ChildProcess(self.reactor, spec, self.sources, owner)
         # The id is there for those who read the output of ps.
         argv = [sys.executable, "-m", self.module, place]
         self.reactor.spawnProcess(child, sys.executable, argv, env=None, childFDs=_PIPES)

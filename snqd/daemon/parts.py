@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -11,7 +11,32 @@ from twisted.internet.defer import Deferred
 from snqd.config.settings import Settings
 from snqd.core.counters import Counters
 from snqd.daemon.child_spec import ChildSpec
+from snqd.daemon.missed_sites import MissedSites
 from snqd.io.io_master import IoMaster
+
+
+class Switch(Protocol):
+    """Another configuration, everything that it needs made and nothing of it in use; one of the two is called, once."""
+
+    def commit(self) -> None:
+        """Go over to it. Must not fail; jobs that run end as they began."""
+
+    def drop(self) -> None:
+        """Let go of what was made."""
+
+
+class NoSwitch:
+    """For parts to which the configuration means nothing."""
+
+    def commit(self) -> None:
+        """Nothing changes."""
+
+    def drop(self) -> None:
+        """Nothing was made."""
+
+
+def _nothing_to_prepare(settings: Settings) -> Switch:
+    return NoSwitch()
 
 
 @attrs.frozen
@@ -22,12 +47,16 @@ class Parts:
     :ivar recover: frees in the store what the dead process `owner` held, given (owner, suspects, cause); fires with the
         number of jobs once that is durable. Not called before the IoMaster is up.
     :ivar wake: looks for work now.
+    :ivar prepare: makes what other settings need; raises a SnqdError that says why that can't be.
+    :ivar missed_sites: told of sites that jobs belong to and that are not configured.
     """
 
     io_master: IoMaster
     counters: Counters
     recover: Callable[[str, Sequence[str], str], Deferred[int]]
     wake: Callable[[], Any]
+    prepare: Callable[[Settings], Switch] = _nothing_to_prepare
+    missed_sites: MissedSites | None = None
 
 
 Builder = Callable[[Any, Settings, ChildSpec], Parts]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -10,12 +10,12 @@ from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from snqd.config.settings import Settings
+from snqd.config.settings import GroupSettings, Settings
 from snqd.core.counters import Totals
 from snqd.daemon.child_process import ChildProcess, Ending
 from snqd.daemon.child_slot import ABORT_GRACE, ChildSlot
-from snqd.daemon.child_spec import group_of
 from snqd.daemon.group import Group
+from snqd.daemon.groups import Groups
 from snqd.daemon.hang_watch import LOOK_EVERY, HangWatch
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.memory_guard import MemoryGuard
@@ -36,6 +36,8 @@ class QueueDaemon(MultiService):
     :param pid: this process's, asked for once it has become a daemon.
     :param end: ends this process in good order, such as `reactor.stop`.
     :ivar levels: of this daemon's log.
+    :ivar on_child_up: told of every child that takes requests from now on.
+    :ivar on_sites_missed: called when a child has jobs of sites that it does not know.
     """
 
     log = Logger()
@@ -53,15 +55,15 @@ class QueueDaemon(MultiService):
         self._started = 0.0
         self._lock = DaemonLock(settings.daemon.state_dir)
         self._totals = Totals()
-        self._groups = {
-            name: Group(launcher, group, settings.queue.spawndelay, settings.daemon.respawn_max_delay, self)
-            for name, group in settings.groups.items()
-        }
+        self._launcher = launcher
+        self._groups = Groups(self._make_group, settings)
         folder = settings.daemon.state_dir / CHILDREN
-        self._recovery = Recovery(self._clock, folder, self._up, self._suspected)
+        self._recovery = Recovery(self._clock, folder, self._groups.up, self._groups.suspected)
         self.addService(self._recovery)  # type: ignore[no-untyped-call]
         self._watch = HangWatch(settings.daemon.hang_timeout, 0.0)
         self._memory = MemoryGuard(self._clock, memory, settings)
+        self.on_child_up: Callable[[ChildProcess], Any] = lambda child: None
+        self.on_sites_missed: Callable[[], Any] = lambda: None
         self._looks = LoopingCall(self._look)
         self._looks.clock = self._clock
 
@@ -85,8 +87,7 @@ class QueueDaemon(MultiService):
         self._started = self._clock.seconds()
         self._watch = HangWatch(self._settings.daemon.hang_timeout, self._started)
         super().startService()  # type: ignore[no-untyped-call]
-        for group in self._groups.values():
-            group.start()
+        self._groups.start()
         self._looks.start(LOOK_EVERY, now=False)
 
     @inlineCallbacks
@@ -95,7 +96,7 @@ class QueueDaemon(MultiService):
         self._ending = True
         self.log.info("stopping: children have {seconds} s to drain", seconds=self._settings.daemon.drain_timeout)
         drain_timeout = self._settings.daemon.drain_timeout
-        yield DeferredList([group.stop(drain_timeout) for group in self._groups.values()])
+        yield self._groups.stop(drain_timeout)
         if self._looks.running:
             self._looks.stop()
         yield super().stopService()  # type: ignore[no-untyped-call]
@@ -110,13 +111,18 @@ class QueueDaemon(MultiService):
 
     @property
     def settings(self) -> Settings:
-        """What it works by."""
+        """Those in force."""
         return self._settings
+
+    @property
+    def groups(self) -> Groups:
+        """Its groups."""
+        return self._groups
 
     @property
     def settled(self) -> bool:
         """Whether every group has come up, or is known to have failed."""
-        return all(group.failed or any(group.up()) for group in self._groups.values())
+        return all(group.failed or any(group.up()) for group in self._groups.configured)
 
     @property
     def stopping(self) -> bool:
@@ -127,15 +133,15 @@ class QueueDaemon(MultiService):
     def progressing(self) -> bool:
         """Whether every child that lives gives signs of life, or is being ended and not long overdue."""
         patience = self._settings.daemon.hang_timeout + BEYOND_HELP
-        return all(self._watch.silent_for(child.last_beat) < patience for _, child in self._living())
+        return all(self._watch.silent_for(child.last_beat) < patience for _, child in self._groups.living())
 
     def summary(self) -> str:
         """How it is, in one line."""
         if self._ending:
             return "stopping: jobs in hand get their time to end"
-        failed = [group.name for group in self._groups.values() if group.failed]
-        up = list(self._up())
-        children = sum(len(group.slots) for group in self._groups.values())
+        failed = [group.name for group in self._groups.configured if group.failed]
+        up = list(self._groups.up())
+        children = sum(len(group.slots) for group in self._groups.configured)
         rate = sum(child.rate for child in up)
         broken = f"; failed: {', '.join(failed)} (see the log)" if failed else ""
         return (
@@ -149,9 +155,35 @@ class QueueDaemon(MultiService):
         """
         return self._groups[name]
 
-    def child_ready(self) -> None:
-        """A child can recover what others held."""
+    def _make_group(self, group: GroupSettings) -> Group:
+        delays = self._settings.queue.spawndelay, self._settings.daemon.respawn_max_delay
+        return Group(self._launcher, group, *delays, self)
+
+    def children_at_work(self) -> list[ChildProcess]:
+        """The children that take requests."""
+        return list(self._groups.configured_up())
+
+    def apply(self, settings: Settings) -> None:
+        """Go over to other settings, in which no key has changed that holds until this daemon's end."""
+        old, self._settings = self._settings, settings
+        if settings.daemon.hang_timeout != old.daemon.hang_timeout:
+            self._watch = HangWatch(settings.daemon.hang_timeout, self._clock.seconds())
+        self._memory.apply(settings)
+        if self.running and not self._ending:
+            self._groups.apply(settings)
+
+    def retry(self) -> None:
+        """Start at once what waits for its next start."""
+        self._groups.retry()
+
+    def child_up(self, child: ChildProcess) -> None:
+        """A child can recover what others held, and may have missed a change of the configuration."""
         self._recovery.attempt()
+        self.on_child_up(child)
+
+    def sites_missed(self) -> None:
+        """Pass it on."""
+        self.on_sites_missed()
 
     def child_counted(self, counters: list[list[Any]]) -> None:
         """Add up."""
@@ -167,7 +199,7 @@ class QueueDaemon(MultiService):
 
     def wake(self) -> None:
         """Let all children look for work."""
-        for child in self._up():
+        for child in self._groups.up():
             child.wake().addErrback(
                 lambda failure: self.log.debug("a child was not woken: {why}", why=failure.getErrorMessage())
             )
@@ -178,7 +210,7 @@ class QueueDaemon(MultiService):
         :raises BadLogLevel: naming the levels that there are.
         """
         self.levels.set(namespace, level)
-        for child in self._up():
+        for child in self._groups.up():
             child.set_log_level(namespace, level).addErrback(
                 lambda failure: self.log.debug("a child took no log level: {why}", why=failure.getErrorMessage())
             )
@@ -187,7 +219,7 @@ class QueueDaemon(MultiService):
         """What ``snqctl status`` shows of this daemon, and the raw counters
         ``[queue, site, enqueued, handled, retried, dead, in_flight, rate]``; children get a second to report afresh.
         """
-        fresh = [child.refresh().addTimeout(REPORT_TIMEOUT, self._clock) for child in self._up()]
+        fresh = [child.refresh().addTimeout(REPORT_TIMEOUT, self._clock) for child in self._groups.up()]
         asked: Deferred[Any] = DeferredList(fresh, consumeErrors=True)
         return asked.addCallback(lambda _: self._status())
 
@@ -200,7 +232,7 @@ class QueueDaemon(MultiService):
             "config": str(self._settings.path),
             "state": "stopping" if self._ending else "running",
         }
-        groups = [group.status() for group in self._groups.values()]
+        groups = [group.status() for group in self._groups]
         return {"daemon": daemon, "groups": groups, "counters": self._counter_rows()}
 
     def _counter_rows(self) -> list[list[Any]]:
@@ -224,29 +256,17 @@ class QueueDaemon(MultiService):
 
     def _in_flight(self) -> dict[tuple[str, str], int]:
         sums: dict[tuple[str, str], int] = {}
-        for _, child in self._living():
+        for _, child in self._groups.living():
             for queue, site, number in child.report.get("shares", ()):
                 sums[queue, site] = sums.get((queue, site), 0) + number
         return sums
-
-    def _living(self) -> Iterator[tuple[ChildSlot, ChildProcess]]:
-        return (each for group in self._groups.values() for each in list(group.living()))
-
-    def _up(self) -> Iterator[ChildProcess]:
-        return (child for group in self._groups.values() for child in group.up())
-
-    def _suspected(self, incarnation: str) -> None:
-        group = group_of(incarnation, list(self._groups))
-        # A group that is configured no more: its queues may belong to any other now.
-        for name in [group] if group else self._groups:
-            self._groups[name].need_solo()
 
     def _look(self) -> None:
         lost = self._watch.look(self._clock.seconds())
         if lost:
             self.log.warn("this process did not run for {lost:.1f} s: its children are forgiven that time", lost=lost)
         self._memory.look()
-        for slot, child in self._living():
+        for slot, child in self._groups.living():
             silence = self._watch.silence(child.last_beat)
             if silence is not None:
                 self._end_hanging(slot, silence)

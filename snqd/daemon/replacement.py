@@ -1,12 +1,12 @@
 """Replacement: a fresh child for the place of one that must go, so that no moment is without a child that works.
 
-The fresh one comes up first, then the old one drains and exits. Where two at once are not allowed (an exclusive group,
-a child that runs what the daemon has but once), the old one drains first.
+The fresh one comes up first, then the old one drains and exits. What must not run twice at once (all of a child of an
+exclusive group, or what the daemon has but once) the fresh one holds back until the old one is gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import attrs
@@ -27,6 +27,9 @@ class Crew(Protocol):
     def stopping(self) -> bool:
         """Whether no fresh child is wanted any more."""
 
+    def has(self, n: int) -> bool:
+        """Whether there still is a place `n`."""
+
     def slot(self, n: int) -> ChildSlot:
         """What is in place `n`."""
 
@@ -36,8 +39,8 @@ class Crew(Protocol):
     def seat(self, slot: ChildSlot) -> None:
         """Put `slot` into its place, instead of what is there."""
 
-    def alone(self, slot: ChildSlot) -> bool:
-        """Whether the child of `slot` must be gone before another one comes up in its place."""
+    def hands_over(self, slot: ChildSlot) -> bool:
+        """Whether the child of `slot` runs what must not run twice at once."""
 
 
 @attrs.define
@@ -77,12 +80,16 @@ class Replacements:
         """Replace the child in place `n`, after those that were asked for before.
 
         :param drain_timeout: seconds that the old child gets.
-        :returns: fires when the fresh child is up and the old one gone; fails with ReplacementFailed. The old one then
-            works on, and the fresh one is gone; but where the old one had to go first, the fresh one is tried again as
-            after any death.
+        :returns: fires when the fresh child is up and the old one gone; fails with ReplacementFailed: the old one then
+            works on, and the fresh one is gone.
         """
         replaced: Deferred[None] = self._lock.run(lambda: Deferred.fromCoroutine(self._replace(n, drain_timeout)))
         return replaced
+
+    def run(self, change: Callable[[], Any]) -> Deferred[Any]:
+        """Call `change` when no child is being replaced."""
+        ran: Deferred[Any] = self._lock.run(change)
+        return ran
 
     def ready(self, slot: ChildSlot) -> None:
         """The child of `slot` is up."""
@@ -101,11 +108,14 @@ class Replacements:
     async def _replace(self, n: int, drain_timeout: float) -> None:
         if self._crew.stopping:
             raise ReplacementFailed("the daemon stops")
+        if not self._crew.has(n):
+            raise ReplacementFailed(f"there is no place {n} any more")
         old = self._crew.slot(n)
         change = self._change = Change(old, self._crew.spare(n), drain_timeout)
         change.fresh.restarts += old.restarts + 1
+        change.fresh.standby = self._crew.hands_over(old)
         try:
-            await (self._old_first(change) if self._crew.alone(old) else self._fresh_first(change))
+            await self._fresh_first(change)
         finally:
             self._change = None
 
@@ -117,11 +127,8 @@ class Replacements:
             raise
         self._crew.seat(change.fresh)
         await change.old.stop(change.drain_timeout)
-
-    async def _old_first(self, change: Change) -> None:
-        self._crew.seat(change.fresh)
-        await change.old.stop(change.drain_timeout)
-        await self._come_up(change)
+        if change.fresh.standby:
+            change.fresh.take_over()
 
     async def _come_up(self, change: Change) -> Any:
         if self._crew.stopping:

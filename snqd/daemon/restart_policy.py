@@ -51,6 +51,10 @@ class RestartPolicy:
         self.max_delay = max_delay
         self._young_deaths = 0
 
+    def set_pace(self, spawndelay: float, max_delay: float) -> None:
+        """Other waits from now on."""
+        self._spawndelay, self.max_delay = spawndelay, max_delay
+
     def delay_after(self, life: Life) -> float:
         """Seconds until the next one after a child that lived so."""
         self._young_deaths = self._young_deaths + 1 if life.died_young else 0

@@ -41,9 +41,24 @@ def load_handler(settings: HandlerSettings, reactor: Any) -> QueueHandler:
         handler.reactor = reactor
         handler.start()
     except (Exception, SystemExit) as error:  # a module may end in anything when it is imported
-        message = f"{settings.where}: {step} {_shown(settings.target)}: {type(error).__name__}: {error}"
-        raise HandlerLoadError(settings.queue, message, tracebacks.format_exc()) from error
+        raise _load_error(settings, step, error) from error
     return handler
+
+
+def check_importable(settings: HandlerSettings) -> None:
+    """Nothing, if the class of ``settings.target`` can be imported; builds no handler.
+
+    :raises HandlerLoadError: otherwise.
+    """
+    try:
+        find_class(settings.target)
+    except (Exception, SystemExit) as error:
+        raise _load_error(settings, "can't import", error) from error
+
+
+def _load_error(settings: HandlerSettings, step: str, error: BaseException) -> HandlerLoadError:
+    message = f"{settings.where}: {step} {_shown(settings.target)}: {type(error).__name__}: {error}"
+    return HandlerLoadError(settings.queue, message, tracebacks.format_exc())
 
 
 def _shown(target: str) -> str:

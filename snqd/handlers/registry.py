@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import attrs
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.logger import Logger
 
@@ -12,7 +13,7 @@ from snqd.config.settings import HandlerSettings
 from snqd.core.errors import NoHandler
 from snqd.core.outcome import Outcome
 from snqd.handlers import invoke
-from snqd.handlers.loading import load_handler
+from snqd.handlers.loading import HandlerLoadError, load_handler
 from snqd.handlers.queue_handler import QueueHandler
 from snqd.handlers.running_job import RunningJob
 from snqd.handlers.threads import HandlerThreads, make_pool
@@ -25,12 +26,39 @@ class Slot:
     """A handler with what it takes to run it.
 
     :ivar threads: where its blocking code runs; None if it runs on the reactor.
+    :ivar used: whether a job ran in it since this was last set to False.
     """
 
     def __init__(self, handler: QueueHandler, reactor: Any, threads: HandlerThreads | None) -> None:
         self.handler = handler
         self.threads = threads
+        self.used = True
         self._reactor = reactor
+        self._jobs = 0
+        self._free: Deferred[None] | None = None
+
+    def take(self) -> None:
+        """A job begins to run in it."""
+        self.used = True
+        self._jobs += 1
+
+    def give(self) -> None:
+        """A job has ended."""
+        self._jobs -= 1
+        if not self._jobs and self._free is not None:
+            self._free.callback(None)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no job runs in it."""
+        return not self._jobs
+
+    def when_free(self) -> Deferred[None]:
+        """Fires when the last job in it has ended; called once."""
+        self._free = Deferred()
+        if not self._jobs:
+            self._free.callback(None)
+        return self._free
 
     @property
     def settings(self) -> HandlerSettings:
@@ -58,6 +86,15 @@ class _Variant(NamedTuple):
     options: tuple[tuple[str, str], ...]
 
 
+@attrs.frozen
+class Prepared:
+    """Handlers that are built and not in use yet."""
+
+    settings: Mapping[str, HandlerSettings]
+    shared: Mapping[str, Slot]
+    built: Mapping[_Variant, Slot]
+
+
 class HandlerRegistry:
     """The handlers of one process.
 
@@ -76,14 +113,57 @@ class HandlerRegistry:
         self._shared: dict[str, Slot] = {}
         self._variants: dict[_Variant, Slot] = {}
         self._threads: dict[tuple[str, int], HandlerThreads] = {}
+        self._leaving: set[Slot] = set()
+        self._closings: set[Deferred[Any]] = set()
 
     def load(self) -> None:
         """Build every handler, so that what is wrong with one shows now.
 
         :raises HandlerLoadError: for the first that can't be built.
         """
-        for queue, settings in self._settings.items():
-            self._shared[queue] = self._slot(settings)
+        self.replace(self.prepare(self._settings))
+
+    def prepare(self, settings: Mapping[str, HandlerSettings]) -> Prepared:
+        """Build what `settings` need and is not there yet, for :meth:`replace` or :meth:`drop`.
+
+        :raises HandlerLoadError: for the first that can't be built; the others that were built are closed.
+        """
+        built: dict[_Variant, Slot] = {}
+        shared: dict[str, Slot] = {}
+        try:
+            for queue, each in settings.items():
+                variant = _variant(each)
+                if variant not in self._variants and variant not in built:
+                    built[variant] = self._build(each)
+                shared[queue] = built[variant] if variant in built else self._variants[variant]
+        except HandlerLoadError:
+            self._retire(built.values())
+            raise
+        return Prepared(settings, shared, built)
+
+    def drop(self, prepared: Prepared) -> None:
+        """Close what was prepared in vain."""
+        self._retire(prepared.built.values())
+
+    def replace(self, prepared: Prepared) -> None:
+        """Go over to what was prepared. Handlers that are needed no more are closed when their last job has ended;
+        those that sites have for themselves are built again at their next job.
+        """
+        old = self._variants
+        self._settings = prepared.settings
+        self._shared = dict(prepared.shared)
+        self._variants = {_variant(slot.settings): slot for slot in self._shared.values()}
+        self._retire([slot for variant, slot in old.items() if self._variants.get(variant) is not slot])
+
+    def close_idle(self) -> None:
+        """Close the handlers that sites have for themselves and that ran no job since the last call."""
+        shared = set(self._shared.values())
+        for variant, slot in list(self._variants.items()):
+            if slot in shared or slot.used or not slot.idle:
+                slot.used = False
+            else:
+                del self._variants[variant]
+                self._retire([slot])
 
     def for_site(self, site: Site, queue: str) -> Slot:
         """The handler of `queue` for `site`.
@@ -97,21 +177,42 @@ class HandlerRegistry:
                 f"site {site.nickname} has no handler for queue {queue}: name one in [handlers], "
                 f"unless [site:{site.nickname}] switches it off on purpose"
             )
-        shared = self._shared.get(queue)
-        if shared is not None and settings is shared.settings:
-            return shared
-        return self._slot(settings)
+        if settings is self._settings.get(queue):
+            return self._shared[queue]
+        variant = _variant(settings)
+        slot = self._variants.get(variant)
+        if slot is None:
+            slot = self._variants[variant] = self._build(settings)
+        return slot
 
     def close(self) -> Deferred[None]:
         """Close all handlers and end their threads; fires when they are closed.
 
         An error of one is logged and keeps no other open.
         """
-        slots = set(self._variants.values())
-        closing = DeferredList([self._closed(slot) for slot in slots])
+        slots = set(self._variants.values()) | self._leaving
         self._shared.clear()
         self._variants.clear()
+        self._leaving.clear()
+        closing = DeferredList([*(self._closed(slot) for slot in slots), *self._closings])
         return closing.addCallback(lambda _: self._end_threads())
+
+    def _build(self, settings: HandlerSettings) -> Slot:
+        return Slot(load_handler(settings, self._reactor), self._reactor, self._threads_for(settings))
+
+    def _retire(self, slots: Iterable[Slot]) -> None:
+        for slot in slots:
+            self._leaving.add(slot)
+            slot.when_free().addCallback(self._close_leaving, slot)
+
+    def _close_leaving(self, _: None, slot: Slot) -> None:
+        if slot not in self._leaving:  # close() came first
+            return
+        self._leaving.discard(slot)
+        closed = self._closed(slot)
+        self._closings.add(closed)
+        closed.addCallback(lambda _: self._closings.discard(closed))
+        self._end_unused_threads(slot.settings)
 
     def _closed(self, slot: Slot) -> Deferred[Any]:
         closed = maybeDeferred(slot.handler.close)
@@ -121,25 +222,17 @@ class HandlerRegistry:
             )
         )
 
+    def _end_unused_threads(self, settings: HandlerSettings) -> None:
+        key = settings.queue, settings.threads
+        if key in self._threads and not any(
+            slot.threads is self._threads[key] for slot in (*self._variants.values(), *self._leaving)
+        ):
+            self._threads.pop(key).close()
+
     def _end_threads(self) -> None:
         for threads in self._threads.values():
             threads.close()
         self._threads.clear()
-
-    def _slot(self, settings: HandlerSettings) -> Slot:
-        variant = _Variant(
-            settings.queue,
-            settings.target,
-            settings.timeout,
-            settings.threads,
-            settings.http_allow,
-            tuple(sorted(settings.options.items())),
-        )
-        slot = self._variants.get(variant)
-        if slot is None:
-            handler = load_handler(settings, self._reactor)
-            slot = self._variants[variant] = Slot(handler, self._reactor, self._threads_for(settings))
-        return slot
 
     def _threads_for(self, settings: HandlerSettings) -> HandlerThreads | None:
         if not settings.threads:
@@ -149,3 +242,14 @@ class HandlerRegistry:
             pool = make_pool(settings.threads, f"handler {settings.queue}")
             self._threads[key] = HandlerThreads(self._reactor, settings.threads, pool)
         return self._threads[key]
+
+
+def _variant(settings: HandlerSettings) -> _Variant:
+    return _Variant(
+        settings.queue,
+        settings.target,
+        settings.timeout,
+        settings.threads,
+        settings.http_allow,
+        tuple(sorted(settings.options.items())),
+    )

@@ -34,15 +34,41 @@ def third_party_managers(
     ]
 
 
+def managers_of_sites(
+    context: IoContext, sites: Iterable[str], found: Iterable[EntryPoint] | None = None
+) -> dict[str, list[IIoManager]]:
+    """Make the managers of scope INSTANCE_PER_SITE that installed packages register, by site.
+
+    :param sites: nicknames.
+    :raises ManagerFailed: naming the entry point.
+    """
+    chosen = entry_points(group=GROUP) if found is None else found
+    points = [point for point in sorted(chosen, key=lambda p: p.name) if _is_per_site(point)]
+    if not points:
+        return {}
+    return {site: [manager for point in points for manager in _make(point, context, [site], False)] for site in sites}
+
+
+def _is_per_site(point: EntryPoint) -> bool:
+    try:
+        return getattr(point.load(), "scope", None) is Scope.INSTANCE_PER_SITE
+    except Exception as error:
+        raise _unusable(point, error) from error
+
+
 def _make(point: EntryPoint, context: IoContext, sites: Sequence[str], single: bool) -> list[IIoManager]:
     try:
         factory: Factory = point.load()
         return [factory(each) for each in _contexts(factory, context, sites, single)]
     except Exception as error:
-        raise ManagerFailed(
-            f"entry point {point.name} = {point.value} of group {GROUP} can't be used: {error!r}; "
-            "repair or uninstall the package that brings it"
-        ) from error
+        raise _unusable(point, error) from error
+
+
+def _unusable(point: EntryPoint, error: Exception) -> ManagerFailed:
+    return ManagerFailed(
+        f"entry point {point.name} = {point.value} of group {GROUP} can't be used: {error!r}; "
+        "repair or uninstall the package that brings it"
+    )
 
 
 def _contexts(factory: Factory, context: IoContext, sites: Sequence[str], single: bool) -> list[IoContext]:

@@ -12,12 +12,16 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from snqd.io.entry_points import ManagerFailed
-from snqd.io.interface import IIoManager, Scope
+from snqd.io.interface import IIoManager
 from snqd.io.polling import PollLoop
 from snqd.io.states import Listener, StateLog, make_states
 
 IDLE_EVERY = 1.0
 DRAIN_GRACE = 2.0
+
+
+def _none(manager: IIoManager) -> bool:
+    return False
 
 
 class IoMaster(MultiService):
@@ -46,6 +50,8 @@ class IoMaster(MultiService):
         self._started: list[IIoManager] = []
         self._polls: list[PollLoop] = []
         self._busy = False
+        self._leaving = False
+        self._held: Callable[[IIoManager], bool] = _none
         self._idle_calls = LoopingCall(self._idle)
         self._idle_calls.clock = clock
         self.on_leave = leave
@@ -66,28 +72,70 @@ class IoMaster(MultiService):
 
     @inlineCallbacks
     def _start_managers(self) -> Any:
-        for manager in self._managers:
-            try:
-                self._attach(manager)
-                yield maybeDeferred(manager.start, self)
-                self._started.append(manager)
-            except Exception as error:
-                yield self.stop()
-                raise ManagerFailed(f"I/O manager {manager.name} failed to start: {error or repr(error)}") from error
+        try:
+            for manager in self._managers:
+                if not self._held(manager):
+                    yield self._start_one(manager)
+        except ManagerFailed:
+            yield self.stop()
+            raise
         self._states.listen()
-        self._start_polls()
+        for manager in self._started:
+            self._start_poll(manager)
         self._idle_calls.start(IDLE_EVERY, now=False)
+
+    @inlineCallbacks
+    def _start_one(self, manager: IIoManager) -> Any:
+        try:
+            self._attach(manager)
+            yield maybeDeferred(manager.start, self)
+        except Exception as error:
+            raise ManagerFailed(f"I/O manager {manager.name} failed to start: {error or repr(error)}") from error
+        self._started.append(manager)
+
+    @inlineCallbacks
+    def attach(self, manager: IIoManager) -> Any:
+        """Start one more manager, as :meth:`start` does; fails with ManagerFailed. Does nothing while it drains."""
+        if not self._leaving:
+            yield self._start_one(manager)
+            self._start_poll(manager)
+
+    @inlineCallbacks
+    def detach(self, manager: IIoManager, timeout: float) -> Any:
+        """Drain a manager within `timeout` seconds, and stop it; the others go on."""
+        if manager not in self._started:
+            return
+        self._started.remove(manager)
+        manager.quiet()
+        for loop in [loop for loop in self._polls if loop.manager is manager]:
+            self._polls.remove(loop)
+            yield maybeDeferred(self.removeService, loop)
+        yield maybeDeferred(manager.drain, timeout)
+        yield maybeDeferred(manager.stop)
+        if IService.providedBy(manager):
+            yield maybeDeferred(self.removeService, manager)
+
+    def hold(self, held: Callable[[IIoManager], bool]) -> None:
+        """Leave some managers for :meth:`start_held`; called before :meth:`start`."""
+        self._held = held
+
+    @inlineCallbacks
+    def start_held(self) -> Any:
+        """Start the managers that were held back; fails with ManagerFailed."""
+        held, self._held = self._held, _none
+        for manager in self._managers:
+            if held(manager):
+                yield self.attach(manager)
 
     def _attach(self, manager: IIoManager) -> None:
         if IService.providedBy(manager):
             self.addService(manager)  # type: ignore[no-untyped-call]
 
-    def _start_polls(self) -> None:
-        for manager in self._managers:
-            if manager.poll_interval:
-                loop = PollLoop(self._clock, manager, self._states.poll, self.working)
-                self._polls.append(loop)
-                self.addService(loop)  # type: ignore[no-untyped-call]
+    def _start_poll(self, manager: IIoManager) -> None:
+        if manager.poll_interval:
+            loop = PollLoop(self._clock, manager, self._states.poll, self.working)
+            self._polls.append(loop)
+            self.addService(loop)  # type: ignore[no-untyped-call]
 
     def working(self, substate: str = "") -> None:
         """A manager has work: no idle calls for now."""
@@ -111,11 +159,8 @@ class IoMaster(MultiService):
         self._states.sleep()
 
     def report(self) -> dict[str, Any]:
-        """What the managers report, added up: `state`, `in_flight`, `solo_waiting`, `shares`; and `single`, whether
-        any of them is one that the daemon has but once.
-        """
+        """What the managers report, added up: `state`, `in_flight`, `solo_waiting`, `shares`."""
         total: dict[str, Any] = {"state": self.state, "in_flight": 0, "solo_waiting": False, "shares": []}
-        total["single"] = any(manager.scope is Scope.SINGLE_ONLY for manager in self._started)
         for manager in self._started:
             figures = self._figures(manager)
             total["in_flight"] += figures.get("in_flight", 0)
@@ -133,6 +178,7 @@ class IoMaster(MultiService):
 
     def quiet(self) -> None:
         """Claim and poll nothing new."""
+        self._leaving = True
         self._states.shut_down()
         if self._idle_calls.running:
             self._idle_calls.stop()

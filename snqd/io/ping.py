@@ -18,7 +18,18 @@ from snqd.io.ping_pace import MinuteLog, TokenBucket
 from snqd.io.ping_udp import UdpOutlet
 from snqd.wire.pings import Fields, counter_fields, encode, state_fields
 
-__all__ = ["NoPinger", "Pinger", "Target", "counter_fields", "encode", "make_pinger", "parse_target", "state_fields"]
+__all__ = [
+    "NoPinger",
+    "Pinger",
+    "Pings",
+    "SwitchedPinger",
+    "Target",
+    "counter_fields",
+    "encode",
+    "make_pinger",
+    "parse_target",
+    "state_fields",
+]
 
 PINGS_A_SECOND = 500
 BURST = 500
@@ -81,6 +92,52 @@ def make_pinger(reactor: Any, target: str, thread_id: str) -> Pinger | NoPinger:
     :raises ValueError: as :func:`parse_target` does.
     """
     return Pinger(reactor, target, thread_id) if target else NoPinger()
+
+
+class Pings(Protocol):
+    """What tells a monitor what happens."""
+
+    def state(self, state: str, substate: str = "") -> None:
+        """See :meth:`Pinger.state`."""
+
+    def counter(self, name: str, queue: str, site_server: str, times: int = 1) -> None:
+        """See :meth:`Pinger.counter`."""
+
+    def close(self) -> Deferred[None]:
+        """See :meth:`Pinger.close`."""
+
+
+class SwitchedPinger:
+    """A pinger whose monitor can be another one later.
+
+    :param make: makes the pinger for a target, as ``[queue] monitor`` says it.
+    """
+
+    def __init__(self, make: Callable[[str], Pings], target: str) -> None:
+        self._make = make
+        self._target = target
+        self._pinger = make(target)
+        self._state = ("", "")
+
+    def switch(self, target: str) -> None:
+        """Go over to `target`, which is told the present state."""
+        if target != self._target:
+            old, self._pinger, self._target = self._pinger, self._make(target), target
+            old.close()
+            self._pinger.state(*self._state)
+
+    def state(self, state: str, substate: str = "") -> None:
+        """See :meth:`Pinger.state`."""
+        self._state = (state, substate)
+        self._pinger.state(state, substate)
+
+    def counter(self, name: str, queue: str, site_server: str, times: int = 1) -> None:
+        """See :meth:`Pinger.counter`."""
+        self._pinger.counter(name, queue, site_server, times)
+
+    def close(self) -> Deferred[None]:
+        """See :meth:`Pinger.close`."""
+        return self._pinger.close()
 
 
 class NoPinger:

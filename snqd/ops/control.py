@@ -20,11 +20,11 @@ class ControlFailed(SnqdError):
     """The daemon refused the request, or did not answer."""
 
 
-def call(path: Path, command: str, timeout: float = 10.0, **arguments: Any) -> dict[str, Any]:
+def call(path: Path, command: str, timeout: float | None = 10.0, **arguments: Any) -> dict[str, Any]:
     """Send one request and wait for its answer; blocks.
 
     :param path: the control socket, ``[snqd] control``.
-    :param timeout: seconds for each step of it.
+    :param timeout: seconds for each step of it; None waits as long as it takes.
     :raises DaemonNotRunning: if nobody listens there.
     :raises ControlFailed: if the daemon answers with an error, or not at all.
     """

@@ -16,6 +16,8 @@ COMMANDS = {
     "enqueue": "snqd.ops.snqctl_enqueue",
     "run": "snqd.ops.snqctl_run",
     "status": "snqd.ops.snqctl_status",
+    "update": "snqd.ops.snqctl_change",
+    "restart": "snqd.ops.snqctl_change",
     "top": "snqd.ops.snqctl_top",
     "log-level": "snqd.ops.snqctl_log_level",
     "stop": "snqd.ops.snqctl_steer",

@@ -8,7 +8,7 @@ from itertools import islice
 import click
 
 from snqd.ops.snqctl_invocation import Invocation, WrongUse, complain, say, say_json
-from snqd.stores.morgue import Letter, Morgue
+from snqd.stores.morgue import Burials, Letter
 
 LISTED = 50
 
@@ -122,7 +122,7 @@ def _check_choice(ids: tuple[str, ...], everything: bool, queue: str | None, sit
         raise WrongUse("--queue and --site narrow --all; an ID needs neither")
 
 
-def _known(morgue: Morgue, letter_id: str) -> Letter | None:
+def _known(morgue: Burials, letter_id: str) -> Letter | None:
     letter = morgue.get(letter_id) if morgue.exists() else None
     if letter is None:
         complain(f"no dead letter {letter_id!a}: snqctl dead list shows them")

@@ -21,7 +21,7 @@ from snqd.ops.targets import check_target
 from snqd.sites.registry import SiteRegistry
 from snqd.stores.blocking import BlockingQueue
 from snqd.stores.factory import make_morgue, make_queue
-from snqd.stores.morgue import Morgue
+from snqd.stores.morgue import Burials
 
 
 class WrongUse(SnqdError):
@@ -76,7 +76,7 @@ class Invocation:
             queue.close()
 
     @contextmanager
-    def morgue(self) -> Iterator[Morgue]:
+    def morgue(self) -> Iterator[Burials]:
         """The morgue; opened, and made where it is missing, by the first use."""
         morgue = make_morgue(self.settings.queue)
         try:

@@ -41,7 +41,7 @@ def report(settings: Settings, answer: Mapping[str, Any] | None, backlog: Backlo
             for queue in by_queue.names(settings.handlers)
         ],
         "sites": [
-            _site_row(site, by_site.depths(site), by_site.tallies(site), pauses)
+            _site_row(settings, site, by_site.depths(site), by_site.tallies(site), pauses)
             for site in by_site.names(settings.sites)
         ],
     }
@@ -106,10 +106,14 @@ def _queue_row(
     }
 
 
-def _site_row(site: str, depths: list[Any] | None, tallies: list[Any] | None, pauses: Pauses) -> dict[str, Any]:
+def _site_row(
+    settings: Settings, site: str, depths: list[Any] | None, tallies: list[Any] | None, pauses: Pauses
+) -> dict[str, Any]:
     return {
         "site": site,
+        "configured": site in settings.sites,
         "waiting": _sum(depths, "waiting"),
+        "delayed": _sum(depths, "delayed"),
         "in_flight": _in_flight(depths, tallies),
         **{name: _sum(tallies, name) for name in COUNTERS},
         "paused": site in pauses.sites,
@@ -140,9 +144,11 @@ def _sum(rows: Iterable[Any] | None, name: str) -> Any:
 
 def busiest(rows: Sequence[Mapping[str, Any]], limit: int) -> list[Mapping[str, Any]]:
     """The rows that have something to tell, the most active first, `limit` at most."""
-    telling = [row for row in rows if any(row[name] for name in row if name not in ("site", "queue", "group"))]
+    telling = [
+        row for row in rows if any(row[name] for name in row if name not in ("site", "queue", "group", "configured"))
+    ]
     return sorted(telling, key=_activity, reverse=True)[:limit]
 
 
 def _activity(row: Mapping[str, Any]) -> tuple[float, ...]:
-    return tuple(row[name] or 0 for name in ("rate", "in_flight", "waiting", "handled"))
+    return tuple(row.get(name) or 0 for name in ("rate", "in_flight", "waiting", "delayed", "handled"))

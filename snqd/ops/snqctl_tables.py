@@ -164,6 +164,7 @@ def _queue(row: Mapping[str, Any]) -> Sequence[object]:
 _SITE_COLUMNS = {
     "site": "left",
     "waiting": "right",
+    "delayed": "right",
     "running": "right",
     "handled": "right",
     "retried": "right",
@@ -174,8 +175,9 @@ _SITE_COLUMNS = {
 
 
 def _site(row: Mapping[str, Any]) -> Sequence[object]:
-    numbers = (row[name] for name in ("waiting", "in_flight", "handled", "retried", "dead", "rate"))
-    return (row["site"], *numbers, _paused(row["paused"], row["paused_queues"]))
+    numbers = (row[name] for name in ("waiting", "delayed", "in_flight", "handled", "retried", "dead", "rate"))
+    halted = _paused(row["paused"], row["paused_queues"]) if row["configured"] else "unknown"
+    return (row["site"], *numbers, halted)
 
 
 def _paused(whole: bool, parts: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from snqd.core.errors import NoHandler, SnqdError, UnknownSite
 from snqd.core.fair_turn import FairTurn, Turn
 from snqd.core.outcome import DeadLetter, Outcome, Retry
-from snqd.core.retry import RetryPolicy
+from snqd.core.retry import RetryPolicy, site_patience
 from snqd.handlers.registry import HandlerRegistry, Slot
 from snqd.handlers.running_job import RunningJob, Surroundings
 from snqd.io.interface import Master
@@ -39,6 +39,7 @@ class Equipment:
     :ivar queues: the queues of its group: whether each is ordered.
     :ivar policy: for jobs whose site is unknown.
     :ivar close: lets go of all this; called once, when nothing is in hand.
+    :ivar site_missed: told the nickname of a site that a job belongs to and that is not configured.
     """
 
     reactor: Any
@@ -52,6 +53,7 @@ class Equipment:
     policy: RetryPolicy
     random: Random
     close: Callable[[], Deferred[Any]]
+    site_missed: Callable[[str], Any] = lambda nickname: None
 
 
 @attrs.define(eq=False)
@@ -140,6 +142,17 @@ class QueueManager(IoManager):
         """Look for work now."""
         self._claimer.wake()
 
+    def serve(self, queues: Mapping[str, bool], policy: RetryPolicy) -> None:
+        """Go on with other queues, and with what else was changed in the equipment meanwhile.
+
+        :param queues: as in :class:`Equipment`; what was claimed of others is given back, what runs ends.
+        """
+        for queue in self._use.queues.keys() - queues.keys():
+            self._give_back(self._fair_turn.drop(queue))
+        self._use = attrs.evolve(self._use, queues=queues, policy=policy)
+        self._claimer.wake()
+        self._run()
+
     def _ask(self) -> Deferred[Claim] | None:
         wants = self._wants()
         return self._use.store.claim(wants).addCallback(self._note_dry, wants) if wants else None
@@ -166,9 +179,18 @@ class QueueManager(IoManager):
             return
         if claim.jobs and self.master is not None:
             self.master.working(claim.jobs[0].job.queue)
-        for claimed in claim.jobs:
+        for claimed in self._served(claim):
             self._fair_turn.add(claimed.job.queue, claimed.job.site, claimed)
         self._run()
+
+    def _served(self, claim: Claim) -> list[Claimed]:
+        """The jobs of `claim`, but for those of queues that this process has ceased to serve meanwhile."""
+        queues = self._use.queues
+        strange = [claimed for claimed in claim.jobs if claimed.job.queue not in queues]
+        if not strange:
+            return claim.jobs
+        self._give_back(strange)
+        return [claimed for claimed in claim.jobs if claimed.job.queue in queues]
 
     def _run(self) -> None:
         """Start jobs while there are some and slots for them, a slice of time long."""
@@ -195,7 +217,7 @@ class QueueManager(IoManager):
 
     def _start_alone(self, claim: Claim) -> None:
         """Start what `claim` brought, whose turn or not."""
-        for claimed in claim.jobs:
+        for claimed in self._served(claim):
             self._start(Turn(claimed.job.queue, claimed.job.site, claimed, 0.0))
 
     def _start(self, turn: Turn[Claimed]) -> None:
@@ -208,7 +230,8 @@ class QueueManager(IoManager):
                 return self._refuse(turn, DeadLetter(reason), policy, site.server)
             slot = self._use.handlers.for_site(site, job.queue)
         except UnknownSite as error:
-            return self._refuse(turn, Retry(str(error)), self._use.policy)
+            self._fair_turn.refund(turn)
+            return self._wait_for_site(turn, str(error))
         except NoHandler as error:
             return self._refuse(turn, DeadLetter(str(error)), self._use.policy)
         except SnqdError as error:  # the site's own options are wrong
@@ -216,8 +239,16 @@ class QueueManager(IoManager):
         seen = RunningJob(job, site, self._use.surroundings)
         return self._call(Running(turn, seen, slot, self._reactor.seconds(), self._use.ledger.started(job.id)))
 
+    def _wait_for_site(self, turn: Turn[Claimed], reason: str) -> None:
+        """Jobs outrun the configuration of their site, and outlive it: they wait, and no attempt is counted."""
+        self._use.site_missed(turn.site)
+        age = self._use.surroundings.now() - turn.item.job.created
+        self._settling += 1
+        self._use.settler.hold_back(turn.item, site_patience(age), reason).addCallback(self._settled, turn.queue)
+
     def _call(self, running: Running) -> None:
         self._slots.take(running.turn.queue)
+        running.slot.take()
         self._running.add(running)
         outcome = running.slot.run(running.job)
         if isinstance(outcome, Deferred):
@@ -258,6 +289,7 @@ class QueueManager(IoManager):
         self._use.ledger.ended(running.ledger_slot)
         self._running.discard(running)
         self._slots.free(running.turn.queue)
+        running.slot.give()
         self._fair_turn.ended(running.turn, seconds)
         return seconds
 
@@ -272,7 +304,7 @@ class QueueManager(IoManager):
 
     def _settled(self, _: Any, queue: str) -> None:
         self._settling -= 1
-        if self._use.queues[queue]:  # ordered: the site's next job could not be claimed before
+        if self._use.queues.get(queue):  # ordered: the site's next job could not be claimed before
             self._claimer.dry.discard(queue)
             self._claimer.claim()
         self._check_drained()

@@ -17,7 +17,7 @@ from snqd.core.errors import StoreUnavailable
 from snqd.core.job import Job
 from snqd.core.outcome import Ack, DeadLetter, Outcome, Retry
 from snqd.core.retry import RetryPolicy
-from snqd.io.ping import NoPinger, Pinger
+from snqd.io.ping import Pings
 from snqd.stores.interface import Claimed, IStore
 from snqd.stores.morgue import Letter
 from snqd.stores.morgue_writer import MorgueWriter
@@ -53,7 +53,7 @@ class Settler:
         store: IStore,
         morgue: MorgueWriter,
         counters: Counters,
-        pinger: Pinger | NoPinger,
+        pinger: Pings,
         random: Random,
     ) -> None:
         self._reactor = reactor
@@ -70,6 +70,11 @@ class Settler:
             done = self._store.ack(ended.claimed.receipt, ended.follow_ups)
             return done.addCallbacks(self._acked, self._failed, (ended,), errbackArgs=(ended,))
         return Deferred.fromCoroutine(self._settle_failure(ended)).addErrback(self._failed, ended)
+
+    def hold_back(self, claimed: Claimed, delay: float, reason: str) -> Deferred[Any]:
+        """Let a job that no handler saw wait for `delay` seconds; fires as :meth:`settle` does."""
+        held = self._store.retry(claimed.receipt, delay, reason, attempted=False)
+        return held.addErrback(self._failed, Ended(claimed, Retry(reason), RetryPolicy(), "", ran=False))
 
     def _acked(self, good: bool, ended: Ended) -> None:
         if not good:

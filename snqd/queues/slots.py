@@ -21,10 +21,14 @@ class Slots:
     """
 
     def __init__(self, limit: int, limits: Mapping[str, int]) -> None:
-        self.limit = limit
-        self._limits = {queue: min(own, limit) for queue, own in limits.items()}
         self._running: Counter[str] = Counter()
         self.running = 0
+        self.set_limits(limit, limits)
+
+    def set_limits(self, limit: int, limits: Mapping[str, int]) -> None:
+        """Change the limits; what already runs beyond them runs to its end."""
+        self.limit = limit
+        self._limits = {queue: min(own, limit) for queue, own in limits.items()}
 
     def open_to(self, queue: str) -> bool:
         """Whether one more job of `queue` may start."""

@@ -16,6 +16,7 @@ class SiteRegistry:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._built: dict[str, Site] = {}
+        self._resting: dict[str, Site] = {}
 
     def get(self, nickname: str) -> Site:
         """The site of that nickname, the same object until :meth:`replace`.
@@ -24,8 +25,15 @@ class SiteRegistry:
         """
         site = self._built.get(nickname)
         if site is None:
-            site = self._built[nickname] = Site(self._record(nickname), self._settings)
+            site = self._built[nickname] = self._resting.get(nickname) or self._build(nickname)
         return site
+
+    def _build(self, nickname: str) -> Site:
+        return Site(self._record(nickname), self._settings)
+
+    def forget_idle(self) -> None:
+        """Drop what was built of sites that nobody asked for since the last call; jobs that run keep theirs."""
+        self._resting, self._built = self._built, {}
 
     def __contains__(self, nickname: object) -> bool:
         return nickname in self._settings.sites
@@ -42,6 +50,7 @@ class SiteRegistry:
         """Go over to `settings` at once; sites that were handed out before keep the old ones."""
         self._settings = settings
         self._built = {}
+        self._resting = {}
 
     def _record(self, nickname: str) -> SiteSettings:
         try:

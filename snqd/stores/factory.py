@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from snqd.config.redis_address import RedisAddress
 from snqd.config.settings import QueueSettings, Settings
 from snqd.stores.blocking import BlockingQueue, EmbeddedQueue
-from snqd.stores.morgue import Morgue
+from snqd.stores.morgue import Burials, Morgue
 from snqd.stores.sqlite.database import QueueDatabase
 
 if TYPE_CHECKING:
@@ -33,17 +32,19 @@ def make_store(
     :param suspects_of: the ids of the jobs that the process of that name was running, by its crash ledger.
     """
     queue = settings.queue
+    lease: dict[str, Any] = {"lease": queue.lease, "suspects_of": suspects_of, "random": random}
     if queue.subsystem == REDIS:
         from snqd.stores.redis.names import prefix_of
         from snqd.stores.redis.store import RedisStore
 
-        prefix = prefix_of(queue.queue_basename)
-        return RedisStore(
-            reactor, _redis(queue), prefix, owner, lease=queue.lease, suspects_of=suspects_of, random=random
-        )
+        return RedisStore(reactor, _redis(queue), prefix_of(queue.queue_basename), owner, **lease)
+    if queue.db_file is None:
+        from snqd.stores.sql.store import SqlStore
+
+        return SqlStore(reactor, queue.db, settings.daemon.state_dir, owner, **lease)
     from snqd.stores.sqlite.store import SqliteStore
 
-    return SqliteStore(reactor, _file(queue.db_file), owner, lease=queue.lease, suspects_of=suspects_of, random=random)
+    return SqliteStore(reactor, queue.db_file, owner, **lease)
 
 
 def make_queue(settings: Settings) -> BlockingQueue:
@@ -54,19 +55,22 @@ def make_queue(settings: Settings) -> BlockingQueue:
         from snqd.stores.redis.names import prefix_of
 
         return RedisQueue(_redis(queue), prefix_of(queue.queue_basename))
-    return EmbeddedQueue(QueueDatabase(_file(settings.queue.db_file)))
+    if queue.db_file is None:
+        from snqd.stores.sql.blocking import SqlQueue
+
+        return SqlQueue(queue.db, settings.daemon.state_dir)
+    return EmbeddedQueue(QueueDatabase(queue.db_file))
 
 
-def make_morgue(settings: QueueSettings) -> Morgue:
+def make_morgue(settings: QueueSettings) -> Burials:
     """The morgue, not opened yet."""
-    return Morgue(_file(settings.morgue_file))
+    if settings.morgue_file is None:
+        from snqd.stores.sql.morgue import SqlMorgue
+
+        return SqlMorgue(settings.morgue)
+    return Morgue(settings.morgue_file)
 
 
 def _redis(settings: QueueSettings) -> RedisAddress:
     assert settings.redis is not None  # the configuration sees to it
     return settings.redis
-
-
-def _file(path: Path | None) -> Path:
-    assert path is not None  # the configuration knows no other database yet
-    return path

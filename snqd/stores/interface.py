@@ -114,8 +114,10 @@ class IStore(Interface):
         """Remove the job once its follow-ups are durable; fires when that is so, with False if the receipt is stale
         (then the follow-ups are dropped)."""
 
-    def retry(receipt: Receipt, delay: float, reason: str) -> Deferred[bool]:
-        """Let the job run again, as its next attempt, in `delay` seconds; fires when durable, False if stale."""
+    def retry(receipt: Receipt, delay: float, reason: str, attempted: bool = True) -> Deferred[bool]:
+        """Let the job run again, as its next attempt, in `delay` seconds; fires when durable, False if stale.
+
+        `attempted` False: no handler saw it (its site is not configured), so that it stays the same attempt."""
 
     def give_back(receipts: Collection[Receipt]) -> Deferred[None]:
         """Free jobs that were not run, or not to their end for no fault of theirs: the attempt does not count."""

@@ -74,13 +74,14 @@ class MemoryStore:
         self._queue.remove(kept)
         return self._changed(True)
 
-    def retry(self, receipt: Receipt, delay: float, reason: str) -> Deferred[bool]:
+    def retry(self, receipt: Receipt, delay: float, reason: str, attempted: bool = True) -> Deferred[bool]:
         """See :meth:`IStore.retry`."""
         kept = self._queue.of(receipt)
         if kept is None:
             return succeed(False)
         due = self._reactor.seconds() + delay
-        self._queue.free(kept, attempt=kept.job.attempt + 1, solo=False, not_before=due, reason=reason)
+        attempt, solo = (kept.job.attempt + 1, False) if attempted else (kept.job.attempt, kept.job.solo)
+        self._queue.free(kept, attempt=attempt, solo=solo, not_before=due, reason=reason)
         return self._changed(True)
 
     def give_back(self, receipts: Collection[Receipt]) -> Deferred[None]:

@@ -15,7 +15,7 @@ class Settlement:
     """What a store was told of its claimed jobs since its last transaction."""
 
     acks: list[tuple[Receipt, Sequence[Job]]] = attrs.field(factory=list)
-    retries: list[tuple[Receipt, float, str]] = attrs.field(factory=list)
+    retries: list[tuple[Receipt, float, str, bool]] = attrs.field(factory=list)
     given_back: list[Receipt] = attrs.field(factory=list)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
@@ -18,7 +18,7 @@ from snqd.stores.group_commit import Operation
 from snqd.stores.interface import Receipt
 from snqd.stores.settlement import Settlement
 
-C = TypeVar("C")
+A = TypeVar("A")
 
 
 @attrs.frozen(eq=False)
@@ -30,12 +30,13 @@ class _Asked:
     done: Deferred[Any]
 
 
-class Settling:
+class Settling(Generic[A]):
     """Gathers settlements; one that the store refuses is tried again for ever, with what comes meanwhile.
 
     :param name: of the store, for messages.
-    :param settle: carries a settlement out, inside a transaction; returns the receipts that were good.
-    :param settled: called with every settlement that was carried out.
+    :param settle: carries a settlement out, inside a transaction; returns the receipts that were good, and more for
+        `settled`.
+    :param settled: called with every settlement that was carried out, and what `settle` had more to say.
     :param kick: called when there is something to carry out.
     """
 
@@ -46,8 +47,8 @@ class Settling:
         reactor: Any,
         random: Random,
         name: str,
-        settle: Callable[[Any, Settlement], set[Receipt]],
-        settled: Callable[[Settlement], Any],
+        settle: Callable[[Any, Settlement], tuple[set[Receipt], A]],
+        settled: Callable[[Settlement, A], Any],
         kick: Callable[[], Any],
     ) -> None:
         self._reactor = reactor
@@ -66,9 +67,9 @@ class Settling:
         """See :meth:`IStore.ack`."""
         return self._ask(receipt, lambda settlement: settlement.acks.append((receipt, follow_ups)))
 
-    def retry(self, receipt: Receipt, delay: float, reason: str) -> Deferred[bool]:
+    def retry(self, receipt: Receipt, delay: float, reason: str, attempted: bool = True) -> Deferred[bool]:
         """See :meth:`IStore.retry`."""
-        return self._ask(receipt, lambda settlement: settlement.retries.append((receipt, delay, reason)))
+        return self._ask(receipt, lambda settlement: settlement.retries.append((receipt, delay, reason, attempted)))
 
     def give_back(self, receipt: Receipt) -> Deferred[bool]:
         """One job of :meth:`IStore.give_back`."""
@@ -107,12 +108,13 @@ class Settling:
         done.addCallbacks(self._carried_out, self._refused, (batch, settlement), {}, (batch,))
         return Operation(lambda connection: self._settle(connection, settlement), done)
 
-    def _carried_out(self, good: set[Receipt], batch: list[_Asked], settlement: Settlement) -> None:
+    def _carried_out(self, result: tuple[set[Receipt], A], batch: list[_Asked], settlement: Settlement) -> None:
+        good, more = result
         if self._backoff.failures:
             self.log.info("{name} takes settlements again", name=self._name)
             self._backoff.succeeded()
         self._answer(batch, lambda asked: asked.receipt in good)
-        self._settled(settlement)
+        self._settled(settlement, more)
 
     def _refused(self, failure: Failure, batch: list[_Asked]) -> None:
         """Keep what could not be written, and write it later with what comes meanwhile; but let no settlement that can

@@ -22,6 +22,7 @@ from snqd.config.redis_address import redis_address
 from snqd.core.job import Job
 from snqd.stores.interface import Claimed, Want
 from snqd.stores.redis.store import RedisStore
+from snqd.stores.sql.store import SqlStore
 from snqd.stores.sqlite.store import SqliteStore
 
 
@@ -86,10 +87,12 @@ def follow_up(job: Job) -> Job:
 
 
 def make(kind: str, where: str, prefix: str, name: str, lease: float) -> Any:
-    """:param prefix: of the keys; nothing in an embedded queue."""
+    """:param prefix: of the keys, or where the doorbells hang; nothing in an embedded queue."""
     if kind == "redis":
         address = redis_address(where)
         return RedisStore(reactor, address, prefix, name, lease=lease, suspects_of=lambda name: ())
+    if kind in ("postgresql", "mariadb"):
+        return SqlStore(reactor, where, Path(prefix), name, lease=lease, suspects_of=lambda name: ())
     return SqliteStore(reactor, Path(where), name, lease=lease, suspects_of=lambda name: ())
 
 

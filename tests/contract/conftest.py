@@ -30,7 +30,11 @@ from snqd.stores.memory import MemoryStore
 from snqd.stores.memory_queue import MemoryQueue
 from snqd.stores.redis.names import prefix_of
 from snqd.stores.redis.store import RedisStore
+from snqd.stores.sql.store import SqlStore
 from snqd.stores.sqlite.store import SqliteStore
+from tests.servers.database_server import DatabaseServer
+from tests.servers.mariadb import mariadb
+from tests.servers.postgresql import postgresql
 from tests.servers.redis import RedisServer
 
 ROOT = Path(snqd.__file__).parents[1]
@@ -151,6 +155,42 @@ class SqliteBench(Bench):
         return SqliteStore(reactor, self.path, name, lease=lease, suspects_of=suspects_of)
 
 
+class SqlBench(Bench):
+    """A database of its own on the server of this run."""
+
+    server: DatabaseServer
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.database = self.server.database()
+        self.url = self.server.url(self.database)
+
+    @property
+    def where(self) -> tuple[str, str, str]:
+        return self.kind, self.url, str(self.folder)
+
+    def make(
+        self, name: str, lease: float = 600.0, suspects_of: Callable[[str], Collection[str]] = lambda name: ()
+    ) -> SqlStore:
+        return SqlStore(reactor, self.url, self.folder, name, lease=lease, suspects_of=suspects_of)
+
+
+class PostgresqlBench(SqlBench):
+    kind = "postgresql"
+
+    def __init__(self, folder: Path) -> None:
+        self.server = postgresql()
+        super().__init__(folder)
+
+
+class MariaDbBench(SqlBench):
+    kind = "mariadb"
+
+    def __init__(self, folder: Path) -> None:
+        self.server = mariadb()
+        super().__init__(folder)
+
+
 class RedisBench(Bench):
     kind = "redis"
 
@@ -181,7 +221,10 @@ def redis_server() -> RedisServer:
     return server
 
 
-@pytest_twisted.async_yield_fixture(params=[MemoryBench, SqliteBench, RedisBench], ids=lambda kind: kind.kind)
+KINDS = [MemoryBench, SqliteBench, RedisBench, PostgresqlBench, MariaDbBench]
+
+
+@pytest_twisted.async_yield_fixture(params=KINDS, ids=lambda kind: kind.kind)
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """Each kind of queue in turn."""
     made = request.param(tmp_path)
@@ -189,7 +232,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await made.close_all()
 
 
-@pytest_twisted.async_yield_fixture(params=[SqliteBench, RedisBench], ids=lambda kind: kind.kind)
+@pytest_twisted.async_yield_fixture(params=KINDS[1:], ids=lambda kind: kind.kind)
 async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """Each kind of queue that several processes share, in turn."""
     made = request.param(tmp_path)

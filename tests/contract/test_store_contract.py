@@ -339,6 +339,18 @@ async def test_a_job_given_back_counts_no_attempt_and_keeps_its_place(bench: Any
 
 
 @ensureDeferred
+async def test_a_retry_of_what_was_not_attempted_waits_and_counts_no_attempt(bench: Any) -> None:
+    one = await bench.process()
+    await one.enqueue(bench.job())
+    (claimed,) = await one.claim()
+    assert await one.store.retry(claimed.receipt, 0.2, "site a is not configured", attempted=False) is True
+    assert await one.claim() == []
+    (again,) = await one.claim_when_due()
+    assert (again.job.attempt, again.job.reason) == (1, "site a is not configured")
+    assert await one.store.ack(again.receipt) is True
+
+
+@ensureDeferred
 async def test_closing_gives_back_what_is_claimed(bench: Any) -> None:
     one, two = await bench.process(), await bench.process()
     jobs = bench.jobs(3)

@@ -55,9 +55,9 @@ def ack(receipt: Receipt, heads: Sequence[str], records: Sequence[bytes]) -> Set
     return Settlement(receipt, what, heads, records, bool(heads))
 
 
-def retry(receipt: Receipt, delay: float, reason: str) -> Settlement:
-    """The job runs again in `delay` seconds."""
-    what = json.dumps([receipt.key, receipt.epoch, "r", delay, json.dumps(reason)])
+def retry(receipt: Receipt, delay: float, reason: str, attempted: bool) -> Settlement:
+    """The job runs again in `delay` seconds, as its next attempt if it was attempted."""
+    what = json.dumps([receipt.key, receipt.epoch, "r", delay, json.dumps(reason), int(attempted)])
     return Settlement(receipt, what, news=True)
 
 

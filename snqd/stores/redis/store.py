@@ -162,9 +162,9 @@ class RedisStore:
         except SnqdError:
             return fail()
 
-    def retry(self, receipt: Receipt, delay: float, reason: str) -> Deferred[bool]:
+    def retry(self, receipt: Receipt, delay: float, reason: str, attempted: bool = True) -> Deferred[bool]:
         """See :meth:`IStore.retry`."""
-        return self._settle(retry(receipt, delay, reason))
+        return self._settle(retry(receipt, delay, reason, attempted))
 
     async def _give_back(self, receipts: Collection[Receipt]) -> None:
         for done in [self._settle(give_back(receipt)) for receipt in receipts]:

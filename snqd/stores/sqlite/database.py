@@ -34,7 +34,8 @@ FROM json_each(?)
 _MINE = "n IN (SELECT value FROM json_each(?)) AND owner = ?"
 
 _RETRY = """
-UPDATE job SET owner = 0, solo = 0, attempt = attempt + 1, due = CAST(value ->> 1 AS REAL), reason = value ->> 2
+UPDATE job SET owner = 0, solo = solo AND NOT value ->> 3, attempt = attempt + (value ->> 3),
+    due = CAST(value ->> 1 AS REAL), reason = value ->> 2
 FROM json_each(?) WHERE n = value ->> 0 AND owner = ?
 """
 
@@ -109,7 +110,9 @@ def _settle_epoch(connection: sqlite3.Connection, epoch: int, part: Settlement, 
         connection.execute(f"DELETE FROM job WHERE {_MINE}", (acked, epoch))
     if part.retries:
         # A due of 0 means ready; a retry without a delay is due now.
-        rows = [(receipt.key, now + delay, reason) for receipt, delay, reason in part.retries]
+        rows = [
+            (receipt.key, now + delay, reason, int(attempted)) for receipt, delay, reason, attempted in part.retries
+        ]
         connection.execute(_RETRY, (json.dumps(rows), epoch))
     if part.given_back:
         freed = json.dumps([receipt.key for receipt in part.given_back])

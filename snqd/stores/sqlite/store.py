@@ -128,9 +128,9 @@ class SqliteStore:
         """See :meth:`IStore.ack`."""
         return self._settling.ack(receipt, follow_ups)
 
-    def retry(self, receipt: Receipt, delay: float, reason: str) -> Deferred[bool]:
+    def retry(self, receipt: Receipt, delay: float, reason: str, attempted: bool = True) -> Deferred[bool]:
         """See :meth:`IStore.retry`."""
-        return self._settling.retry(receipt, delay, reason)
+        return self._settling.retry(receipt, delay, reason, attempted)
 
     async def _give_back(self, receipts: Collection[Receipt]) -> None:
         for done in [self._settling.give_back(receipt) for receipt in receipts]:
@@ -196,7 +196,7 @@ class SqliteStore:
         operations, self._pending = self._pending, []
         return self._settling.gather() + operations
 
-    def _settled(self, settlement: Settlement) -> None:
+    def _settled(self, settlement: Settlement, _: None) -> None:
         if any(follow_ups for _, follow_ups in settlement.acks):
             self._changed(None)
         elif settlement.retries:
@@ -221,8 +221,8 @@ class SqliteStore:
         loop.start(interval, now=False)
 
 
-def _settle(connection: sqlite3.Connection, settlement: Settlement) -> set[Receipt]:
-    return database.settle(connection, settlement, time.time())
+def _settle(connection: sqlite3.Connection, settlement: Settlement) -> tuple[set[Receipt], None]:
+    return database.settle(connection, settlement, time.time()), None
 
 
 class _ForeignCommits:

@@ -128,9 +128,9 @@ def test_a_host_name_that_is_no_id_asks_for_one(problems_of: Problems, monkeypat
         ),
         ("[queue]\nstomp_server = h\n", ":2: [queue] stomp_server: unknown key: correct or remove it"),
         (
-            "[queue]\ndb = postgresql://h/q\n",
-            ":2: [queue] db: 'postgresql://h/q' is no SQLite file: "
-            "write sqlite:////absolute/path or sqlite:///path, without parameters",
+            "[queue]\ndb = oracle://h/q\n",
+            ":2: [queue] db: 'oracle' is no kind of database: write sqlite:///path, "
+            "or postgresql://user@host/database or mariadb://user@host/database",
         ),
         (
             "[queue]\nmorgue = sqlite:///STATE_DIR/queue.db\n",

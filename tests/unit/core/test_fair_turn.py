@@ -191,3 +191,15 @@ def test_every_job_has_its_turn_once_and_a_sites_jobs_stay_in_order(jobs) -> Non
     for key in {(queue, site) for queue, site, _ in jobs}:
         mine = [turn.item for turn in taken if (turn.queue, turn.site) == key]
         assert mine == sorted(mine)
+
+
+def test_a_queue_can_be_taken_out_whole() -> None:
+    turns: FairTurn[int] = FairTurn(lambda site: 1.0, lambda queue: 1.0)
+    for number, (queue, site) in enumerate([("q", "a"), ("r", "a"), ("q", "b")]):
+        turns.add(queue, site, number)
+    assert sorted(turns.drop("q")) == [0, 2]
+    assert turns.drop("q") == []
+    assert len(turns) == 1
+    turn = turns.next(lambda queue: True)
+    assert turn is not None
+    assert turn.item == 1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snqd.core.outcome import DeadLetter, Retry
-from snqd.core.retry import RetryPolicy
+from snqd.core.retry import RetryPolicy, site_patience
 
 attempts = st.integers(min_value=1, max_value=10**6)
 seeds = st.integers()
@@ -63,3 +63,8 @@ def test_the_dead_letter_after_the_last_attempt_says_why_and_how_often() -> None
 def test_a_suspect_that_killed_more_than_its_retries_is_exhausted() -> None:
     assert RetryPolicy(max_retries=0).exhausted(2)
     assert not RetryPolicy(max_retries=0).exhausted(1)
+
+
+@pytest.mark.parametrize(("age", "wait"), [(-5, 1), (0, 1), (10, 5), (120, 60), (1e9, 60)])
+def test_a_job_of_an_unknown_site_asks_less_often_the_longer_it_waits(age: float, wait: float) -> None:
+    assert site_patience(age) == wait

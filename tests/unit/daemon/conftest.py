@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import ConnectionDone, ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
@@ -16,12 +16,14 @@ from twisted.python.failure import Failure
 
 from snqd.config.load import Overrides, load
 from snqd.config.settings import Settings
+from snqd.config.source_reader import SourceReader
 from snqd.config.sources import Sources
 from snqd.daemon import ipc
 from snqd.daemon.child_spec import ChildSpec
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.memory_total import Memory
 from snqd.daemon.queue_daemon import QueueDaemon
+from snqd.daemon.reload import Reload
 from snqd.daemon.version import VERSION
 
 MB = 1024**2
@@ -42,6 +44,10 @@ class FakeChild(ipc.Channel):
         self.report_answer: Any = {"report": {"state": "queue", "in_flight": 3}, "counters": []}
         self.stops = 0
         self.wakes = 0
+        self.prepared: list[tuple[Any, list[str]]] = []
+        self.prepare_answer: Any = {"problems": [], "traceback": ""}
+        self.decisions: list[str] = []
+        self.take_overs = 0
         self.makeConnection(self)
 
     def write(self, data: bytes) -> None:
@@ -67,6 +73,26 @@ class FakeChild(ipc.Channel):
     @ipc.Stop.responder
     def stop(self) -> dict[str, Any]:
         self.stops += 1
+        return {}
+
+    @ipc.Prepare.responder
+    def prepare(self, changes: Any, check: list[str]) -> Any:
+        self.prepared.append((changes, check))
+        return self.prepare_answer
+
+    @ipc.Commit.responder
+    def commit(self) -> dict[str, Any]:
+        self.decisions.append("commit")
+        return {}
+
+    @ipc.Drop.responder
+    def drop(self) -> dict[str, Any]:
+        self.decisions.append("drop")
+        return {}
+
+    @ipc.TakeOver.responder
+    def take_over(self) -> dict[str, Any]:
+        self.take_overs += 1
         return {}
 
     @ipc.Wake.responder
@@ -207,17 +233,38 @@ class Stage:
 
     def __init__(self, folder: Path, more: str, threads: int) -> None:
         self.reactor = FakeReactor()
+        self.config = folder / "snq.ini"
         given = sources(folder, more, threads)
         self.state_dir = folder / "state"
         self.ends = 0
         self.random = Steady()
-        launcher = Launcher(self.reactor, "t", given, Overrides(), random=self.random)
+        self.launcher = Launcher(self.reactor, "t", given, Overrides(), random=self.random)
         self.own_bytes = 40 * MB
         memory = Memory(lambda: 3000 * MB, lambda: self.own_bytes)
-        self.daemon = QueueDaemon(launcher, settings_of(given), memory, lambda: 4711, self._end)
+        self.daemon = QueueDaemon(self.launcher, settings_of(given), memory, lambda: 4711, self._end)
 
     def _end(self) -> None:
         self.ends += 1
+
+    def write(self, more: str = "", threads: int = 1, snqd: str = "") -> None:
+        """Write the configuration's file, to be reloaded."""
+        text = sources(self.config.parent, more, threads).main
+        self.config.write_text(text.replace("[queue]", f"{snqd}[queue]"))
+
+    def reload(self) -> Reload:
+        """What reloads the configuration's file, which is written as the daemon has it."""
+        self.config.write_text(self.launcher.sources.main)
+        reload = Reload(self.reactor, self.launcher, self.daemon, SourceReader(self.config), maybeDeferred)
+        self.daemon.on_child_up = reload.bring_up_to_date
+        return reload
+
+    def done(self, asked: Deferred[Any]) -> Any:
+        """What `asked` gives, after all that goes through the pipes for it; a Failure where it fails."""
+        seen: list[Any] = []
+        asked.addBoth(seen.append)
+        self.reactor.advance(0)
+        assert seen, "it waits for something"
+        return seen[0]
 
     def start(self) -> Stage:
         self.daemon.startService()

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from snqd.config.sources import Sources
+from snqd.config.sources import SourceChanges, Sources
 from snqd.core.counters import Counters
 from snqd.core.errors import StoreUnavailable
 from snqd.daemon import ipc
 from snqd.daemon.child import ANSWER_TIMEOUT, Child
 from snqd.daemon.child_spec import ChildSpec
+from snqd.daemon.missed_sites import MissedSites
 from snqd.daemon.parts import Parts
 from snqd.daemon.solo_patience import PATIENCE
 from snqd.daemon.version import VERSION
+from snqd.handlers.loading import HandlerLoadError
+from snqd.io.interface import Scope
 from snqd.io.io_manager import IoManager
 from snqd.io.io_master import IoMaster
 
@@ -71,6 +76,7 @@ class Parent(ipc.Channel):
     def __init__(self) -> None:
         super().__init__()
         self.heard: list[Any] = []
+        self.refreshes = 0
 
     @ipc.Ready.responder
     def ready(self, version: str) -> dict[str, Any]:
@@ -82,6 +88,11 @@ class Parent(ipc.Channel):
         self.heard.append(("boot failed", message, traceback))
         return {}
 
+    @ipc.RefreshSites.responder
+    def refresh(self) -> dict[str, Any]:
+        self.refreshes += 1
+        return {}
+
     @ipc.Heartbeat.responder
     def heartbeat(self, report: Any, counters: Any) -> dict[str, Any]:
         self.heard.append(("beat", report, counters))
@@ -91,13 +102,28 @@ class Parent(ipc.Channel):
         return [each for each in self.heard if each[0] == what]
 
 
+class Switched:
+    """Another configuration: notes what becomes of it."""
+
+    def __init__(self, settings: Any, notes: list[str]) -> None:
+        self.settings = settings
+        self.notes = notes
+
+    def commit(self) -> None:
+        self.notes.append(f"commit {self.settings.daemon.drain_timeout:g}")
+
+    def drop(self) -> None:
+        self.notes.append(f"drop {self.settings.daemon.drain_timeout:g}")
+
+
 class Nursery:
     """A child over pipes in memory."""
 
-    def __init__(self, folder: Path, role: str = "normal", version: str = VERSION) -> None:
+    def __init__(self, folder: Path, role: str = "normal", version: str = VERSION, standby: bool = False) -> None:
         path = folder / "snq.ini"
         sources = Sources(path, {str(path): "[snqd]\nid = t\ndrain_timeout = 7\n"})
         self.spec = ChildSpec(version, sources.to_json(), None, None, "main", 1, "t.main.1", "t.main.1-x", role)
+        self.spec = attrs.evolve(self.spec, standby=standby)
         self.reactor = Reactor()
         self.manager = Manager()
         self.counters = Counters()
@@ -105,6 +131,8 @@ class Nursery:
         self.recovery: Any = 3
         self.wakes = 0
         self.build_error: Exception | None = None
+        self.prepare_error: Exception | None = None
+        self.switched: list[str] = []
         self.parent = Parent()
         self.child = Child(self.reactor, self.spec, self._build)
         self.to_child, self.to_parent = StringTransport(), StringTransport()
@@ -114,7 +142,14 @@ class Nursery:
     def _build(self, reactor: Any, settings: Any, spec: Any) -> Parts:
         if self.build_error is not None:
             raise self.build_error
-        return Parts(IoMaster(reactor, [self.manager]), self.counters, self._recover, self._wake)
+        self.missed = MissedSites(reactor)
+        master = IoMaster(reactor, [self.manager])
+        return Parts(master, self.counters, self._recover, self._wake, self._prepare, self.missed)
+
+    def _prepare(self, settings: Any) -> Any:
+        if self.prepare_error is not None:
+            raise self.prepare_error
+        return Switched(settings, self.switched)
 
     def _recover(self, *arguments: Any) -> Any:
         self.recoveries.append(arguments)
@@ -223,7 +258,8 @@ def test_a_parent_that_does_not_answer_can_not_keep_a_child_that_failed(nursery:
 def test_a_parent_of_another_version_is_refused(tmp_path: Path) -> None:
     nursery = Nursery(tmp_path, version="0.0.1").begun()
     assert nursery.parent.told("boot failed")[0][1] == (
-        f"the parent runs snqd 0.0.1, this child {VERSION}: restart the daemon"
+        f"the daemon runs snqd 0.0.1, but snqd {VERSION} is installed by now: the children that run go on; "
+        "stop and start the daemon to bring up the new version"
     )
 
 
@@ -332,3 +368,101 @@ def test_a_normal_child_stays(nursery: Nursery) -> None:
     nursery.begun()
     nursery.seconds(2 * PATIENCE)
     assert nursery.reactor.stops == 0
+
+
+def change(nursery: Nursery, drain_timeout: int, more: str = "") -> dict[str, Any]:
+    """Prepare with another main file; returns the answer."""
+    path = json.loads(nursery.spec.sources)["path"]
+    text = f"[snqd]\nid = t\ndrain_timeout = {drain_timeout}\n{more}"
+    return dict(nursery.ask(ipc.Prepare, changes=SourceChanges({path: text}).to_json(), check=[]))
+
+
+def test_another_configuration_is_prepared_and_then_committed(nursery: Nursery) -> None:
+    nursery.begun()
+    assert change(nursery, 9) == {"problems": [], "traceback": ""}
+    assert nursery.switched == []
+    nursery.ask(ipc.Commit)
+    assert nursery.switched == ["commit 9"]
+    nursery.ask(ipc.Stop)
+    nursery.seconds(1)
+    assert nursery.manager.notes == ["drain 9.0", "stop"]
+
+
+def test_what_was_prepared_is_dropped_by_the_next_and_on_request(nursery: Nursery) -> None:
+    nursery.begun()
+    change(nursery, 9)
+    change(nursery, 10)
+    nursery.ask(ipc.Drop)
+    nursery.ask(ipc.Commit)
+    assert nursery.switched == ["drop 9", "drop 10"]
+
+
+def test_a_wrong_configuration_is_answered_with_its_problems(nursery: Nursery) -> None:
+    nursery.begun()
+    answer = change(nursery, 9, "[nope]\n")
+    assert len(answer["problems"]) == 1
+    assert "[nope]: unknown section" in answer["problems"][0]
+
+
+def test_a_handler_that_can_not_be_loaded_is_answered_with_its_traceback(nursery: Nursery) -> None:
+    nursery.begun()
+    nursery.prepare_error = HandlerLoadError("mail", "mail: can't import", "Traceback: here")
+    assert change(nursery, 9) == {"problems": ["mail: can't import"], "traceback": "Traceback: here"}
+    nursery.prepare_error = KeyError("colour")
+    answer = change(nursery, 9)
+    assert answer["problems"] == ["KeyError('colour')"]
+    assert "in _prepare" in answer["traceback"]
+    nursery.ask(ipc.Commit)
+    assert nursery.switched == []
+
+
+def test_handlers_of_other_groups_need_only_be_importable(nursery: Nursery) -> None:
+    nursery.begun()
+    path = json.loads(nursery.spec.sources)["path"]
+    text = "[snqd]\nid = t\n[handlers]\ngood = snqd.demo.Greet\nbad = snqd.demo.Nope\n"
+    changes = SourceChanges({path: text}).to_json()
+    assert nursery.ask(ipc.Prepare, changes=changes, check=["good"])["problems"] == []
+    (problem,) = nursery.ask(ipc.Prepare, changes=changes, check=["good", "bad"])["problems"]
+    assert "can't import snqd.demo.Nope" in problem
+
+
+def test_a_child_that_waits_starts_nothing_before_it_takes_over(tmp_path: Path) -> None:
+    nursery = Nursery(tmp_path, role="exclusive", standby=True).begun()
+    assert nursery.parent.told("ready")
+    assert nursery.manager.master is None
+    assert nursery.ask(ipc.Recover, owner="o", suspects=[], cause="c").check(ipc.RecoverFailed)
+    nursery.ask(ipc.TakeOver)
+    assert nursery.manager.master is not None
+    assert nursery.ask(ipc.Recover, owner="o", suspects=[], cause="c") == {"freed": 3}
+
+
+def test_a_child_that_waits_and_then_can_not_start_is_a_boot_failure(tmp_path: Path) -> None:
+    nursery = Nursery(tmp_path, role="exclusive", standby=True).begun()
+    nursery.manager.started = fail(ConnectionRefusedError("no broker"))
+    nursery.ask(ipc.TakeOver)
+    ((_, message, _),) = nursery.parent.told("boot failed")
+    assert message == "I/O manager Manager failed to start: no broker"
+    assert nursery.child.exit_code == 1
+
+
+def test_of_a_normal_child_that_waits_only_what_runs_once_waits(tmp_path: Path) -> None:
+    nursery = Nursery(tmp_path, standby=True).begun()
+    assert nursery.manager.master is not None
+    single = Nursery(tmp_path, standby=True)
+    single.manager.scope = Scope.SINGLE_ONLY
+    single.begun()
+    assert single.manager.master is None
+    single.ask(ipc.TakeOver)
+    assert single.manager.master is not None
+
+
+def test_a_missed_site_is_told_to_the_parent(nursery: Nursery) -> None:
+    nursery.begun()
+    nursery.missed.missed("gamma")
+    nursery.pump()
+    assert nursery.parent.refreshes == 1
+
+
+def test_the_spec_of_another_version_is_understood_as_far_as_it_goes() -> None:
+    spec = ChildSpec.from_json(b'{"version": "9.9", "id": "t.main.1", "colour": "red"}')
+    assert (spec.version, spec.id, spec.group, spec.standby) == ("9.9", "t.main.1", "", False)

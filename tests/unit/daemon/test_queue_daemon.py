@@ -235,7 +235,8 @@ def test_a_child_of_another_version_is_refused(stage: Any, logged: list[str]) ->
     assert process.signals == [SIGTERM]
     process.exits(0)
     assert s.group()["state"] == "failed"
-    assert f"it runs snqd 99.9, its parent {VERSION}: restart the daemon" in s.group()["reason"]
+    assert f"snqd 99.9 is installed by now, and the daemon runs {VERSION}" in s.group()["reason"]
+    assert "stop and start the daemon" in s.group()["reason"]
 
 
 def test_a_child_whose_pipes_are_held_open_is_replaced_all_the_same(stage: Any) -> None:

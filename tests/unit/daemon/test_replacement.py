@@ -117,39 +117,61 @@ def test_an_old_child_that_dies_meanwhile_is_replaced_all_the_same(stage: Any) -
     assert pids(s) == [fresh.pid]
 
 
-def test_an_exclusive_child_is_gone_before_the_next_one_starts(stage: Any) -> None:
+def test_an_exclusive_child_is_gone_before_the_next_one_takes_over(stage: Any) -> None:
     s = stage(EXCLUSIVE).started_ready()
     old = s.reactor.named("t.xmpp.1")
     replaced = Replaced(s, "xmpp")
-    assert old.child.stops == 0  # the request is in the pipe
-    s.reactor.advance(0)
-    assert s.reactor.named("t.xmpp.1") is old
-    assert old.child.stops == 1
-    old.exits(0)
-    fresh = s.reactor.named("t.xmpp.1")
-    assert not replaced.ends
+    fresh = s.reactor.living[-1]
+    assert fresh.spec.standby
+    assert not old.spec.standby
     fresh.child.ready()
+    s.reactor.advance(0)
+    assert old.child.stops == 1
+    assert fresh.child.take_overs == 0
+    old.exits(0)
+    s.reactor.advance(0)
+    assert fresh.child.take_overs == 1
     assert replaced.ends == [None]
 
 
-def test_a_child_that_runs_what_the_daemon_has_once_is_replaced_like_an_exclusive_one(stage: Any) -> None:
-    s = stage().started_ready()
-    s.reactor.processes[0].child.beat(single=True)
-    Replaced(s)
-    s.reactor.advance(0)
-    assert len(s.reactor.living) == 1
-    s.reactor.processes[0].exits(0)
-    assert len(s.reactor.living) == 1
+def test_only_the_first_child_of_main_hands_over(stage: Any) -> None:
+    s = stage(threads=2).started_ready()
+    Replaced(s, n=1)
+    Replaced(s, n=2)
+    one, two = s.reactor.living[:2]
+    assert s.reactor.living[2].spec.standby
+    s.reactor.living[2].child.ready()
+    one.exits(0)
+    assert not s.reactor.living[-1].spec.standby
+    s.reactor.living[-1].child.ready()
+    two.exits(0)
 
 
-def test_a_fresh_exclusive_child_that_fails_is_tried_again(stage: Any) -> None:
+def test_an_exclusive_child_that_can_not_boot_leaves_the_old_one_at_work(stage: Any) -> None:
     s = stage(EXCLUSIVE).started_ready()
+    old = s.reactor.named("t.xmpp.1")
     replaced = Replaced(s, "xmpp")
-    s.reactor.named("t.xmpp.1").exits(0)
-    s.reactor.named("t.xmpp.1").exits(1)
+    s.reactor.living[-1].exits(1)
     assert "did not come up" in replaced.failed
-    s.reactor.advance(1)
-    s.reactor.named("t.xmpp.1").child.ready()
+    s.seconds(3)
+    assert s.reactor.named("t.xmpp.1") is old
+    assert old.child.stops == 0
+
+
+def test_who_waits_for_the_hand_over_and_dies_is_followed_by_one_that_waits_too(stage: Any) -> None:
+    s = stage(EXCLUSIVE).started_ready()
+    old = s.reactor.named("t.xmpp.1")
+    replaced = Replaced(s, "xmpp")
+    s.reactor.living[-1].child.ready()
+    s.reactor.living[-1].exits(killed_by=9)
+    s.seconds(1)
+    second = s.reactor.living[-1]
+    assert second.spec.standby
+    old.exits(0)
+    assert replaced.ends == [None]
+    second.child.ready()
+    s.reactor.advance(0)
+    assert second.child.take_overs == 1
 
 
 def test_stop_ends_a_replacement_with_all_its_children(stage: Any) -> None:

@@ -142,3 +142,120 @@ def test_a_handler_that_fails_to_close_is_logged():
         globalLogPublisher.removeObserver(events.append)
     assert closed.called
     assert [event["queue"] for event in events] == [QUEUE]
+
+
+class Noted(QueueHandler):
+    """Notes in `events` when it is started and closed."""
+
+    events: list = []
+
+    def start(self):
+        self.events.append(f"start {self.options['size']}")
+
+    def close(self):
+        self.events.append(f"close {self.options['size']}")
+
+    def handle(self, job):
+        """Done at once."""
+
+
+@pytest.fixture
+def events():
+    Noted.events = []
+    return Noted.events
+
+
+def noted(size, **values):
+    return settings(target=f"{__name__}:Noted", options={"size": size}, **values)
+
+
+def test_a_handler_is_ready_before_it_is_used_and_the_old_one_is_closed_after_its_last_job(events):
+    old, new = noted("1"), noted("2")
+    registry = HandlerRegistry(Clock(), {QUEUE: old})
+    registry.load()
+    slot = registry.for_site(site("alpha", old), QUEUE)
+    slot.take()
+    prepared = registry.prepare({QUEUE: new})
+    assert events == ["start 1", "start 2"]
+    assert registry.for_site(site("alpha", old), QUEUE) is slot
+    registry.replace(prepared)
+    assert registry.for_site(site("alpha", new), QUEUE).handler.options["size"] == "2"
+    assert events == ["start 1", "start 2"]
+    slot.give()
+    assert events == ["start 1", "start 2", "close 1"]
+
+
+def test_a_handler_that_stays_the_same_is_kept(events):
+    old = noted("1")
+    registry = HandlerRegistry(Clock(), {QUEUE: old})
+    registry.load()
+    slot = registry.for_site(site("alpha", old), QUEUE)
+    same = noted("1", weight=3.0, concurrency=7, where="line 9")
+    registry.replace(registry.prepare({QUEUE: same}))
+    assert registry.for_site(site("alpha", same), QUEUE) is slot
+    assert events == ["start 1"]
+
+
+def test_a_handler_that_can_not_be_made_changes_nothing_and_the_others_are_closed(events):
+    old = noted("1")
+    registry = HandlerRegistry(Clock(), {QUEUE: old})
+    registry.load()
+    with pytest.raises(HandlerLoadError, match="No module named 'nowhere'"):
+        registry.prepare({QUEUE: noted("2"), "mail": settings(queue="mail", target="nowhere:Handler")})
+    assert events == ["start 1", "start 2", "close 2"]
+    assert registry.for_site(site("alpha", old), QUEUE).handler.options["size"] == "1"
+
+
+def test_what_was_prepared_in_vain_is_closed(events):
+    registry = HandlerRegistry(Clock(), {QUEUE: noted("1")})
+    registry.load()
+    registry.drop(registry.prepare({QUEUE: noted("2")}))
+    assert events == ["start 1", "start 2", "close 2"]
+
+
+def test_a_queue_that_is_gone_has_no_handler(events):
+    registry = HandlerRegistry(Clock(), {QUEUE: noted("1")})
+    registry.load()
+    registry.replace(registry.prepare({}))
+    assert events == ["start 1", "close 1"]
+    with pytest.raises(NoHandler):
+        registry.for_site(site("alpha"), QUEUE)
+
+
+def test_a_sites_own_handler_is_closed_when_it_was_idle_for_long(events):
+    own = noted("1")
+    registry = HandlerRegistry(Clock(), {QUEUE: own})
+    registry.load()
+    larger = site("beta", own, overrides={f"handler:{QUEUE}.size": "9"})
+    slot = registry.for_site(larger, QUEUE)
+    registry.close_idle()
+    slot.take()
+    registry.close_idle()
+    registry.close_idle()
+    assert events == ["start 1", "start 9"]  # a job runs in it
+    slot.give()
+    registry.close_idle()
+    assert events == ["start 1", "start 9", "close 9"]
+    registry.for_site(larger, QUEUE)
+    assert events[-1] == "start 9"
+
+
+def test_close_waits_for_what_is_being_closed_already():
+    _, registry = made(Closing)
+    registry.load()
+    Closing.closing = Deferred()
+    registry.replace(registry.prepare({}))
+    closed = registry.close()
+    assert not closed.called
+    Closing.closing.callback(None)
+    assert closed.called
+
+
+def test_close_closes_handlers_whose_jobs_never_ended(events):
+    old = noted("1")
+    registry = HandlerRegistry(Clock(), {QUEUE: old})
+    registry.load()
+    registry.for_site(site("alpha", old), QUEUE).take()
+    registry.replace(registry.prepare({}))
+    registry.close()
+    assert events == ["start 1", "close 1"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from snqd.io.entry_points import ManagerFailed, third_party_managers
+from snqd.io.entry_points import ManagerFailed, managers_of_sites, third_party_managers
 from snqd.io.interface import IoContext, Scope
 from snqd.io.io_manager import IoManager
 
@@ -66,3 +66,25 @@ def test_a_broken_one_is_named() -> None:
 
 def test_without_packages_there_are_none() -> None:
     assert third_party_managers(CONTEXT, ["alpha"], True) == []
+
+
+def of_sites(*factories: Callable[..., Any]) -> dict[str, list[Any]]:
+    return managers_of_sites(CONTEXT, ["alpha", "beta"], map(Found, factories))  # type: ignore[arg-type,return-value]
+
+
+def test_managers_of_sites_are_made_by_site_and_others_are_not() -> None:
+    made_of = of_sites(PerSite, Made, Single)
+    assert {site: [manager.context.site for manager in managers] for site, managers in made_of.items()} == {
+        "alpha": ["alpha"],
+        "beta": ["beta"],
+    }
+    assert of_sites(Made) == {}
+
+
+def test_a_factory_of_a_site_that_fails_is_named() -> None:
+    def per_site(context: IoContext) -> IoManager:
+        raise ValueError("no key")
+
+    per_site.scope = Scope.INSTANCE_PER_SITE  # type: ignore[attr-defined]
+    with pytest.raises(ManagerFailed, match="per_site"):
+        of_sites(per_site)

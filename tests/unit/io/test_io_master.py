@@ -156,14 +156,7 @@ def test_reports_are_added_up(crew: Crew) -> None:
         "in_flight": 3,
         "solo_waiting": True,
         "shares": [["mail", "alpha", 2], ["feed", "beta", 1]],
-        "single": False,
     }
-
-
-def test_a_manager_that_the_daemon_has_but_once_is_reported(crew: Crew) -> None:
-    crew.a.scope = Scope.SINGLE_ONLY
-    crew.began()
-    assert crew.master.report()["single"] is True
 
 
 def test_a_report_that_raises_does_not_hide_the_others(crew: Crew) -> None:
@@ -233,3 +226,64 @@ def test_a_manager_can_ask_for_the_end_of_the_process(crew: Crew) -> None:
     assert crew.b.master is not None
     crew.b.master.leave(101)
     assert crew.codes == [101]
+
+
+def test_a_manager_can_come_and_go_while_the_others_work(crew: Crew) -> None:
+    crew.began()
+    crew.notes.clear()
+    late = Recorder("late", crew.notes)
+    late.figures = {"in_flight": 4}
+    crew.master.attach(late)
+    assert crew.notes == ["late start"]
+    assert crew.master.report()["in_flight"] == 4
+    late.drained = Deferred()
+    left = crew.master.detach(late, 9.0)
+    assert crew.notes == ["late start", "late quiet", "late drain 9.0"]
+    late.drained.callback(None)
+    assert left.called
+    assert crew.notes[-1] == "late stop"
+    assert crew.master.report()["in_flight"] == 0
+    assert late not in list(crew.master)
+
+
+def test_a_polled_manager_that_goes_is_polled_no_more(crew: Crew) -> None:
+    crew.began()
+    late = Recorder("late", crew.notes)
+    late.poll_interval = 1
+    polls: list[float] = []
+    late.poll = lambda: succeed(bool(polls.append(crew.clock.seconds())))  # type: ignore[method-assign]
+    crew.master.attach(late)
+    crew.clock.advance(0)
+    crew.master.detach(late, 0.0)
+    crew.clock.advance(60)
+    assert len(polls) == 1
+
+
+def test_a_manager_that_comes_while_all_go_is_not_started(crew: Crew) -> None:
+    crew.began()
+    crew.master.drain(1.0)
+    late = Recorder("late", crew.notes)
+    crew.master.attach(late)
+    assert "late start" not in crew.notes
+
+
+def test_what_is_held_back_starts_when_it_is_told_to(crew: Crew) -> None:
+    crew.a.scope = Scope.SINGLE_ONLY
+    crew.master.hold(lambda manager: manager.scope is Scope.SINGLE_ONLY)
+    crew.began()
+    assert crew.a.master is None
+    assert crew.b.master is crew.master
+    crew.master.start_held()
+    assert crew.notes == ["a start"]
+    crew.master.start_held()
+    assert crew.notes == ["a start"]
+
+
+def test_what_is_held_back_and_can_not_start_is_named(crew: Crew) -> None:
+    crew.master.hold(lambda manager: manager is crew.a)
+    crew.began()
+    crew.a.started = fail(ValueError("no key"))
+    failures: list[Failure] = []
+    crew.master.start_held().addErrback(failures.append)
+    assert failures[0].check(ManagerFailed)
+    assert failures[0].getErrorMessage() == "I/O manager a failed to start: no key"

@@ -7,7 +7,7 @@ import attrs
 import pytest
 from treq.client import HTTPClient
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError, ConnectionDone, ConnectionRefusedError, MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import Clock
@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseNeverReceived
 
 from snqd.io import ping_http, ping_udp
-from snqd.io.ping import BURST, PINGS_A_SECOND, NoPinger, Pinger, Target, make_pinger, parse_target
+from snqd.io.ping import BURST, PINGS_A_SECOND, NoPinger, Pinger, SwitchedPinger, Target, make_pinger, parse_target
 from snqd.io.ping_http import HttpOutlet
 from snqd.io.ping_pace import LOG_EVERY, MinuteLog, TokenBucket
 
@@ -537,3 +537,38 @@ def test_a_minute_log_closed_says_what_is_left_once() -> None:
     log.close()
     assert said == [(1, "a"), (5, "c")]
     assert not clock.getDelayedCalls()
+
+
+class Noted:
+    """A pinger that notes what it is told."""
+
+    def __init__(self, target: str, notes: list[str]) -> None:
+        self.target = target
+        self.notes = notes
+
+    def state(self, state: str, substate: str = "") -> None:
+        self.notes.append(f"{self.target} {state} {substate}")
+
+    def counter(self, name: str, queue: str, site_server: str, times: int = 1) -> None:
+        self.notes.append(f"{self.target} {name} {queue} {site_server} {times}")
+
+    def close(self) -> Deferred[None]:
+        self.notes.append(f"{self.target} closed")
+        return succeed(None)
+
+
+def test_another_monitor_is_told_the_present_state_and_the_old_one_is_let_go() -> None:
+    notes: list[str] = []
+    pinger = SwitchedPinger(lambda target: Noted(target, notes), "old")
+    pinger.state("queue", "mail")
+    pinger.switch("old")
+    pinger.switch("new")
+    pinger.counter("handled", "mail", "alpha.example")
+    pinger.close()
+    assert notes == [
+        "old queue mail",
+        "old closed",
+        "new queue mail",
+        "new handled mail alpha.example 1",
+        "new closed",
+    ]

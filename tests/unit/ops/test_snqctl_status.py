@@ -76,7 +76,9 @@ def test_the_daemons_answer_is_joined_with_what_waits(operator: Any, monkeypatch
     assert list(sites) == ["alpha", "beta", "zeta"]
     assert sites["alpha"] == {
         "site": "alpha",
+        "configured": True,
         "waiting": 1,
+        "delayed": 1,
         "in_flight": 2,
         "handled": 8,
         "retried": 1,
@@ -85,6 +87,7 @@ def test_the_daemons_answer_is_joined_with_what_waits(operator: Any, monkeypatch
         "paused": False,
         "paused_queues": ["resize"],
     }
+    assert not sites["zeta"]["configured"]
 
 
 def test_without_a_daemon_depths_are_shown_and_the_exit_code_is_one(operator: Any) -> None:
@@ -126,7 +129,7 @@ def test_tables_read_well_in_80_columns(operator: Any, monkeypatch: pytest.Monke
     assert any(line.startswith("main.1 idle 8 ") and line.endswith("2 57 MB 3 1.2M 2.5") for line in lines)
     assert any(line.startswith("greet 2 1 ") and line.endswith(" 3 13 1 1 2.0") for line in lines)
     assert "resize 0 0 0 0 0 0 0.0 partly" in lines
-    assert "beta 1 1 5 0 0 1.5" in lines
+    assert "beta 1 0 1 5 0 0 1.5" in lines
     assert max(map(len, shown.splitlines())) <= 80
 
 

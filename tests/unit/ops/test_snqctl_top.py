@@ -26,7 +26,7 @@ def queue(name: str, **numbers: Any) -> dict[str, Any]:
 
 
 def site(name: str, **numbers: Any) -> dict[str, Any]:
-    return {"site": name, "paused_queues": [], **NUMBERS, **numbers}
+    return {"site": name, "configured": True, "delayed": 0, "paused_queues": [], **NUMBERS, **numbers}
 
 
 def child(n: int) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def test_children_queues_and_sites_have_their_rates() -> None:
     lines = [" ".join(line.split()) for line in shown(Look(document()))]
     assert lines[0].startswith("daemon host (pid 7, snqd 1): running, up ")
     assert any(line.startswith("main.1 queue 101 ") and line.endswith("60 MB 1 9 1.5") for line in lines)
-    assert lines.index("site-1 0 0 0 0 0 1.0") < lines.index("site-0 0 0 0 0 0 0.0")
+    assert lines.index("site-1 0 0 0 0 0 0 1.0") < lines.index("site-0 0 0 0 0 0 0 0.0")
 
 
 @pytest.mark.parametrize("height", [24, 50])

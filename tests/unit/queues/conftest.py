@@ -42,6 +42,11 @@ handlers.other = off
 """
 
 
+def settings(config: str) -> Settings:
+    path = Path("/etc/snq.ini")
+    return load(Sources(path, {str(path): config}), plugins={})
+
+
 class Morgue:
     """Keeps letters in a list; full while `full` is set."""
 
@@ -109,8 +114,9 @@ class Bench:
         self.queue = MemoryQueue()
         self.outside = MemoryStore(self.clock, "outside", self.queue)
         self.outside.open(lambda: None)
-        path = Path("/etc/snq.ini")
-        self.settings = load(Sources(path, {str(path): CONFIG}), plugins={})
+        self.settings = settings(CONFIG)
+        self.sites = SiteRegistry(self.settings)
+        self.missed: list[str] = []
         self.morgue = Morgue()
         self.pings = Pings()
         self.counters = Counters()
@@ -121,6 +127,10 @@ class Bench:
         self._folder = folder
         self._ids = JobIds()
         self.ledger_path = folder / "me.ledger"
+
+    def configure_also(self, sections: str) -> None:
+        """More sites."""
+        self.sites.replace(settings(CONFIG + sections))
 
     def manager(self, kind: type[QueueManager] = QueueManager, limit: int = 10, ordered: bool = False) -> QueueManager:
         """A manager that has been started."""
@@ -133,13 +143,14 @@ class Bench:
                 store=self.store,
                 settler=Settler(self.clock, self.store, self.morgue, self.counters, self.pings, random),
                 handlers=Handlers(self.clock, self.settings, self._called),
-                sites=SiteRegistry(self.settings),
+                sites=self.sites,
                 ledger=ledger,
                 surroundings=Surroundings(lambda site, queue: None, self.clock.seconds),
                 queues={"work": ordered, "other": False},
                 policy=self.settings.queue.retry,
                 random=random,
                 close=lambda: succeed(ledger.close()),
+                site_missed=self.missed.append,
             ),
             Slots(limit, {}),
             FairTurn(lambda site: 1.0, lambda queue: 1.0),

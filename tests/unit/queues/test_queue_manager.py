@@ -153,15 +153,54 @@ def test_follow_ups_of_a_failed_attempt_are_dropped(bench: Any) -> None:
     assert bench.depth() == (0, 1, 0)
 
 
-def test_a_job_of_an_unknown_site_is_retried_for_jobs_outrun_updates(bench: Any) -> None:
+def test_jobs_of_an_unknown_site_ask_for_it_and_wait_without_an_attempt_until_it_is_there(bench: Any) -> None:
     bench.manager()
     bench.enqueue(site="gamma")
     assert bench.handled == []
+    assert bench.missed == ["gamma"]
+    for _ in range(30):
+        bench.advance(60)
     assert bench.depth() == (0, 1, 0)
-    bench.advance(15)
-    bench.advance(30)
-    (letter,) = bench.morgue.letters
-    assert "site 'gamma' is not configured" in letter.reason
+    assert bench.morgue.letters == []
+
+    bench.configure_also("[site:gamma]\n")
+    seen = []
+    bench.handle = lambda job: seen.append((job.site.nickname, job.attempt))
+    bench.advance(60)
+    assert seen == [("gamma", 1)]
+
+
+def test_a_queue_that_is_served_no_more_gives_back_what_was_claimed_and_lets_run_what_runs(bench: Any) -> None:
+    bench.handle = bench.wait
+    manager = bench.manager(limit=2)
+    bench.enqueue(1)
+    bench.waits.popitem()[1].callback(None)  # now it knows that such jobs are short, and claims ahead
+    bench.enqueue(10)
+    (other,) = bench.enqueue(queue="other")
+    running = bench.handled[1:]
+    assert bench.depth()[2] > 2
+
+    manager.serve({"other": False}, bench.settings.queue.retry)
+    bench.turn()
+    assert bench.depth()[0] == 8 + 1
+    assert bench.handled[1:] == running
+    bench.waits[running[0]].callback(None)
+    bench.turn()
+    assert bench.handled[3:] == [other]
+    bench.waits[running[1]].callback(None)
+    bench.waits[other].callback(None)
+    bench.turn()
+    assert bench.depth() == (8, 0, 0)
+
+
+def test_a_queue_that_is_served_from_now_on_is_claimed_at_once(bench: Any) -> None:
+    manager = bench.manager()
+    manager.serve({"work": False}, bench.settings.queue.retry)
+    (waiting,) = bench.enqueue(queue="other")
+    assert bench.handled == []
+    manager.serve({"work": False, "other": False}, bench.settings.queue.retry)
+    bench.turn()
+    assert bench.handled == [waiting]
 
 
 def test_a_job_that_its_site_has_switched_off_dies(bench: Any) -> None:

@@ -40,3 +40,18 @@ def test_what_runs_and_what_waits_takes_room() -> None:
     assert slots.room("q", 10, None) == 20
     assert slots.room("q", 31, None) == 0
     assert slots.room("other", 0, None) == 30
+
+
+def test_limits_can_change_while_jobs_run() -> None:
+    slots = Slots(4, {"q": 3})
+    for _ in range(3):
+        slots.take("q")
+    slots.set_limits(2, {})
+    assert not slots.open_to("q")
+    assert slots.room("q", 0, None) == 0
+    slots.free("q")
+    slots.free("q")
+    assert slots.open_to("q")
+    slots.set_limits(2, {"q": 1})
+    assert not slots.open_to("q")
+    assert slots.open_to("r")

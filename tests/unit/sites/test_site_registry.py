@@ -42,3 +42,13 @@ def test_new_settings_hold_at_once_and_leave_sites_in_use_alone(settings_of: Loa
     assert "b" in registry
     with pytest.raises(UnknownSite):
         registry.get("gone")
+
+
+def test_a_site_that_nobody_asks_for_is_forgotten(settings_of: Load) -> None:
+    registry = SiteRegistry(settings_of("[site:a]\n[site:b]\n"))
+    busy, idle = registry.get("a"), registry.get("b")
+    registry.forget_idle()
+    assert registry.get("a") is busy
+    registry.forget_idle()
+    registry.forget_idle()
+    assert registry.get("b") is not idle

@@ -1,5 +1,5 @@
 -- Settle jobs in hand. ARGV: sender, program's name, number of the call, settlements, heads, records.
--- A settlement is [n, epoch, "a", number of follow-ups], [n, epoch, "r", delay, reason] or [n, epoch, "g"].
+-- A settlement is [n, epoch, "a", number of follow-ups], [n, epoch, "r", delay, reason, 1 if it was attempted] or [n, epoch, "g"].
 -- Returns the positions, from 1, of those whose receipts were stale, each followed by a blank.
 local sender, name, number, settlements, heads, records = unpack(ARGV)
 local earlier = answered(name, number)
@@ -45,8 +45,11 @@ for i, each in ipairs(settlements) do
         follow_ups[#follow_ups + 1] = heads[head]
       end
     elseif kind == 'r' then
-      local attempt = more_of(n) + 1
-      set_more(n, attempt, 0, each[5])
+      local attempt, solo = more_of(n)
+      if each[6] == 1 then
+        attempt, solo = attempt + 1, false
+      end
+      set_more(n, attempt, solo and 1 or 0, each[5])
       put_due(n, place, time + each[4], attempt)
     else
       put_back(n, place)

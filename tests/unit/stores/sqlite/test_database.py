@@ -139,7 +139,7 @@ def test_one_settlement_does_all_kinds_for_several_epochs(database: QueueDatabas
         yours = [each.receipt for each in FairClaim().claim(connection, two, {"q": Want(4)}, NOW).jobs]
         settlement = Settlement(
             acks=[(mine[0], [job(20, queue="later")]), (yours[0], [])],
-            retries=[(mine[1], 30.0, "busy"), (yours[1], 0.0, "late")],
+            retries=[(mine[1], 30.0, "busy", True), (yours[1], 0.0, "late", True)],
             given_back=[mine[2], yours[2]],
         )
         good = settle(connection, settlement, NOW)

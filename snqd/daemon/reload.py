@@ -1,0 +1,279 @@
+"""Reload: another configuration for a running daemon, checked whole, then taken over by parent and children."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+import attrs
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from snqd.config.changes import Changes, compare, held_back, held_back_groups
+from snqd.config.load import load, load_sites
+from snqd.config.settings import Settings
+from snqd.config.source_reader import Look, SourceReader
+from snqd.config.sources import SourceChanges, Sources
+from snqd.core.errors import ConfigError
+from snqd.daemon.child_config import InThread
+from snqd.daemon.child_process import ChildProcess
+from snqd.daemon.launcher import Launcher
+
+PREPARE_TIMEOUT = 30.0
+"""Seconds that a child gets to prepare for another configuration."""
+
+
+class NotTaken(ConfigError):
+    """The configuration is right as text, but children can't work by it.
+
+    :ivar traceback: of the first that said so, empty where there is none.
+    """
+
+    def __init__(self, problems: list[str], traceback: str) -> None:
+        super().__init__(problems)
+        self.traceback = traceback
+
+
+class Crew(Protocol):
+    """The daemon whose configuration it is."""
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+
+    def children_at_work(self) -> Sequence[ChildProcess]:
+        """The children that take requests."""
+
+    def apply(self, settings: Settings) -> None:
+        """Go over to `settings`, with groups and their children."""
+
+    def retry(self) -> None:
+        """Start at once what waits for its next start."""
+
+
+class Reload:
+    """Changes the configuration, one change at a time. Whatever goes wrong, the old one stays in force.
+
+    :param reader: reads the files; it has read them once.
+    :param in_thread: runs what takes long.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, clock: IReactorTime, launcher: Launcher, crew: Crew, reader: SourceReader, in_thread: InThread
+    ) -> None:
+        self._clock = clock
+        self._launcher = launcher
+        self._crew = crew
+        self._reader = reader
+        self._in_thread = in_thread
+        self._lock = DeferredLock()
+        self._fixed = crew.settings.daemon, crew.settings.queue
+        self._told: set[str] = set()
+
+    @property
+    def reader(self) -> SourceReader:
+        """What reads the files."""
+        return self._reader
+
+    @property
+    def sources(self) -> Sources:
+        """The text of the configuration in force."""
+        return self._launcher.sources
+
+    @property
+    def busy(self) -> bool:
+        """Whether a change is under way."""
+        return bool(self._lock.locked)
+
+    def run(self, change: Callable[[], Any]) -> Deferred[Any]:
+        """Call a coroutine function when no other change is under way, and let none begin before it has ended."""
+        ran: Deferred[Any] = self._lock.run(lambda: Deferred.fromCoroutine(change()))
+        return ran
+
+    def update(self) -> Deferred[Changes]:
+        """Read all files again and go over to what they say; children that failed are tried again in any case.
+
+        :returns: what has changed; fails with ConfigError, the old configuration then being in force.
+        """
+        return self.run(self._update)
+
+    def look(self, files: bool = True, afresh: bool = False) -> Deferred[Changes]:
+        """Go over to sites that have changed, but for those that are wrong: these stay as they are, and it is logged.
+
+        :param files: look at the files, not at the table alone.
+        :param afresh: read the table though it seems unchanged.
+        """
+        return self.run(lambda: self._look(files, afresh))
+
+    async def _update(self) -> Changes:
+        sources, settings = await self.read()
+        changes = await self.go_over(sources, settings)
+        self._told.clear()
+        self._crew.retry()
+        return changes
+
+    async def read(self) -> tuple[Sources, Settings]:
+        """What the files say now; raises ConfigError."""
+
+        def read_and_load() -> tuple[Sources, Settings]:
+            sources = self._reader.read()
+            return sources, load(sources, self._launcher.overrides)
+
+        read: tuple[Sources, Settings] = await self._in_thread(read_and_load)
+        return read
+
+    async def go_over(self, sources: Sources, settings: Settings) -> Changes:
+        """Go over to `settings`; raises NotTaken.
+
+        :returns: what has changed.
+        """
+        changes = compare(self._crew.settings, settings)
+        if changes:
+            ready = await self._prepare(sources, settings)
+            self.take(sources, settings)
+            await self._all(child.commit(sources) for child in ready)
+            self._say(changes)
+        else:
+            self._launcher.sources = sources
+        return changes
+
+    def start_with(self, sources: Sources) -> None:
+        """Let children that start from now on have `sources`."""
+        self._launcher.sources = sources
+
+    def take(self, sources: Sources, settings: Settings) -> None:
+        """Go over to `settings` in this process, and for children that start from now on."""
+        self._launcher.sources = sources
+        fixed = held_back(settings, *self._fixed)
+        self._crew.apply(held_back_groups(fixed, self._crew.settings))
+
+    def _say(self, changes: Changes) -> None:
+        self.log.info("configuration changed: {what}", what=changes)
+
+    async def _prepare(self, sources: Sources, settings: Settings) -> list[ChildProcess]:
+        """Let the children make ready; returns those that are, or raises NotTaken and lets all forget it."""
+        children = [child for child in self._crew.children_at_work() if child.spec.group in settings.groups]
+        unserved = _unserved(settings, {child.spec.group for child in children})
+        answers = await self._all(
+            self._ask(child, sources, [] if number else unserved) for number, child in enumerate(children)
+        )
+        told = [answer for answer in answers if answer is not None]
+        refusals = [answer for answer in told if answer.problems]
+        ready = [answer.child for answer in told if not answer.problems]
+        if refusals:
+            await self._all(child.drop_prepared() for child in ready)
+            problems = list(dict.fromkeys(problem for answer in refusals for problem in answer.problems))
+            raise NotTaken(problems, next((answer.traceback for answer in refusals if answer.traceback), ""))
+        return ready
+
+    def _ask(self, child: ChildProcess, sources: Sources, check: list[str]) -> Deferred[_Answer | None]:
+        asked = child.prepare(_changes_for(child, sources), check).addTimeout(PREPARE_TIMEOUT, self._clock)
+
+        def answered(answer: dict[str, Any]) -> _Answer:
+            return _Answer(child, answer["problems"], answer["traceback"])
+
+        def failed(failure: Failure) -> _Answer | None:
+            if not child.alive:
+                return None  # whoever comes in its place starts with the right one
+            what = f"child {child.spec.id} did not make ready for it: {failure.getErrorMessage() or failure.type}"
+            return _Answer(child, [what], "")
+
+        return asked.addCallbacks(answered, failed)
+
+    async def _all(self, asked: Iterable[Deferred[Any]]) -> list[Any]:
+        results = await DeferredList(list(asked), consumeErrors=True)
+        return [result if good else None for good, result in results]
+
+    def bring_up_to_date(self, child: ChildProcess) -> None:
+        """A child is up that may have started with an earlier configuration."""
+        if child.sources is not self._launcher.sources:
+            done = self.run(lambda: self._bring(child))
+            done.addErrback(lambda failure: self.log.failure("a child can't be brought up to date", failure))
+
+    async def _bring(self, child: ChildProcess) -> None:
+        sources = self._launcher.sources
+        if child.sources is sources or not child.alive:
+            return
+        if not sources.changes_since(child.sources):
+            child.sources = sources
+            return
+        answer = await self._ask(child, sources, [])
+        if answer is not None and answer.problems:
+            self.log.error(
+                "child {id} can't go over to the present configuration, so it is started again: {problems}",
+                id=child.spec.id,
+                problems="; ".join(answer.problems),
+            )
+            child.stop()
+        elif answer is not None:
+            await self._all([child.commit(sources)])
+
+    async def _look(self, files: bool, afresh: bool) -> Changes:
+        old = self._launcher.sources
+        look: Look = await self._in_thread(self._reader.look, old, files, afresh)
+        self._tell(look)
+        if look.sources is old:
+            return Changes()
+        sources, settings, problems = await self._in_thread(self._load_sites, look.sources)
+        for problem in self._news(problems):
+            self.log.error("what a file says of sites does not hold, since it is wrong: {problem}", problem=problem)
+        return await self.go_over(sources, settings)
+
+    def _tell(self, look: Look) -> None:
+        for problem in self._news(look.problems):
+            self.log.error("a file of the configuration counts as it was: {problem}", problem=problem)
+        if look.main_differs and self._news([str(look.sources.path)]):
+            self.log.info("{path} says more than other sites: snqctl update takes it over", path=look.sources.path)
+
+    def _news(self, problems: Iterable[str]) -> list[str]:
+        """Those that were not told yet since the last update."""
+        news = [problem for problem in problems if problem not in self._told]
+        self._told.update(news)
+        return news
+
+    def _load_sites(self, sources: Sources) -> tuple[Sources, Settings, list[str]]:
+        """The settings with the sites of `sources`, files with mistakes left as they were."""
+        old = self._launcher.sources
+        try:
+            return sources, self._with_sites(sources.changes_since(old), sources), []
+        except ConfigError as error:
+            problems = error.problems
+        sources = _without_wrong(sources, old, problems)
+        return sources, self._with_sites(sources.changes_since(old), sources), problems
+
+    def _with_sites(self, changes: SourceChanges, sources: Sources) -> Settings:
+        if not changes:
+            return self._crew.settings
+        changed = Sources(sources.path, {str(sources.path): sources.main, **changes.files})
+        return load_sites(self._crew.settings, changed, changes.gone, self._launcher.overrides)
+
+
+@attrs.frozen
+class _Answer:
+    child: ChildProcess
+    problems: list[str]
+    traceback: str
+
+
+def _unserved(settings: Settings, at_work: set[str]) -> list[str]:
+    """The queues of groups that have no child that could load their handlers now."""
+    return [queue for group in settings.groups.values() if group.name not in at_work for queue in group.queues]
+
+
+def _changes_for(child: ChildProcess, sources: Sources) -> SourceChanges:
+    """What `child` must be told; a child keeps no text but the main file's, so with another one it needs all."""
+    if child.sources.main != sources.main:
+        return SourceChanges(sources.files)
+    return sources.changes_since(child.sources)
+
+
+def _without_wrong(sources: Sources, old: Sources, problems: list[str]) -> Sources:
+    """`sources`, but files that `problems` name as they are in `old`."""
+    changed = sources.changes_since(old).files
+    wrong = {name for name in changed if any(problem.startswith(f"{name}:") for problem in problems)}
+    files = {name: old.files.get(name) if name in wrong else text for name, text in sources.files.items()}
+    return Sources(sources.path, {name: text for name, text in files.items() if text is not None})

@@ -1,0 +1,67 @@
+"""SqlQueue: the queue in a database on a server, for programs without a reactor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from snqd.core.errors import StoreError
+from snqd.core.job import Job
+from snqd.stores.interface import Depth, Pauses
+from snqd.stores.sql.bells import BELLS
+from snqd.stores.sql.database import SqlDatabase
+from snqd.stores.sql.postgresql import notify
+from snqd.stores.sql.statements import Added
+from snqd.stores.sqlite.doorbell import Ringer
+
+
+class SqlQueue:
+    """See :class:`~snqd.stores.blocking.BlockingQueue`. Where the connection is lost during an enqueue, the jobs may be
+    there or not; under the same ids they may be enqueued again.
+
+    :param state_dir: of the daemon, for its doorbells.
+    """
+
+    def __init__(self, url: str, state_dir: Path) -> None:
+        self._database = SqlDatabase(url)
+        self._server = self._database.server
+        self._bells = state_dir / BELLS
+
+    def enqueue(self, jobs: Sequence[Job]) -> None:
+        """See :class:`BlockingQueue`."""
+        added = self._server.run(lambda connection: self._database.statements.insert(connection, jobs, ""))
+        self._ring(added)
+
+    def pause(self, queue: str | None, site: str | None, paused: bool) -> None:
+        """See :class:`BlockingQueue`."""
+        self._server.run(lambda connection: self._database.set_pause(connection, queue, site, paused))
+        self._ring(None)
+
+    def pauses(self) -> Pauses:
+        """See :class:`BlockingQueue`."""
+        return self._server.run(self._database.pauses)
+
+    def depths(self) -> list[Depth]:
+        """See :class:`BlockingQueue`."""
+        return self._server.run(self._database.depths)
+
+    def exists(self) -> bool:
+        """See :class:`BlockingQueue`."""
+        return True
+
+    def close(self) -> None:
+        """See :class:`BlockingQueue`."""
+        self._server.close()
+
+    def _ring(self, added: Added | None) -> None:
+        try:
+            if self._server.postgresql:
+                if added is not None and added.told:
+                    return
+                self._server.run(lambda connection: notify(connection, "", added))
+            else:
+                ringer = Ringer(self._bells)
+                ringer.ring()
+                ringer.close()
+        except (OSError, StoreError):
+            return  # what was committed is found without the bell, a little later

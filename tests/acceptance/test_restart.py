@@ -1,0 +1,142 @@
+"""A rolling restart that nobody notices."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+import pytest
+from farm import NOT_UP, Farm
+from load import Load
+from waiting import wait_until
+
+from snqd.core.errors import SnqdError
+from snqd.ops.control import call
+
+GOOD = "from farm_handlers import Note as Handler\n"
+
+
+@contextmanager
+def counting_workers(farm: Farm) -> Iterator[list[int]]:
+    """How many children took jobs, asked again and again meanwhile."""
+    counts: list[int] = []
+    end = threading.Event()
+
+    def count() -> None:
+        while not end.wait(0.05):
+            try:
+                groups = call(farm.state_dir / "control.sock", "status")["groups"]
+            except SnqdError:
+                continue
+            counts.append(sum(child["state"] not in NOT_UP for group in groups for child in group["children"]))
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    yield counts
+    end.set()
+    thread.join()
+
+
+@pytest.fixture
+def fragile(make_farm: Callable[..., Farm]) -> Farm:
+    """A farm with a handler in a module of its own folder."""
+    farm = make_farm(handlers={"fragile": "fragile.Handler"}, sections={"snqd": {"threads": 2, "drain_timeout": 10}})
+    (farm.folder / "fragile.py").write_text(GOOD)
+    return farm
+
+
+def test_under_load_nothing_is_lost_nothing_runs_twice_and_none_is_missing(farm: Farm) -> None:
+    farm.start()
+    before = set(farm.child_pids())
+    with Load(farm.config, ("alpha", "beta"), 300, {"seconds": 0.005}) as load, counting_workers(farm) as counts:
+        wait_until(lambda: len(farm.journal.handled()) > 100, 30, "jobs under way")
+        for _ in range(2):
+            answer = farm.snqctl("restart")
+            assert (answer.returncode, answer.stdout) == (0, "restarted: 2 children were replaced\n"), answer.stderr
+    assert not before & set(farm.child_pids())
+    wait_until(lambda: len(farm.journal.handled()) == len(load.ids), 60, "every job")
+    assert {len(runs) for runs in farm.journal.by_job().values()} == {1}
+    assert {run.attempt for run in farm.journal.runs()} == {1}
+    assert min(counts) == 2
+
+    ends = sorted(run.ended for run in farm.journal.runs() if run.ended is not None)
+    pauses = [later - sooner for sooner, later in pairwise(ends)]
+    assert max(pauses) < 2
+
+
+def test_long_jobs_end_in_the_old_child_while_the_fresh_one_works(farm: Farm) -> None:
+    farm.start()
+    farm.enqueue("alpha", "note", '{"seconds": 4}', "--count", 4)
+    wait_until(lambda: len(farm.journal.runs()) == 4, 30, "four running jobs")
+    farm.kill(farm.daemon.pid, signal.SIGUSR2)
+    wait_until(lambda: "is ready" in farm.log().partition("rolling restart")[2], 30, "a fresh child")
+    farm.enqueue("alpha", "note", "--count", 4)
+    wait_until(lambda: len(farm.journal.handled()) == 8, 30, "all jobs")
+    assert {len(runs) for runs in farm.journal.by_job().values()} == {1}
+    wait_until(lambda: "2 children were replaced" in farm.log(), 40, "the end of the restart")
+
+
+def test_a_module_broken_in_between_stops_it_and_work_goes_on(fragile: Farm) -> None:
+    farm = fragile
+    farm.start()
+    pids = farm.child_pids()
+    (farm.folder / "fragile.py").write_text("import no_such_module\n")
+    with Load(farm.config, ("alpha",), 100, {"seconds": 0.005}) as load:
+        answer = farm.snqctl("restart")
+    assert answer.returncode == 1
+    assert "the rolling restart has stopped at child 1 of group main" in answer.stderr
+    assert "can't import fragile.Handler" in answer.stderr
+    assert "no_such_module" in answer.stderr
+    assert farm.child_pids() == pids
+    farm.enqueue("alpha", "fragile")
+    wait_until(lambda: len(farm.journal.handled()) == len(load.ids) + 1, 30, "all jobs, by the old children")
+
+    (farm.folder / "fragile.py").write_text(GOOD)
+    assert farm.snqctl("restart").returncode == 0
+    assert not set(pids) & set(farm.child_pids())
+
+
+def test_new_code_comes_with_the_configuration_that_names_it(fragile: Farm) -> None:
+    farm = fragile
+    farm.start()
+    (farm.folder / "fragile.py").write_text(GOOD + "Fresh = Handler\n")
+    farm.config.write_text(farm.config.read_text().replace("fragile = fragile.Handler", "fragile = fragile.Fresh"))
+    answer = farm.snqctl("update")
+    assert answer.returncode == 2  # the running children have the old module
+    assert "has no attribute 'Fresh'" in answer.stderr
+    answer = farm.snqctl("restart")
+    assert answer.returncode == 0, answer.stderr
+    farm.enqueue("alpha", "fragile")
+    wait_until(farm.journal.handled, 30, "a job by the new code")
+
+
+def test_a_wrong_configuration_keeps_it_from_beginning(farm: Farm) -> None:
+    farm.start()
+    pids = farm.child_pids()
+    good = farm.config.read_text()
+    farm.config.write_text(good + "\n[nope]\n")
+    farm.kill(farm.daemon.pid, signal.SIGUSR2)
+    wait_until(lambda: "[nope]: unknown section" in farm.log(), 30, "the refusal")
+    farm.config.write_text(good)
+    assert farm.child_pids() == pids
+
+
+def test_an_exclusive_child_is_never_there_twice(make_farm: Callable[..., Farm]) -> None:
+    farm = make_farm(sections={"group:one": {"queues": "note", "exclusive": "yes"}, "snqd": {"threads": 1}})
+    farm.start()
+    with Load(farm.config, ("alpha",), 100, {"seconds": 0.02}) as load:
+        wait_until(lambda: len(farm.journal.handled()) > 20, 30, "jobs under way")
+        assert farm.snqctl("restart").returncode == 0
+        time.sleep(0.5)
+    wait_until(lambda: len(farm.journal.handled()) == len(load.ids), 30, "every job")
+    spans: dict[int, tuple[float, float]] = {}
+    for run in farm.journal.runs():
+        first, _ = spans.get(run.pid, (run.started, 0.0))
+        spans[run.pid] = first, run.ended or 0.0
+    (_, end_of_old), (start_of_new, _) = sorted(spans.values())
+    assert end_of_old <= start_of_new
+    assert {len(runs) for runs in farm.journal.by_job().values()} == {1}
