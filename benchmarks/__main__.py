@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import sys
 from collections.abc import Callable, Iterator
 
@@ -26,6 +27,7 @@ COLUMNS = ("ratio", "measured", "", "goal", "beside", "", "what", "note")
 def main() -> int:
     """Measure what is named, or what has peers."""
     asked = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends what it has started
     console = Console(width=max(Console().width, 170))
     console.print(f"{os.cpu_count()} CPUs, {platform.machine()}, Python {platform.python_version()}")
     for store in list(PLACES) if asked.all else asked.store or ["sqlite"]:

@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from tests.servers.activemq import ActiveMq
+from tests.servers.broker import Broker
+from tests.servers.rabbitmq import RabbitMq
+
 from tests.servers.database_server import DatabaseServer
 from tests.servers.mariadb import MariaDbServer
 from tests.servers.postgresql import PostgresqlServer
@@ -54,8 +58,11 @@ class Place:
         """The section ``[queue]`` for a farm with nothing waiting."""
         raise NotImplementedError
 
-    def url(self) -> str:
-        """Where a peer works, with nothing waiting."""
+    def url(self, protocol: str = "") -> str:
+        """Where a peer works, with nothing waiting.
+
+        :param protocol: for a server that speaks several.
+        """
         raise NotImplementedError
 
     def version(self) -> str:
@@ -75,7 +82,7 @@ class Sqlite(Place):
         """The default."""
         return {}
 
-    def url(self) -> str:
+    def url(self, protocol: str = "") -> str:
         """A file."""
         return str(self.folder / f"{self.fresh()}.db")
 
@@ -99,7 +106,7 @@ class Redis(Place):
         """An empty Redis."""
         return {"subsystem": "redis", "redis": self.url()}
 
-    def url(self) -> str:
+    def url(self, protocol: str = "") -> str:
         """An empty Redis."""
         self._server.say("FLUSHALL")
         return self._server.url
@@ -124,7 +131,7 @@ class Sql(Place):
         """A new database."""
         return {"db": self._server.url(self._server.database())}
 
-    def url(self) -> str:
+    def url(self, protocol: str = "") -> str:
         """A new database, by the name that libpq knows."""
         return self._server.url(self._server.database()).replace("+psycopg", "")
 
@@ -145,4 +152,67 @@ class MariaDb(Sql):
     server = MariaDbServer
 
 
-PLACES: dict[str, type[Place]] = {place.name: place for place in (Sqlite, Redis, Postgresql, MariaDb)}
+class Stomp(Place):
+    """A broker, where every run has queues of its own."""
+
+    broker: type[Broker]
+
+    def start(self) -> None:
+        """Start it."""
+        self._broker = self.broker(self.folder)
+        self._broker.start()
+
+    def stop(self) -> None:
+        """End it."""
+        self._broker.kill()
+
+    def settings(self) -> Mapping[str, object]:
+        """Names of its own."""
+        farm, broker = self.fresh(), self._broker
+        names = {"queue_basename": f"/queue/{farm}.", "control_channel": f"/topic/{farm}.control"}
+        login = {"stomp_username": broker.username, "stomp_password": broker.password}
+        return {"subsystem": "stomp", "stomp_server": f"127.0.0.1:{broker.port}", **names, **login}
+
+    def url(self, protocol: str = "") -> str:
+        """The broker."""
+        return f"stomp://{self._broker.username}:{self._broker.password}@127.0.0.1:{self._broker.port}"
+
+
+class _RabbitMq(RabbitMq):
+    """As its package has it: a scheduler for each CPU."""
+
+    def command(self) -> tuple[list[str], dict[str, str]]:
+        """The same without the limit that keeps tests from each other's way."""
+        argv, environment = super().command()
+        name = "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"
+        return argv, {**environment, name: environment[name].replace(" +S 1:1", "")}
+
+    @property
+    def amqp(self) -> int:
+        """The port where Dramatiq and Celery speak with it."""
+        return self._amqp
+
+
+class RabbitMqPlace(Stomp):
+    """RabbitMQ, classic durable queues."""
+
+    name = "rabbitmq"
+    package = "rabbitmq-server"
+    broker = _RabbitMq
+    _broker: _RabbitMq
+
+    def url(self, protocol: str = "") -> str:
+        """The broker, by AMQP unless STOMP is asked for."""
+        return super().url() if protocol == "stomp" else f"amqp://guest:guest@127.0.0.1:{self._broker.amqp}"
+
+
+class ActiveMqPlace(Stomp):
+    """ActiveMQ with KahaDB."""
+
+    name = "activemq"
+    package = "activemq"
+    broker = ActiveMq
+
+
+_EVERY: tuple[type[Place], ...] = (Sqlite, Redis, Postgresql, MariaDb, RabbitMqPlace, ActiveMqPlace)
+PLACES = {place.name: place for place in _EVERY}

@@ -40,6 +40,22 @@ def procrastinate(number: int, at_once: int = 1) -> Peer:
     return Peer("Procrastinate", "procrastinate_jobs", (command,) * 2, number, f"2 processes, {at_once} at once")
 
 
+def celery(number: int, pool: str = "prefork", at_once: int = 1) -> Peer:
+    """Two processes: prefork's children, or two workers of many green threads."""
+    command = ("celery", "--app", f"{JOBS}celery_jobs", "worker", "--pool", pool, "-O", "fair", "--loglevel", "warning")
+    if pool == "prefork":
+        return Peer("Celery", "celery_jobs", ((*command, "--concurrency", "2"),), number, "2 processes, prefork")
+    workers = [(*command, "--concurrency", str(at_once), "--hostname", f"{n}@%h") for n in ("one", "two")]
+    return Peer("Celery", "celery_jobs", tuple(workers), number, f"2 processes, {pool}, {at_once} at once", at_once)
+
+
+def bare_stomp(number: int) -> Peer:
+    """Two sockets."""
+    command = ("python", "-m", f"{JOBS}bare_stomp")
+    note = "2 processes, an ACK a message, prefetch 500"
+    return Peer("bare STOMP socket", "bare_stomp", (command,) * 2, number, note, protocol="stomp")
+
+
 def bare(name: str, module: str, number: int, at_once: int) -> Peer:
     """Two processes that do nothing but take and settle jobs, `at_once` in one transaction."""
     command = ("python", "-m", JOBS + module)
@@ -77,5 +93,12 @@ PEERS = {
         waiting=(procrastinate(3_000, at_once=100),),
         latency=(procrastinate(300),),
     ),
+    "rabbitmq": Beside(
+        noop=(dramatiq(30_000), celery(10_000), bare_stomp(50_000)),
+        waiting=(dramatiq(30_000, threads=64), celery(10_000, "gevent", at_once=100)),
+        latency=(dramatiq(300), celery(300)),
+        quiet=(dramatiq(20_000, threads=64),),
+    ),
+    "activemq": Beside(noop=(bare_stomp(50_000),)),
     "mariadb": Beside(noop=(skip_locked(5_000, at_once=1), skip_locked(50_000, at_once=100))),
 }

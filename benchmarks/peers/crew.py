@@ -29,6 +29,8 @@ class Peer:
     :ivar workers: the command lines of its workers, in which NAME and URL stand for the queue's name and the server.
     :ivar number: of jobs, so that a run takes some seconds.
     :ivar note: settings that matter.
+    :ivar at_once: how many jobs one of its processes works on.
+    :ivar protocol: what it speaks with a broker that knows several.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Peer:
     number: int
     note: str = ""
     at_once: int = 10
+    protocol: str = ""
 
     @property
     def told(self) -> str:
@@ -49,7 +52,7 @@ class Crew:
 
     def __init__(self, peer: Peer, place: Place) -> None:
         self._peer = peer
-        self._names = {"NAME": place.fresh(), "URL": place.url()}
+        self._names = {"NAME": place.fresh(), "URL": place.url(peer.protocol)}
         self._folder = Path(tempfile.mkdtemp(prefix="snqd-benchmark-"))
         self.sheet = Sheet(self._folder)
         self._processes: list[subprocess.Popen[bytes]] = []
