@@ -12,14 +12,17 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import chaos, fairness, memory, speed
+from benchmarks import chaos, fairness, memory, sites, speed
 from benchmarks.figures import Figure, shown
 from benchmarks.places import PLACES, Place
 
 Measurement = Callable[[Place], Iterator[Figure]]
 
 COMPARED: tuple[Measurement, ...] = (speed.noop, speed.waiting, speed.enqueue, speed.latency, fairness.quiet)
-OTHERS: tuple[Measurement, ...] = (speed.backlog, memory.memory, fairness.hundred, fairness.killer, chaos.chaos)
+OTHERS: tuple[Measurement, ...] = (
+    *(speed.backlog, memory.memory, sites.folder, sites.table),
+    *(fairness.hundred, fairness.killer, chaos.chaos),
+)
 MEASUREMENTS = {measure.__name__: measure for measure in (*COMPARED, *OTHERS)}
 COLUMNS = ("ratio", "measured", "", "goal", "beside", "", "what", "note")
 

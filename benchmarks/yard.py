@@ -8,7 +8,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / "tests" / "acceptance"))
 
+from farm import NOT_UP as NOT_UP  # noqa: E402
 from farm import Farm  # noqa: E402
 
 from benchmarks.places import Place  # noqa: E402
@@ -65,13 +67,15 @@ class Yard:
         """Start the daemon, and wait for nothing."""
         self.farm.spawn("-n", "--pidfile=")
 
-    def fill(self, queue: str, number: int, body: bytes = b"null", site: str = "alpha") -> float:
-        """Put `number` jobs into the queue, as any program does; returns how many a second."""
+    def fill(self, queue: str, number: int, body: bytes = b"null", site: str | Sequence[str] = "alpha") -> float:
+        """Put `number` jobs into the queue, as any program does, evenly on several sites; returns how many a second."""
+        sites = cycle([site] if isinstance(site, str) else site)
         store = make_queue(load_file(self.farm.config))
         started = time.monotonic()
         for left in range(number, 0, -BATCH):
             now = time.time()
-            store.enqueue([Job(self._ids.next(), site, queue, body, created=now) for _ in range(min(BATCH, left))])
+            chosen = islice(sites, min(BATCH, left))
+            store.enqueue([Job(self._ids.next(), each, queue, body, created=now) for each in chosen])
         took = time.monotonic() - started
         store.close()
         os.sync()  # what the kernel still has to write must not slow the drain down

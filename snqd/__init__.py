@@ -7,8 +7,10 @@ The house, in the order of its story. Each room imports only from itself and tho
 - ``config/`` reads files (``config/load.py``) into frozen settings (``config/settings.py``).
 - ``sites/`` layers them for each site: ``sites/registry.py``, ``sites/site.py``.
 - ``wire/`` is how payloads are written, ours (``wire/payload.py``) and PHP's (``wire/php.py``, ``wire/envelope.py``).
+- ``stomp/`` speaks STOMP with message brokers: ``stomp/parser.py``, ``stomp/protocol.py``, ``stomp/connection.py``.
 - ``stores/`` is what holds the jobs: ``stores/interface.py`` says what a store promises, ``stores/sqlite/`` is the
-  embedded one, ``stores/redis/`` keeps them in Redis, and ``stores/morgue.py`` is where dead letters lie.
+  embedded one, ``stores/redis/`` keeps them in Redis, ``stores/sql/`` in a database on a server, ``stores/stomp/`` on
+  message brokers, and ``stores/morgue.py`` is where dead letters lie.
 - ``io/`` runs I/O managers in a child: ``io/io_master.py``, ``io/io_manager.py``.
 - ``handlers/`` is the code for each queue: ``handlers/queue_handler.py`` is what an author derives from.
 - ``queues/`` holds the manager that takes jobs through their handlers, ``queues/queue_manager.py``, and

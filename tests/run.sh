@@ -32,6 +32,10 @@ need() {
 }
 need redis-server redis-server
 need redis-sentinel redis-sentinel
+need pg_ctlcluster postgresql
+need mariadbd mariadb-server
+need rabbitmq-server rabbitmq-server
+need activemq activemq
 
 PATH=$PWD/.venv-test/bin:$PATH
 export PATH

@@ -50,6 +50,7 @@ class SourceReader:
         self._open_table = table
         self._stamps: dict[str, Stamp] = {}
         self._table: SiteTable | None = None
+        self._seen: dict[str, str] = {}
 
     def read(self) -> Sources:
         """Read everything, changed or not.
@@ -76,11 +77,15 @@ class SourceReader:
         :raises ConfigError: if the folder or the table can't be read as a whole.
         """
         look = self._look_at_all(old, afresh) if files else self._look_at_table(old, afresh)
-        return look if look.sources.changes_since(old) else attrs.evolve(look, sources=old)
+        return look if look.sources is old or look.sources.changes_since(old) else attrs.evolve(look, sources=old)
 
     def _look_at_table(self, old: Sources, afresh: bool) -> Look:
+        before = self._seen
+        rows = self._rows(_Places(self._main, old.main), afresh)
+        if rows is before:
+            return Look(old)
         files = {name: text for name, text in old.files.items() if name.startswith("/")}
-        return Look(Sources(self._main, files | self._rows(_Places(self._main, old.main), afresh)))
+        return Look(Sources(self._main, files | rows))
 
     def _look_at_all(self, old: Sources, afresh: bool) -> Look:
         problems: list[str] = []
@@ -159,9 +164,10 @@ class SourceReader:
         try:
             if self._table is None or self._table.url != url:
                 self._table = self._open_table(url)
-            return self._table.read() if afresh else self._table.look()
+            self._seen = self._table.read() if afresh else self._table.look()
         except TableUnreadable as error:
             raise places.refuse("database", entry, str(error)) from error
+        return self._seen
 
 
 class _Places:

@@ -16,9 +16,12 @@ COUNTERS = ("handled", "retried", "dead", "rate")
 
 @attrs.frozen
 class Backlog:
-    """What the store told."""
+    """What the store told.
 
-    depths: Sequence[Depth]
+    :ivar depths: None where it can't tell.
+    """
+
+    depths: Sequence[Depth] | None
     pauses: Pauses
 
 

@@ -26,8 +26,8 @@ class BlockingQueue(Protocol):
     def pauses(self) -> Pauses:
         """What is paused."""
 
-    def depths(self) -> list[Depth]:
-        """What waits, by queue and site."""
+    def depths(self) -> list[Depth] | None:
+        """What waits, by queue and site; None where the store can't tell."""
 
     def exists(self) -> bool:
         """False where nobody has needed the store yet, so that whoever only looks need not make it."""

@@ -134,5 +134,5 @@ class IStore(Interface):
     def pauses() -> Deferred[Pauses]:
         """What is paused."""
 
-    def depths() -> Deferred[list[Depth]]:
-        """What waits, by queue and site."""
+    def depths() -> Deferred[list[Depth]] | Deferred[None]:
+        """What waits, by queue and site; None where the store can't tell."""

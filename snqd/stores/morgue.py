@@ -33,6 +33,23 @@ MIGRATIONS = (
     CREATE INDEX letter_queue ON letter (queue);
     CREATE INDEX letter_site ON letter (site)
     """,
+    # For stores that can't keep these themselves: who may have killed its process, and what is paused.
+    """
+    CREATE TABLE suspect (
+        id TEXT PRIMARY KEY,
+        owner TEXT NOT NULL,
+        cause TEXT NOT NULL,
+        since REAL NOT NULL,
+        queue TEXT NOT NULL,
+        site TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE pause (
+        queue TEXT NOT NULL,
+        site TEXT NOT NULL,
+        paused INTEGER NOT NULL,
+        PRIMARY KEY (queue, site)
+    ) STRICT
+    """,
 )
 _COLUMNS = "id, site, queue, body, encoding, attempts, created, died, reason, traceback"
 PAGE = 500

@@ -6,10 +6,11 @@ import atexit
 import functools
 import itertools
 import os
+import random
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +26,31 @@ from twisted.internet.task import deferLater
 import snqd
 from snqd.config.redis_address import redis_address
 from snqd.core.job import Job
+from snqd.stomp.protocol import Login
 from snqd.stores.interface import Claimed, Want
 from snqd.stores.memory import MemoryStore
 from snqd.stores.memory_queue import MemoryQueue
+from snqd.stores.morgue import Letter
 from snqd.stores.redis.names import prefix_of
 from snqd.stores.redis.store import RedisStore
 from snqd.stores.sql.store import SqlStore
 from snqd.stores.sqlite.store import SqliteStore
+from snqd.stores.stomp.brokers import Brokers, broker_of
+from snqd.stores.stomp.store import StompStore
+from snqd.stores.stomp.topology import Topology
+from tests.contract.pushed import UNPROMISED, Gate, PatientStore
+from tests.servers.activemq import ActiveMq
+from tests.servers.broker import Broker, running
 from tests.servers.database_server import DatabaseServer
 from tests.servers.mariadb import mariadb
 from tests.servers.postgresql import postgresql
+from tests.servers.rabbitmq import RabbitMq
 from tests.servers.redis import RedisServer
 
 ROOT = Path(snqd.__file__).parents[1]
 CHILD = Path(__file__).with_name("child.py")
-PATIENCE = 60.0
+_FARMS = itertools.count(1)
+PATIENCE = 8.0
 """Seconds after which a condition that does not come true fails its test."""
 
 
@@ -91,16 +102,41 @@ class Process:
         return ids
 
 
+class PushedProcess(Process):
+    """A process that jobs are pushed to, once it has asked for some."""
+
+    def woken(self) -> Deferred[None]:
+        """Fires at the next wake."""
+        woken = super().woken()
+        Deferred.fromCoroutine(self.store.listens()).addErrback(woken.errback)
+        return woken
+
+    async def claim_when_due(self, queue: str = "q") -> list[Claimed]:
+        """What a queue manager does, which is woken when a delayed job is due."""
+        while not (claimed := await self.claim(10, queue)):
+            await self.woken()
+        return claimed
+
+
 class Bench:
     """A queue of one kind, and the processes on it."""
 
+    process_class: type[Process] = Process
+
     kind = ""
+    unpromised: Mapping[str, str] = {}
+    """Tests of clauses that this kind does not promise, and why."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / "queue.db"
         self.open: list[Process] = []
         self._numbers = itertools.count(1)
+
+    @classmethod
+    def missing(cls) -> str:
+        """Why it can't be tried here; empty if it can, or must, as in CI."""
+        return ""
 
     @property
     def where(self) -> tuple[str, str, str]:
@@ -114,7 +150,7 @@ class Bench:
     async def process(self, name: str = "", **options: Any) -> Process:
         """One more process on the queue; with the name of an earlier one it is that one, started again."""
         name = name or f"process-{next(self._numbers)}"
-        process = Process(self.make(name, **options), name)
+        process = self.process_class(self.make(name, **options), name)
         await process.store.open(process.wake)
         self.open.append(process)
         return process
@@ -133,6 +169,47 @@ class Bench:
 
     def jobs(self, number: int, site: str = "alpha", queue: str = "q") -> list[Job]:
         return [self.job(site, queue) for _ in range(number)]
+
+
+class BrokerBench(Bench):
+    """A farm of its own on the broker of its kind that all tests share."""
+
+    server: type[Broker]
+    process_class = PushedProcess
+    unpromised = UNPROMISED
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.broker = running(self.server)
+        self.topology = Topology(f"/queue/{folder.name}.{next(_FARMS)}.", lambda queue: "main")
+        self.buried: list[Letter] = []
+
+    @classmethod
+    def missing(cls) -> str:
+        lacking = cls.server.missing()
+        return f"needs {lacking}" if lacking and not os.environ.get("CI") else ""
+
+    async def bury(self, letter: Letter) -> None:
+        self.buried.append(letter)
+
+    def make(self, name: str, **options: Any) -> PatientStore:
+        broker = broker_of(reactor, f"127.0.0.1:{self.broker.port}")
+        gate = Gate(broker.endpoint)
+        login = Login(self.broker.username, self.broker.password)
+        brokers = Brokers([attrs.evolve(broker, endpoint=gate)], broker, login)
+        morgue = self.folder / "morgue.db"
+        store = StompStore(reactor, brokers, self.topology, name, morgue, self.bury, random.Random())
+        return PatientStore(store, self, gate)
+
+
+class RabbitMqBench(BrokerBench):
+    kind = "rabbitmq"
+    server = RabbitMq
+
+
+class ActiveMqBench(BrokerBench):
+    kind = "activemq"
+    server = ActiveMq
 
 
 class MemoryBench(Bench):
@@ -221,7 +298,19 @@ def redis_server() -> RedisServer:
     return server
 
 
-KINDS = [MemoryBench, SqliteBench, RedisBench, PostgresqlBench, MariaDbBench]
+LOOKING = [MemoryBench, SqliteBench, RedisBench, PostgresqlBench, MariaDbBench]
+"""Those that look for jobs themselves; to the others a broker pushes."""
+KINDS = [*LOOKING, RabbitMqBench, ActiveMqBench]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what a kind of queue declares not to promise, and on a laptop what needs a server that is not there."""
+    for item in items:
+        kind = getattr(item, "callspec", None) and item.callspec.params.get("bench")  # type: ignore[attr-defined]
+        if kind is not None:
+            reason = kind.unpromised.get(item.originalname) or kind.missing()  # type: ignore[attr-defined]
+            if reason:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest_twisted.async_yield_fixture(params=KINDS, ids=lambda kind: kind.kind)
@@ -232,7 +321,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await made.close_all()
 
 
-@pytest_twisted.async_yield_fixture(params=KINDS[1:], ids=lambda kind: kind.kind)
+@pytest_twisted.async_yield_fixture(params=LOOKING[1:], ids=lambda kind: kind.kind)
 async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """Each kind of queue that several processes share, in turn."""
     made = request.param(tmp_path)

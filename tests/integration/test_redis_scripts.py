@@ -114,7 +114,7 @@ def test_whatever_is_done_with_jobs_none_is_lost_and_nothing_is_left_behind(serv
             made = {
                 "ack": lambda receipt: ack(receipt, [], []),
                 "give back": give_back,
-                "retry": lambda receipt: retry(receipt, random.choice([0.0, 500.0]), "late"),
+                "retry": lambda receipt: retry(receipt, random.choice([0.0, 500.0]), "late", True),
             }
             answer = owner.settle([made[kind](each.receipt) for kind, each in zip(kinds, settled, strict=True)])
             assert answer == b""

@@ -15,7 +15,7 @@ LAYERS = (
     ("core",),
     ("config",),
     ("sites",),
-    ("wire",),
+    ("wire", "stomp"),
     ("stores",),
     ("io",),
     ("handlers",),

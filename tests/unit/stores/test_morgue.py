@@ -192,7 +192,7 @@ def test_a_newer_schema_is_refused(morgue: Morgue, path: Path) -> None:
     with sqlite3.connect(path) as newer:
         newer.execute("PRAGMA user_version = 9")
     newer.close()
-    with pytest.raises(SchemaTooNew, match=r"has schema version 9, this snqd knows 1"):
+    with pytest.raises(SchemaTooNew, match=r"has schema version 9, this snqd knows \d"):
         Morgue(path).open()
 
 

@@ -1,0 +1,148 @@
+"""Consumer: what a process takes from one broker: a connection, where it listens, and how much it may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from random import Random
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from snqd.stomp.connection import StompConnection, Subscription
+from snqd.stomp.frame import Frame
+from snqd.stomp.protocol import Login
+from snqd.stores.stomp.dialects import Dialect, Plain, dialect_of
+from snqd.stores.stomp.inbox import Arrival
+
+
+@attrs.define(eq=False)
+class Source:
+    """A destination that is listened to.
+
+    :ivar group: whose jobs it holds.
+    :ivar sifted: whether what floods it is moved to lanes.
+    :ivar alone: whether its jobs are suspects.
+    :ivar prefetch: how many of its messages may be unsettled here.
+    :ivar unsettled: how many are.
+    """
+
+    destination: str
+    group: str
+    consumer: Consumer
+    sifted: bool = False
+    alone: bool = False
+    prefetch: int = 0
+    unsettled: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the broker sends nothing more from it for now."""
+        return self.unsettled >= self.prefetch
+
+
+class Consumer:
+    """Listens to sources on one broker.
+
+    :param on_message: called with each message, its source and the epoch of the connection.
+    :param on_up: called when a connection counts.
+    :param on_down: called with the epoch of a connection that was lost.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        endpoint: IStreamClientEndpoint,
+        login: Login,
+        random: Random,
+        name: str,
+        on_message: Callable[[Frame, Source, int], object],
+        on_up: Callable[[], object],
+        on_down: Callable[[int], object],
+    ) -> None:
+        self._on_message = on_message
+        self._told_up = on_up
+        self._told_down = on_down
+        self._shares: dict[str, tuple[Source, int]] = {}
+        self._names = count(1)
+        self._early: list[tuple[Frame, int]] = []
+        self._connection = StompConnection(
+            reactor,
+            endpoint,
+            login,
+            random,
+            name,
+            self._arrived,
+            self._came_up,
+            self._went_down,
+            self._subscriptions,
+        )
+        self.dialect: Dialect = Plain()
+        self.epoch = 0
+        self.sources: dict[str, Source] = {}
+
+    def start(self) -> Deferred[None]:
+        """Connect; fires when the first attempt has succeeded or failed."""
+        return self._connection.start()
+
+    def stop(self) -> Deferred[None]:
+        """Disconnect; the broker gives to others what is unsettled."""
+        return self._connection.stop()
+
+    def listen(self, source: Source, prefetch: int) -> None:
+        """Take up to `prefetch` messages more from `source`."""
+        self.sources[source.destination] = source
+        source.prefetch += prefetch
+        # More room is a further subscription: brokers can't change one, and RabbitMQ takes no ACK for one that ended.
+        name = str(next(self._names))
+        self._shares[name] = (source, prefetch)
+        self._connection.subscribe(self._subscription(name))
+
+    def ack(self, arrival: Arrival) -> bool:
+        """Settle `arrival`; False if its connection is gone, and so is the right to settle it."""
+        return self._answer(arrival, lambda protocol: protocol.ack(arrival.message))
+
+    def nack(self, arrival: Arrival) -> bool:
+        """Give `arrival` back to the broker; False if its connection is gone."""
+        return self._answer(arrival, lambda protocol: protocol.nack(arrival.message))
+
+    def _answer(self, arrival: Arrival, say: Callable[[Any], None]) -> bool:
+        protocol = self._connection.protocol
+        if protocol is None or arrival.epoch != self.epoch:
+            return False
+        arrival.source.unsettled -= 1
+        say(protocol)
+        return True
+
+    def _subscriptions(self, connected: Frame) -> list[Subscription]:
+        self.dialect = dialect_of(connected)
+        return [self._subscription(name) for name in self._shares]
+
+    def _subscription(self, name: str) -> Subscription:
+        source, prefetch = self._shares[name]
+        return Subscription(name, self.dialect.destination(source.destination), self.dialect.prefetch(prefetch))
+
+    def _arrived(self, message: Frame, epoch: int) -> None:
+        if self._connection.protocol is None:
+            self._early.append((message, epoch))  # not before the connection counts: there would be no way to settle it
+            return
+        share = self._shares.get(message.headers.get("subscription", ""))
+        if share is not None:
+            share[0].unsettled += 1
+            self._on_message(message, share[0], epoch)
+
+    def _came_up(self) -> None:
+        self.epoch = self._connection.epoch
+        self._told_up()
+        early, self._early = self._early, []
+        for message, epoch in early:
+            if epoch == self.epoch:
+                self._arrived(message, epoch)
+
+    def _went_down(self) -> None:
+        for source in self.sources.values():
+            source.unsettled = 0
+        epoch, self.epoch = self.epoch, 0
+        self._told_down(epoch)

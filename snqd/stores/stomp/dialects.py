@@ -1,0 +1,115 @@
+"""Dialects: what brokers do each in their own way; see docs/stomp.rst for what was measured."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+
+from snqd.stomp.frame import Frame
+from snqd.stores.stomp.topology import Topology, rung_for
+
+_QUEUE = "/queue/"
+
+
+@attrs.frozen
+class Target:
+    """Where to send a message, and with which further headers.
+
+    :ivar needs: a destination that must exist before, or the message is lost.
+    """
+
+    destination: str
+    headers: dict[str, str] = attrs.field(factory=dict)
+    needs: str = ""
+
+
+class Dialect(Protocol):
+    """One kind of broker.
+
+    :ivar nack_requeues: whether NACK puts a message back to its place.
+    """
+
+    nack_requeues: bool
+
+    def destination(self, name: str) -> str:
+        """The name as the broker can take it."""
+
+    def prefetch(self, number: int) -> dict[str, str]:
+        """Headers of a SUBSCRIBE to which at most `number` unsettled messages are sent."""
+
+    def delayed(self, topology: Topology, group: str, seconds: float) -> Target | None:
+        """Where a message waits that is due in `seconds`; None if the broker can't hold it, or not for so short."""
+
+
+class RabbitMq:
+    """RabbitMQ: delays by queues whose messages expire into another. No slash within a name."""
+
+    nack_requeues = True
+
+    def destination(self, name: str) -> str:
+        """See :class:`Dialect`."""
+        rest = name.removeprefix(_QUEUE)
+        return name if rest == name else _QUEUE + rest.replace("/", "%2F")
+
+    def prefetch(self, number: int) -> dict[str, str]:
+        """See :class:`Dialect`."""
+        return {"prefetch-count": str(number)}
+
+    def delayed(self, topology: Topology, group: str, seconds: float) -> Target | None:
+        """See :class:`Dialect`; the first SEND makes the delay queue, and all others must describe it alike."""
+        rung = rung_for(seconds)
+        if rung is None:
+            return None
+        due = self.destination(topology.due(group))
+        headers = {
+            "x-message-ttl": str(rung * 1000),
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": due.removeprefix(_QUEUE).replace("%2F", "/"),
+        }
+        return Target(self.destination(topology.delay(group, rung)), headers, needs=due)
+
+
+class ActiveMq:
+    """ActiveMQ: a scheduler for delays. NACK makes a dead letter of the broker's."""
+
+    nack_requeues = False
+
+    def destination(self, name: str) -> str:
+        """See :class:`Dialect`."""
+        return name
+
+    def prefetch(self, number: int) -> dict[str, str]:
+        """See :class:`Dialect`."""
+        return {"activemq.prefetchSize": str(number)}
+
+    def delayed(self, topology: Topology, group: str, seconds: float) -> Target | None:
+        """See :class:`Dialect`."""
+        delay_ms = round(seconds * 1000)
+        return Target(topology.due(group), {"AMQ_SCHEDULED_DELAY": str(delay_ms)}) if delay_ms > 0 else None
+
+
+class Plain:
+    """Any other broker: what is delayed stays with the child that got it, unsettled, until it is due."""
+
+    nack_requeues = False
+
+    def destination(self, name: str) -> str:
+        """See :class:`Dialect`."""
+        return name
+
+    def prefetch(self, number: int) -> dict[str, str]:
+        """See :class:`Dialect`; both brokers' ways, since a header that a broker does not know does no harm."""
+        return {"prefetch-count": str(number), "activemq.prefetchSize": str(number)}
+
+    def delayed(self, topology: Topology, group: str, seconds: float) -> Target | None:
+        """See :class:`Dialect`."""
+        return None
+
+
+def dialect_of(connected: Frame) -> Dialect:
+    """The dialect of the broker that sent this CONNECTED frame."""
+    server = connected.headers.get("server", "").strip().lower()
+    if server.startswith("rabbitmq/"):
+        return RabbitMq()
+    return ActiveMq() if server.startswith("activemq/") else Plain()

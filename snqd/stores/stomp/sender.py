@@ -1,0 +1,130 @@
+"""Sender: messages to the broker, each confirmed by a RECEIPT; on a connection of its own, since brokers block the
+connections of those who send, and acknowledgements must not wait behind that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.logger import Logger
+
+from snqd.core.errors import StoreError, StoreUnavailable
+from snqd.core.job import Job
+from snqd.stomp.connection import StompConnection
+from snqd.stomp.errors import BrokerError, ProtocolError
+from snqd.stomp.protocol import Login
+from snqd.stores.stomp import message
+from snqd.stores.stomp.dialects import Dialect, Plain, Target, dialect_of
+from snqd.stores.stomp.topology import Topology
+
+PROBE = "snq-probe"
+"""A header of messages that only make a queue; whoever gets one settles it."""
+_MAX_REFUSALS = 3
+
+
+@attrs.frozen
+class Outgoing:
+    """A job to send.
+
+    :ivar destination: where to, None for where its queue's jobs go.
+    :ivar delay: seconds that it waits before that, where the broker can do so.
+    :ivar accused: see :data:`snqd.stores.stomp.message.ACCUSED`.
+    """
+
+    job: Job
+    destination: str | None = None
+    delay: float = 0.0
+    accused: str = ""
+
+
+class Sender:
+    """Sends jobs to one broker."""
+
+    log = Logger()
+
+    def __init__(
+        self, reactor: Any, endpoint: IStreamClientEndpoint, login: Login, random: Random, name: str, topology: Topology
+    ) -> None:
+        self._topology = topology
+        self._made: set[str] = set()
+        self._made_in = 0
+        self._dialect: Dialect = Plain()
+        self._connection = StompConnection(reactor, endpoint, login, random, name, on_up=self._up)
+
+    def start(self) -> Deferred[None]:
+        """Connect; fires when the first attempt has succeeded or failed."""
+        return self._connection.start()
+
+    def stop(self) -> Deferred[None]:
+        """Disconnect."""
+        return self._connection.stop()
+
+    async def send(self, jobs: Sequence[Outgoing]) -> None:
+        """Send `jobs`; returns when all are confirmed.
+
+        :raises StoreUnavailable: if the broker does not confirm all of them; it may have taken some.
+        """
+        if self._connection.protocol is not None:
+            await self._connection.protocol.room()
+        try:
+            await gatherResults([self._send(each) for each in jobs], consumeErrors=True)
+        except FirstError as error:
+            error.subFailure.raiseException()
+
+    async def send_surely(self, jobs: Sequence[Outgoing], wanted: Callable[[], bool]) -> bool:
+        """Send `jobs`, over as many connections as it takes; False once they are not `wanted` any more.
+
+        :raises StoreError: if the broker refuses them again and again.
+        """
+        refusals = 0
+        while wanted():
+            try:
+                await self.send(jobs)
+            except BrokerError as error:
+                refusals += 1
+                if refusals == _MAX_REFUSALS:
+                    raise StoreError(str(error)) from error
+            except ProtocolError as error:
+                raise StoreError(f"the job can't be sent: {error}") from error
+            except StoreUnavailable as error:
+                self.log.debug("{number} messages are sent again: {error}", number=len(jobs), error=error)
+            else:
+                return True
+            await self._connection.up()
+        return False
+
+    def _up(self) -> None:
+        protocol = self._connection.protocol
+        if protocol is not None and protocol.connected_frame is not None:
+            self._dialect = dialect_of(protocol.connected_frame)
+
+    def _send(self, out: Outgoing) -> Deferred[None]:
+        target = self._target(out)
+        headers, body = message.write(out.job, out.accused)
+        if target.needs:
+            self._make(target.needs)
+        return self._connection.send(target.destination, {**headers, **target.headers}, body)
+
+    def _target(self, out: Outgoing) -> Target:
+        name = out.destination or self._topology.of_queue(out.job.queue)
+        target = None
+        if out.delay > 0:
+            group = self._topology.group_of(out.job.queue)
+            target = self._dialect.delayed(self._topology, group, out.delay)
+        return target or Target(self._dialect.destination(name))
+
+    def _make(self, destination: str) -> None:
+        """Make a queue that something will expire into, by a message that is gone at once; once a connection."""
+        if self._made_in != self._connection.epoch:
+            self._made_in = self._connection.epoch
+            self._made.clear()
+        if destination not in self._made:
+            self._made.add(destination)
+            # Same connection, so the broker makes the queue before it takes what follows; a failure fails that too.
+            made = self._connection.send(destination, {PROBE: "1", "expiration": "1"}, b"")
+            made.addErrback(lambda failure: failure.trap(StoreUnavailable))

@@ -1,0 +1,234 @@
+"""Sorter: what becomes of a message when it arrives: most wait in the inbox, some belong elsewhere and are sent there.
+
+Whatever is sent elsewhere is confirmed before the message is acknowledged.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from random import Random
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from snqd.core.backoff import Backoff
+from snqd.core.errors import BadPayload, StoreUnavailable
+from snqd.core.job import PHP, Job, digest_id
+from snqd.stomp.frame import Frame
+from snqd.stores.morgue import Letter
+from snqd.stores.stomp import message as messages
+from snqd.stores.stomp.consumer import Source
+from snqd.stores.stomp.inbox import Arrival, Inbox
+from snqd.stores.stomp.notes import NoteReader, Suspect
+from snqd.stores.stomp.sender import PROBE, Outgoing, Sender
+from snqd.stores.stomp.topology import Topology
+
+GRACE = 0.25
+"""Seconds that a message waits that another process may have died with, so that its parent can say so."""
+
+
+class Sorter:
+    """Sorts what arrives.
+
+    :param bury: keeps a letter in the morgue.
+    :param take: is given what may be claimed now.
+    :ivar doubting: whether a `redelivered` flag may mean that a process died; not while a broker that came back sets
+        it on everything.
+    :ivar flooding: the site whose jobs go to its lane, empty for none.
+    :ivar ordered: queues whose jobs never go to a lane.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        topology: Topology,
+        sender: Sender,
+        notes: NoteReader,
+        bury: Callable[[Letter], Awaitable[None]],
+        inbox: Inbox,
+        take: Callable[[Arrival], None],
+        random: Random,
+    ) -> None:
+        self._reactor = reactor
+        self._topology = topology
+        self._sender = sender
+        self._notes = notes
+        self._bury = bury
+        self._inbox = inbox
+        self._take = take
+        self._random = random
+        self._doubtful: list[Arrival] = []
+        self._shelved: list[Arrival] = []
+        self._calls: set[IDelayedCall] = set()
+        self._under_way: set[Deferred[Any]] = set()
+        self.doubting = True
+        self.flooding = ""
+        self.ordered: set[str] = set()
+
+    def arrived(self, message: Frame, source: Source, epoch: int) -> None:
+        """A message has arrived."""
+        if PROBE in message.headers:
+            source.consumer.ack(Arrival(Job("", "", "", b""), message, source, epoch))
+            return
+        try:
+            job = messages.read(message, time.time())
+        except BadPayload as error:
+            self._later(self._to_the_morgue(message, source, epoch, str(error)))
+            return
+        redelivered = message.headers.get("redelivered", "").strip() == "true"
+        self.doubting = self.doubting or not redelivered
+        arrival = Arrival(job, message, source, epoch)
+        if redelivered and self.doubting:
+            self._doubt(arrival)
+        else:
+            self.sort(arrival)
+
+    def sort(self, arrival: Arrival) -> None:
+        """Send an arrival where it belongs now."""
+        if not _is_current(arrival):
+            return
+        job, noted = arrival.job, self._notes.noted
+        early = job.not_before - time.time()
+        suspect = self._accusation(arrival)
+        if early > 0:
+            self._too_early(arrival, early)
+        elif suspect is not None:
+            self._later(self._accuse(arrival, suspect))
+        elif arrival.source.alone:
+            self._accept(arrival)
+        elif job.solo:
+            self.move(arrival, self._topology.solo(arrival.source.group))
+        elif pause := noted.pause_of(job.queue, job.site):
+            self._shelve(arrival, self._topology.paused(arrival.source.group, *pause))
+        elif arrival.source.sifted and job.site == self.flooding and job.queue not in self.ordered:
+            self.move(arrival, self._topology.lane(arrival.source.group, job.site))
+        else:
+            self._accept(arrival)
+
+    def is_misplaced(self, arrival: Arrival) -> bool:
+        """Whether what waits in the inbox must be sorted again, for what is noted since."""
+        pause = self._notes.noted.pause_of(arrival.job.queue, arrival.job.site)
+        return self._accusation(arrival) is not None or (pause is not None and not arrival.source.alone)
+
+    def _accusation(self, arrival: Arrival) -> Suspect | None:
+        """Whose death is still to be counted against the job."""
+        suspect = self._notes.noted.suspects.get(arrival.job.id)
+        return suspect if suspect is not None and suspect.owner != arrival.accused else None
+
+    def noted(self) -> None:
+        """What is noted has changed: look again at what was put aside, and at what waits."""
+        shelved, self._shelved = self._shelved, []
+        for arrival in shelved + self._inbox.withdraw(self.is_misplaced):
+            self.sort(arrival)
+
+    def move(self, arrival: Arrival, destination: str | None, delay: float = 0.0) -> None:
+        """Send the job elsewhere."""
+        self._later(self.replace(arrival, [Outgoing(arrival.job, destination, delay, arrival.accused)]))
+
+    async def replace(self, arrival: Arrival, jobs: list[Outgoing]) -> bool:
+        """Send `jobs`, and then acknowledge `arrival`; False if its connection was lost meanwhile.
+
+        :raises StoreError: if the jobs can't be sent at all.
+        """
+        sent = await self._sender.send_surely(jobs, lambda: _is_current(arrival))
+        return sent and arrival.source.consumer.ack(arrival)
+
+    def close(self) -> list[Deferred[Any]]:
+        """Forget what is put aside; returns what is under way."""
+        for call in self._calls:
+            call.cancel()
+        self._calls.clear()
+        return list(self._under_way)
+
+    def _later(self, work: Coroutine[Any, Any, Any]) -> None:
+        done = Deferred.fromCoroutine(work).addErrback(self._failed)
+        self._under_way.add(done)
+        done.addBoth(lambda _: self._under_way.discard(done))
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(StoreUnavailable) is None:
+            self.log.failure("a message could not be sent where it belongs; the broker keeps it", failure)
+
+    def _call(self, seconds: float, action: Callable[[], object]) -> None:
+        def due() -> None:
+            self._calls.discard(call)
+            action()
+
+        call = self._reactor.callLater(seconds, due)
+        self._calls.add(call)
+
+    def _accept(self, arrival: Arrival) -> None:
+        if arrival.job.not_before:
+            arrival.job = attrs.evolve(arrival.job, not_before=0.0)
+        self._take(arrival)
+
+    def _too_early(self, arrival: Arrival, early: float) -> None:
+        dialect = arrival.source.consumer.dialect
+        if early >= 1 and dialect.delayed(self._topology, arrival.source.group, early) is not None:
+            self.move(arrival, None, early)
+        else:
+            self._call(early, lambda: self.sort(arrival))
+
+    def _shelve(self, arrival: Arrival, destination: str) -> None:
+        if destination == arrival.source.destination:
+            self._shelved.append(arrival)  # it came from there; sent again, it would come again
+        else:
+            self.move(arrival, destination)
+
+    def _doubt(self, arrival: Arrival) -> None:
+        """Its process may have died of it: wait a moment for its parent to say so."""
+        self._doubtful.append(arrival)
+        if len(self._doubtful) == 1:
+            self._call(GRACE, lambda: self._later(self._judge()))
+
+    async def _judge(self) -> None:
+        try:
+            await self._notes.refresh()
+        except StoreUnavailable as error:
+            self.log.warn("suspects can't be read: {error}", error=error)
+        doubtful, self._doubtful = self._doubtful, []
+        for arrival in doubtful:
+            self.sort(arrival)
+
+    async def _accuse(self, arrival: Arrival, suspect: Suspect) -> None:
+        job = attrs.evolve(arrival.job, attempt=arrival.job.attempt + 1, solo=True, reason=suspect.cause)
+        self._inbox.went_away(job)
+        # Before it can arrive there; a crash in between costs nothing, since it is this message that is accused.
+        await self._notes.write(lambda notes: notes.moved(job.id, job.queue, job.site))
+        solo = self._topology.solo(arrival.source.group)
+        await self.replace(arrival, [Outgoing(job, solo, accused=suspect.owner)])
+
+    async def _to_the_morgue(self, message: Frame, source: Source, epoch: int, reason: str) -> None:
+        created = message.headers.get("created", "").strip()
+        letter = Letter(
+            id=digest_id(message.body, created),
+            site="",
+            queue=source.group,
+            body=message.body,
+            encoding=PHP,
+            created=time.time(),
+            died=time.time(),
+            reason=f"{reason} (from {source.destination})",
+        )
+        self.log.error("a message on {source} is a dead letter: {reason}", source=source.destination, reason=reason)
+        backoff = Backoff(0.5, 15.0, self._random)
+        while True:
+            try:
+                await self._bury(letter)
+                break
+            except StoreUnavailable as error:
+                self.log.error("dead letter {id} waits for the morgue: {error}", id=letter.id, error=error)
+            await deferLater(self._reactor, backoff.failed())
+        source.consumer.ack(Arrival(Job(letter.id, "", "", b""), message, source, epoch))
+
+
+def _is_current(arrival: Arrival) -> bool:
+    return arrival.source.consumer.epoch == arrival.epoch
