@@ -39,7 +39,7 @@ def table(place: Place) -> Iterator[Figure]:
 def _measure(place: Place, key: str, value: str, fill: Callable[[Path], None], add: Add) -> Iterator[Figure]:
     with Yard(place) as yard:
         yard.fill("noop", JOBS)
-        yard.farm.start()
+        yard.start()
         one_site = yard.sheet.rate(JOBS)
     with Yard(place, {"sites": {key: value}}) as yard:
         fill(yard.folder)

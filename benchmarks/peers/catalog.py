@@ -44,9 +44,12 @@ def celery(number: int, pool: str = "prefork", at_once: int = 1) -> Peer:
     """Two processes: prefork's children, or two workers of many green threads."""
     command = ("celery", "--app", f"{JOBS}celery_jobs", "worker", "--pool", pool, "-O", "fair", "--loglevel", "warning")
     if pool == "prefork":
-        return Peer("Celery", "celery_jobs", ((*command, "--concurrency", "2"),), number, "2 processes, prefork")
+        workers = [(*command, "--concurrency", "2")]
+        return Peer("Celery", "celery_jobs", tuple(workers), number, "2 processes, prefork, late ack", at_once)
     workers = [(*command, "--concurrency", str(at_once), "--hostname", f"{n}@%h") for n in ("one", "two")]
-    return Peer("Celery", "celery_jobs", tuple(workers), number, f"2 processes, {pool}, {at_once} at once", at_once)
+    return Peer(
+        "Celery", "celery_jobs", tuple(workers), number, f"2 processes, {pool}, {at_once} at once, early ack", at_once
+    )
 
 
 def bare_stomp(number: int) -> Peer:
