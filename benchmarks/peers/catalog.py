@@ -40,16 +40,15 @@ def procrastinate(number: int, at_once: int = 1) -> Peer:
     return Peer("Procrastinate", "procrastinate_jobs", (command,) * 2, number, f"2 processes, {at_once} at once")
 
 
-def celery(number: int, pool: str = "prefork", at_once: int = 1) -> Peer:
-    """Two processes: prefork's children, or two workers of many green threads."""
-    command = ("celery", "--app", f"{JOBS}celery_jobs", "worker", "--pool", pool, "-O", "fair", "--loglevel", "warning")
-    if pool == "prefork":
-        workers = [(*command, "--concurrency", "2")]
-        return Peer("Celery", "celery_jobs", tuple(workers), number, "2 processes, prefork, late ack", at_once)
-    workers = [(*command, "--concurrency", str(at_once), "--hostname", f"{n}@%h") for n in ("one", "two")]
-    return Peer(
-        "Celery", "celery_jobs", tuple(workers), number, f"2 processes, {pool}, {at_once} at once, early ack", at_once
-    )
+def celery(number: int, threads: int = 0) -> Peer:
+    """Two processes: the usual children of one worker, or two workers with threads."""
+    command = ("celery", "--app", f"{JOBS}celery_jobs", "worker", "-O", "fair", "--loglevel", "warning")
+    if not threads:
+        forked = (*command, "--concurrency", "2")
+        return Peer("Celery", "celery_jobs", (forked,), number, "2 processes, prefork")
+    threaded = (*command, "--pool", "threads", "--concurrency", str(threads), "--hostname")
+    workers = ((*threaded, "one@%h"), (*threaded, "two@%h"))
+    return Peer("Celery", "celery_jobs", workers, number, f"2 processes, {threads} threads each")
 
 
 def bare_stomp(number: int) -> Peer:
@@ -98,7 +97,7 @@ PEERS = {
     ),
     "rabbitmq": Beside(
         noop=(dramatiq(30_000), celery(10_000), bare_stomp(50_000)),
-        waiting=(dramatiq(30_000, threads=64), celery(10_000, "gevent", at_once=100)),
+        waiting=(dramatiq(30_000, threads=64), celery(10_000, threads=64)),
         latency=(dramatiq(300), celery(300)),
         quiet=(dramatiq(20_000, threads=64),),
     ),

@@ -1,23 +1,16 @@
-"""Celery on RabbitMQ: publisher confirms on, results ignored, its default prefetch.
-
-Acknowledgement is late, as it must be where no job may be lost, but for the pool of green threads, which has been
-measured to do 60 jobs a second so: it keeps to Celery's default, early acknowledgement.
-"""
+"""Celery on RabbitMQ: late acknowledgement, publisher confirms on, results ignored, its default prefetch."""
 
 from __future__ import annotations
-
-import os
 
 from celery import Celery
 
 from benchmarks.peers import work
 
-AT_ONCE = int(os.environ["SNQD_BENCHMARK_AT_ONCE"])
 app = Celery("benchmark", broker=work.URL)
 app.conf.update(
     task_default_queue=work.NAME,
     task_ignore_result=True,
-    task_acks_late=AT_ONCE == 1,
+    task_acks_late=True,
     broker_transport_options={"confirm_publish": True},
     worker_enable_remote_control=False,
 )
