@@ -168,10 +168,10 @@ class Stomp(Place):
 
     def settings(self) -> Mapping[str, object]:
         """Names of its own."""
-        farm, broker = self.fresh(), self._broker
-        names = {"queue_basename": f"/queue/{farm}.", "control_channel": f"/topic/{farm}.control"}
+        broker = self._broker
         login = {"stomp_username": broker.username, "stomp_password": broker.password}
-        return {"subsystem": "stomp", "stomp_server": f"127.0.0.1:{broker.port}", **names, **login}
+        where = {"stomp_server": f"127.0.0.1:{broker.port}", "queue_basename": f"/queue/{self.fresh()}."}
+        return {"subsystem": "stomp", **where, **login}
 
     def url(self, protocol: str = "") -> str:
         """The broker."""
