@@ -11,11 +11,10 @@ from types import TracebackType
 
 from tests.servers.activemq import ActiveMq
 from tests.servers.broker import Broker
-from tests.servers.rabbitmq import RabbitMq
-
 from tests.servers.database_server import DatabaseServer
 from tests.servers.mariadb import MariaDbServer
 from tests.servers.postgresql import PostgresqlServer
+from tests.servers.rabbitmq import RabbitMq
 from tests.servers.redis import RedisServer
 
 

@@ -28,3 +28,4 @@ def fill(task: str, argument: object, number: int) -> None:
         broker.confirm_delivery = False
     for _ in range(number):
         send(task, argument)
+    broker.close()  # sends what is left in its buffers
