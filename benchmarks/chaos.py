@@ -10,6 +10,7 @@ from threading import Thread
 import psutil
 
 from benchmarks.figures import Figure
+from benchmarks.places import Place
 from benchmarks.yard import Yard
 from snqd import connect
 
@@ -20,9 +21,9 @@ PARENT_DIES_AT = (20, 40)
 LONGEST = 600.0
 
 
-def chaos() -> Iterator[Figure]:
+def chaos(place: Place) -> Iterator[Figure]:
     """21,000 jobs of 5 ms fed for a minute, a child SIGKILLed every half second, the parent twice and started again."""
-    with Yard({"queue": {"max_retries": 50}, "snqd": {"drain_timeout": 5}}) as yard:
+    with Yard(place, {"queue": {"max_retries": 50}, "snqd": {"drain_timeout": 5}}) as yard:
         yard.farm.start()
         feeder = Thread(target=_feed, args=(yard,))
         feeder.start()

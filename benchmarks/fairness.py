@@ -5,41 +5,59 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from functools import partial
 
 from benchmarks.figures import Figure, jain, percentile
+from benchmarks.goals import GOALS
+from benchmarks.peers.catalog import PEERS
+from benchmarks.peers.crew import Crew
+from benchmarks.places import Place
+from benchmarks.sheet import SERVICE, until
 from benchmarks.yard import Yard
 from snqd import connect
 
 FLOOD = 50_000
+QUIET_JOBS = 100
+APART = 0.02
 
 
-def quiet() -> Iterator[Figure]:
+def quiet(place: Place) -> Iterator[Figure]:
     """Single jobs of one site while another has 50,000 jobs of 5 ms waiting in the same queue."""
-    with Yard(sites=("alpha", "beta")) as yard:
-        yard.fill("serve", FLOOD)
+    with Yard(place) as yard:
+        yard.fill("stamp", FLOOD)
         yard.farm.start()
         with connect(str(yard.farm.config)) as queue:
-            for _ in range(100):
+            for _ in range(QUIET_JOBS):
                 queue.enqueue("beta", "stamp", time.monotonic())
-                time.sleep(0.02)
-        still_waiting = FLOOD - yard.handled()
-        waits = [line.split() for line in yard.stamps.read_text().splitlines()]
-    assert still_waiting > 0, "the flood was over too early"
-    mine = [float(line[1]) * 1000 for line in waits if len(line) == 2]
-    note = f"{still_waiting:,} of the flood still waiting"
-    yield Figure("wait of a quiet site's job, p95", percentile(mine, 95), "ms", goal="under 100", note=note)
+                time.sleep(APART)
+        until(lambda: len(yard.sheet.waits()) >= QUIET_JOBS, "the last of the quiet site's jobs")
+        left, mine = FLOOD - yard.sheet.done(), percentile(yard.sheet.waits(), 95)
+    goal = GOALS.get((place.name, "quiet"), "under 100")
+    yield Figure("wait of a quiet site's job, p95", mine, "ms", goal=goal, note=f"{left:,} of the flood left")
+    for peer in PEERS[place.name].quiet:
+        with Crew(peer, place) as crew:
+            crew.fill("wait", str(SERVICE), peer.number)
+            crew.start()
+            crew.send("stamps", APART, QUIET_JOBS)
+            until(partial(_has, crew, QUIET_JOBS), "the last of the quiet site's jobs")
+            theirs = percentile(crew.sheet.waits(), 95)
+        yield Figure("beside", mine, "ms", peer.told, theirs, note=f"a flood of {peer.number:,}")
 
 
-def hundred() -> Iterator[Figure]:
+def _has(crew: Crew, number: int) -> bool:
+    return len(crew.sheet.waits()) >= number
+
+
+def hundred(place: Place) -> Iterator[Figure]:
     """100 sites with 200 to 2,180 jobs of 5 ms each: seconds served until the first has none left."""
     sites = [f"site{number:02}" for number in range(100)]
-    with Yard(sites=sites) as yard:
+    with Yard(place, sites=sites) as yard:
         for number, site in enumerate(sites):
             yard.fill("serve", 200 + 20 * number, site=site)
         total = sum(200 + 20 * number for number in range(100))
         yard.farm.start()
-        yard.drain_rate(total)
-        runs = sorted((line.split() for line in yard.stamps.read_text().splitlines()), key=lambda run: float(run[1]))
+        yard.settled(total)
+        runs = sorted((line.split() for line in yard.runs.read_text().splitlines()), key=lambda run: float(run[1]))
     counted: Counter[str] = Counter()
     seconds: defaultdict[str, float] = defaultdict(float)
     for site, _, took in runs:
@@ -50,9 +68,9 @@ def hundred() -> Iterator[Figure]:
     yield Figure("Jain's index of 100 sites' served seconds", jain(list(seconds.values())), "", goal="over 0.99")
 
 
-def killer() -> Iterator[Figure]:
+def killer(place: Place) -> Iterator[Figure]:
     """The waits of others while a job kills its process again and again, beside those before it came."""
-    with Yard({"queue": {"max_retries": 3}}) as yard:
+    with Yard(place, {"queue": {"max_retries": 3}}) as yard:
         yard.farm.start()
         with connect(str(yard.farm.config)) as queue:
             before = _stamped(yard, queue, 0, 3.0)
@@ -74,4 +92,4 @@ def _stamped(yard: Yard, queue: object, skip: int, seconds: float) -> list[float
     while time.monotonic() < until:
         queue.enqueue("beta", "stamp", time.monotonic())  # type: ignore[attr-defined]
         time.sleep(0.005)
-    return [float(line.split()[1]) * 1000 for line in yard.stamps.read_text().splitlines()][skip:]
+    return yard.sheet.waits()[skip:]

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.figures import Figure
+from benchmarks.places import Place
 from benchmarks.yard import NOT_UP, Yard
 from snqd.core.errors import SnqdError
 
@@ -18,7 +19,6 @@ SITES = 10_000
 JOBS = 100_000
 IDLE = 60.0
 SETTLED = 5.0
-LOOK = 0.5
 MB = 1_000_000
 SCHEMA = "CREATE TABLE status_network (nickname VARCHAR(64) PRIMARY KEY, hostname VARCHAR(255), modified TIMESTAMP)"
 INSERT = "INSERT INTO status_network VALUES (?, ?, '2026-01-01 00:00:00')"
@@ -26,22 +26,22 @@ INSERT = "INSERT INTO status_network VALUES (?, ?, '2026-01-01 00:00:00')"
 Add = Callable[[Path, str], None]
 
 
-def folder() -> Iterator[Figure]:
+def folder(place: Place) -> Iterator[Figure]:
     """10,000 sites in a folder, two children."""
-    yield from _measure("dir", "sites", _fill_folder, _add_file)
+    yield from _measure(place, "dir", "sites", _fill_folder, _add_file)
 
 
-def table() -> Iterator[Figure]:
+def table(place: Place) -> Iterator[Figure]:
     """10,000 sites in a status_network table, two children."""
-    yield from _measure("database", "sqlite:///farm.db", _fill_table, _add_row)
+    yield from _measure(place, "database", "sqlite:///farm.db", _fill_table, _add_row)
 
 
-def _measure(key: str, value: str, fill: Callable[[Path], None], add: Add) -> Iterator[Figure]:
-    with Yard() as yard:
+def _measure(place: Place, key: str, value: str, fill: Callable[[Path], None], add: Add) -> Iterator[Figure]:
+    with Yard(place) as yard:
         yard.fill("noop", JOBS)
-        yard.farm.start()
-        one_site = yard.drain_rate(JOBS, every=LOOK)
-    with Yard({"sites": {key: value}}) as yard:
+        yard.start()
+        one_site = yard.sheet.rate(JOBS)
+    with Yard(place, {"sites": {key: value}}) as yard:
         fill(yard.folder)
         yield Figure("from start to work", _start(yard), "s", goal="3")
         yield Figure("a child at rest", max(yard.child_memory()) / MB, "MB", goal="100")
@@ -50,7 +50,7 @@ def _measure(key: str, value: str, fill: Callable[[Path], None], add: Add) -> It
         yard.farm.snqctl("pause", "noop")
         yard.fill("noop", JOBS, site=[_name(number) for number in range(SITES)])
         yard.farm.snqctl("resume", "noop")
-        evenly = yard.drain_rate(JOBS, every=LOOK)
+        evenly = yard.sheet.rate(JOBS)
         yield Figure("no-op drain, evenly on all", evenly, "jobs/s", "one site", one_site, "ratio 0.8")
 
 

@@ -1,92 +1,145 @@
-"""Speed: draining, enqueuing, waiting."""
+"""Speed: draining, enqueuing, waiting, on one store, with its peers in turn."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from benchmarks import peers
+import attrs
+
 from benchmarks.figures import Figure, median, percentile
+from benchmarks.goals import GOALS
+from benchmarks.peers.catalog import PEERS
+from benchmarks.peers.crew import Crew, Peer
+from benchmarks.places import Place
+from benchmarks.sheet import until
 from benchmarks.yard import Yard
 from snqd import connect
 
 NOOPS = 50_000
+LINES = 100_000
+SINGLES = 2_000
+STAMPS = 1_000
+APART = 0.01
+AT_ONCE = 250
 ROUNDS = 3
 
 
-def noop() -> Iterator[Figure]:
-    """50,000 jobs that do nothing, two children, every settlement on disk."""
-    rates = []
-    for _ in range(ROUNDS):
-        with Yard() as yard:
-            yard.fill("noop", NOOPS)
-            yard.farm.start()
-            rates.append(yard.drain_rate(NOOPS))
-    huey, _ = peers.huey_sqlite(rounds=1)
-    yield Figure("no-op drain, 2 children", median(rates), "jobs/s", "Huey SQLite, fsync", huey, "15,000")
-    bare = median([peers.bare_sqlite() for _ in range(ROUNDS)])
-    yield Figure("the same", median(rates), "jobs/s", "bare SQLite, 2 processes", bare)
+def noop(place: Place) -> Iterator[Figure]:
+    """50,000 jobs that do nothing, two children, every settlement confirmed by the store."""
+    yield from _drained(place, "noop", "null", {}, PEERS[place.name].noop, "no-op drain, 2 children")
 
 
-def waiting() -> Iterator[Figure]:
+def waiting(place: Place) -> Iterator[Figure]:
     """50,000 jobs that wait 20 ms, with 250 at once in each of two children."""
-    rates = []
-    for _ in range(ROUNDS):
-        with Yard({"queue": {"concurrency": 250}}) as yard:
-            yard.fill("wait", NOOPS, b"0.02")
-            yard.farm.start()
-            rates.append(yard.drain_rate(NOOPS))
-    bound = 2 * 250 / 0.02
-    yield Figure("20 ms jobs, 2 x 250 at once", median(rates), "jobs/s", "all slots always full", bound, "11,000")
+    several = {"queue": {"concurrency": AT_ONCE}}
+    name = f"20 ms jobs, 2 x {AT_ONCE} at once"
+    for figure in _drained(place, "wait", "0.02", several, PEERS[place.name].waiting, name):
+        yield figure
+    yield attrs.evolve(
+        figure, name="beside", peer="all slots always full", peer_value=2 * AT_ONCE / 0.02, goal="", note=""
+    )
 
 
-def enqueue() -> Iterator[Figure]:
-    """100,000 lines through `snqctl enqueue SITE QUEUE -`."""
-    lines = "".join(f'{{"image": {number}, "size": "large"}}\n' for number in range(100_000))
-    rates, bare = [], []
+def _drained(
+    place: Place, task: str, argument: str, sections: dict[str, dict[str, object]], peers: Sequence[Peer], name: str
+) -> Iterator[Figure]:
+    rates: list[float] = []
+    theirs: dict[Peer, list[float]] = {peer: [] for peer in peers}
     for _ in range(ROUNDS):
-        with Yard() as yard:
+        with Yard(place, sections) as yard:
+            yard.fill(task, NOOPS, argument.encode())
+            yard.start()
+            rates.append(yard.sheet.rate(NOOPS))
+        for peer, measured in theirs.items():
+            with Crew(peer, place) as crew:
+                crew.fill(task, argument, peer.number)
+                crew.start()
+                measured.append(crew.sheet.rate(peer.number))
+    goal = GOALS.get((place.name, task), "")
+    yield Figure(name, median(rates), "jobs/s", goal=goal, note=_spread(rates))
+    for peer, measured in theirs.items():
+        note = f"{peer.number:,} jobs; {_spread(measured)}"
+        yield Figure("beside", median(rates), "jobs/s", peer.told, median(measured), note=note)
+
+
+def enqueue(place: Place) -> Iterator[Figure]:
+    """100,000 lines through `snqctl enqueue SITE QUEUE -`; then single jobs, each durable before the next is sent."""
+    lines = "".join(f'{{"image": {number}, "size": "large"}}\n' for number in range(LINES))
+    rates, bare, single = [], [], []
+    peers = PEERS[place.name].latency
+    theirs: dict[Peer, list[float]] = {peer: [] for peer in peers}
+    for _ in range(ROUNDS):
+        with Yard(place) as yard:
             started = time.monotonic()
             yard.farm.enqueue("alpha", "noop", "-", input=lines)
-            rates.append(100_000 / (time.monotonic() - started))
-            bare.append(yard.fill("noop", 100_000, b'{"image": 1, "size": "large"}'))
+            rates.append(LINES / (time.monotonic() - started))
+            bare.append(yard.fill("noop", LINES, b'{"image": 1, "size": "large"}'))
+            single.append(_singles(yard))
+        for peer, measured in theirs.items():
+            with Crew(peer, place) as crew:
+                measured.append(crew.send("each", SINGLES))
+    goal = GOALS.get((place.name, "enqueue"), "")
     yield Figure(
         "enqueue by snqctl, from its start to its end", median(rates), "jobs/s", "the same store, no parsing",
-        median(bare), "20,000",
+        median(bare), goal, _spread(rates),
     )  # fmt: skip
+    yield Figure("snqd.connect, job by job", median(single), "jobs/s", note=_spread(single))
+    for peer, measured in theirs.items():
+        note = _spread(measured)
+        yield Figure("beside", median(single), "jobs/s", f"{peer.name}'s client", median(measured), note=note)
 
 
-def latency() -> Iterator[Figure]:
+def _singles(yard: Yard) -> float:
+    with connect(str(yard.farm.config)) as queue:
+        queue.enqueue("alpha", "noop", None)
+        started = time.monotonic()
+        for _ in range(SINGLES):
+            queue.enqueue("alpha", "noop", None)
+        return SINGLES / (time.monotonic() - started)
+
+
+def latency(place: Place) -> Iterator[Figure]:
     """Single jobs by `snqd.connect` while nothing else is to be done, 10 ms apart."""
-    with Yard() as yard:
+    with Yard(place) as yard:
         yard.farm.start()
         with connect(str(yard.farm.config)) as queue:
-            for _ in range(1000):
+            for _ in range(STAMPS):
                 queue.enqueue("alpha", "stamp", time.monotonic())
-                time.sleep(0.01)
-        _until(lambda: yard.handled() >= 1000)
-        waits = [float(line.split()[1]) * 1000 for line in yard.stamps.read_text().splitlines()]
-    _, theirs = peers.huey_sqlite(jobs=10)
+                time.sleep(APART)
+        until(lambda: len(yard.sheet.waits()) >= STAMPS, "the last job")
+        mine = yard.sheet.waits()
     for percent, goal in ((50, "under 1"), (99, "under 3")):
-        peer = percentile(theirs, percent) * 1000
-        yield Figure(f"idle latency p{percent}", percentile(waits, percent), "ms", "Huey SQLite", peer, goal)
+        yield Figure(f"idle latency p{percent}", percentile(mine, percent), "ms", goal=goal)
+    for peer in PEERS[place.name].latency:
+        theirs = _peer_waits(peer, place)
+        for percent in (50, 99):
+            own, other = percentile(mine, percent), percentile(theirs, percent)
+            yield Figure(f"beside, p{percent}", own, "ms", peer.told, other, note=f"{peer.number} jobs")
 
 
-def backlog() -> Iterator[Figure]:
+def _peer_waits(peer: Peer, place: Place) -> list[float]:
+    with Crew(peer, place) as crew:
+        crew.send("stamps", 0, 1)  # when it has come the workers are up
+        crew.start()
+        until(lambda: bool(crew.sheet.waits()), "the first job")
+        crew.send("stamps", APART, peer.number)
+        until(lambda: len(crew.sheet.waits()) > peer.number, "the last job")
+        return crew.sheet.waits()[1:]
+
+
+def backlog(place: Place) -> Iterator[Figure]:
     """The rate with 1,000,000 jobs waiting beside that with 10,000 more than are drained."""
     rates: dict[int, list[float]] = {10_000: [], 1_000_000: []}
     for _ in range(ROUNDS):
         for number, measured in rates.items():
-            with Yard() as yard:
+            with Yard(place) as yard:
                 yard.fill("noop", number + NOOPS)
-                yard.farm.start()
-                measured.append(yard.drain_rate(NOOPS))
+                yard.start()
+                measured.append(yard.sheet.rate(NOOPS))
     few, many = (median(measured) for measured in rates.values())
     yield Figure("no-op drain, 1,000,000 waiting", many, "jobs/s", "10,000 waiting", few, "ratio 0.9")
 
 
-def _until(condition: object, longest: float = 60.0) -> None:
-    deadline = time.monotonic() + longest
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "that takes too long"
-        time.sleep(0.02)
+def _spread(values: Sequence[float]) -> str:
+    return f"{min(values):,.0f} to {max(values):,.0f}"
