@@ -205,12 +205,21 @@ class RabbitMqPlace(Stomp):
         return super().url() if protocol == "stomp" else f"amqp://guest:guest@127.0.0.1:{self._broker.amqp}"
 
 
+class _ActiveMq(ActiveMq):
+    """With memory for some hundred thousand messages."""
+
+    def command(self) -> tuple[list[str], dict[str, str]]:
+        """The same with a larger heap."""
+        argv, environment = super().command()
+        return ["-Xmx2g" if word.startswith("-Xmx") else word for word in argv], environment
+
+
 class ActiveMqPlace(Stomp):
     """ActiveMQ with KahaDB."""
 
     name = "activemq"
     package = "activemq"
-    broker = ActiveMq
+    broker = _ActiveMq
 
 
 _EVERY: tuple[type[Place], ...] = (Sqlite, Redis, Postgresql, MariaDb, RabbitMqPlace, ActiveMqPlace)
