@@ -42,6 +42,9 @@ class QueueSettings:
     :ivar redis: None where the subsystem is another.
     :ivar stomp: without servers where the subsystem is another.
     :ivar queue_basename: what the names of this farm begin with in a store that farms share.
+    :ivar control_channel: a topic; only brokers need it.
+    :ivar control_key_file: what holds the key of signed commands; None where there is none.
+    :ivar control_unsigned: whether unsigned commands are obeyed too.
     :ivar foreign: kinds of queues of other programs that are served too, of :data:`snqd.config.values.FOREIGN`.
     :ivar morgue: SQLAlchemy's URL of the database of the dead letters.
     :ivar dead_letter_dir: None where no files are wanted.
@@ -56,6 +59,9 @@ class QueueSettings:
     redis: RedisAddress | None
     stomp: StompSettings
     queue_basename: str
+    control_channel: str
+    control_key_file: Path | None
+    control_unsigned: bool
     foreign: tuple[str, ...]
     morgue: str
     dead_letter_dir: Path | None
@@ -72,6 +78,16 @@ class QueueSettings:
     def db_file(self) -> Path | None:
         """The SQLite file behind `db`, None where it is on a server."""
         return sqlite_file(self.db)
+
+    @property
+    def shared(self) -> bool:
+        """Whether daemons of several hosts may work on the store."""
+        return self.enabled and (self.subsystem != "db" or self.db_file is None)
+
+    @property
+    def control_trusted(self) -> bool:
+        """Whether any command that comes by way of the store can be obeyed."""
+        return self.control_key_file is not None or self.control_unsigned
 
     @property
     def morgue_file(self) -> Path | None:
