@@ -40,6 +40,7 @@ _QUEUE = {
     "retry": TakesEffect.AT_ONCE,
     "lease": TakesEffect.IN_FRESH_CHILDREN,
     "dead_letter_dir": TakesEffect.IN_FRESH_CHILDREN,
+    "foreign_claim_age": TakesEffect.IN_FRESH_CHILDREN,
 }
 _RETRY_KEYS = {"max_retries": "max_retries", "delay": "retry_delay", "max_delay": "retry_max_delay"}
 

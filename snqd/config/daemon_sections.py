@@ -92,6 +92,7 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
         stomp=_stomp(values, at),
         queue_basename=values["queue_basename"],
         foreign=values["foreign"] or (),
+        foreign_claim_age=values["foreign_claim_age"],
         morgue=_at_place(values["morgue"], at),
         dead_letter_dir=at(values["dead_letter_dir"]) if values["dead_letter_dir"] else None,
         spawndelay=values["spawndelay"],

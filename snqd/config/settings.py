@@ -43,6 +43,7 @@ class QueueSettings:
     :ivar stomp: without servers where the subsystem is another.
     :ivar queue_basename: what the names of this farm begin with in a store that farms share.
     :ivar foreign: kinds of queues of other programs that are served too, of :data:`snqd.config.values.FOREIGN`.
+    :ivar foreign_claim_age: age of another program's claim from which on its process counts as dead.
     :ivar morgue: SQLAlchemy's URL of the database of the dead letters.
     :ivar dead_letter_dir: None where no files are wanted.
     :ivar softlimit: the memory at which a child is replaced.
@@ -57,6 +58,7 @@ class QueueSettings:
     stomp: StompSettings
     queue_basename: str
     foreign: tuple[str, ...]
+    foreign_claim_age: float
     morgue: str
     dead_letter_dir: Path | None
     spawndelay: float
