@@ -59,8 +59,7 @@ def places_of(settings: Settings) -> Places:
 
 
 def _place(record: SiteSettings, settings: Settings) -> tuple[str, str, URL, ItemTable] | str | None:
-    """Server, database, account and table; text that says what is wrong; None for a site that names no database, or has no
-    handlers."""
+    """Server, database, account and table; text that says what is wrong; None for a site that names no database."""
 
     def said(key: str, app: str = APP) -> str:
         own = record.overrides.get(f"{APP_PREFIX}{app}.{key}")
