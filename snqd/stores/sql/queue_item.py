@@ -156,13 +156,13 @@ class QueueItems:
 
     def remove(self, items: Sequence[Item]) -> None:
         """Delete what was locked, for good."""
-        by_table: dict[ItemTable, list[int]] = {}
+        by_table: dict[ItemTable, list[tuple[int]]] = {}
         for item in items:
-            by_table.setdefault(item.table, []).append(item.id)
+            by_table.setdefault(item.table, []).append((item.id,))
 
         def delete(connection: Connection) -> None:
             for table, ids in by_table.items():
-                connection.exec_driver_sql(self._sql.delete(table, len(ids)), tuple(ids))
+                connection.exec_driver_sql(self._sql.delete(table), ids)
 
         self._run(delete)
 
@@ -269,6 +269,8 @@ class _Statements:
         self._postgresql = postgresql
         # MariaDB's comparison ignores case and blanks at the end.
         self._transport = "transport" if postgresql else "CAST(transport AS BINARY)"
+        # It would read a small table as a whole, and wait for whatever another program has just locked or added there.
+        self._by_id = "" if postgresql else " FORCE INDEX (PRIMARY)"
         self.lock_timeout = (
             f"SET lock_timeout = '{LOCK_TIMEOUT}s'"
             if postgresql
@@ -290,12 +292,13 @@ class _Statements:
 
     def lock(self, table: ItemTable, number: int) -> str:
         return (
-            f"SELECT id, transport, created, frame FROM {self._name(table)} WHERE id IN ({_marks(number)})"
+            f"SELECT id, transport, created, frame FROM {self._name(table)}{self._by_id} WHERE id IN ({_marks(number)})"
             " AND claimed IS NULL ORDER BY created, id FOR UPDATE"
         )
 
-    def delete(self, table: ItemTable, number: int) -> str:
-        return f"DELETE FROM {self._name(table)} WHERE id IN ({_marks(number)})"
+    def delete(self, table: ItemTable) -> str:
+        # One by one, since there is no such hint for DELETE.
+        return f"DELETE FROM {self._name(table)} WHERE id = %s"
 
     def free(self, table: ItemTable) -> str:
         then = (
