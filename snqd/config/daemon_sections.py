@@ -95,6 +95,7 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
         control_key_file=at(values["control_key_file"]) if values["control_key_file"] else None,
         control_unsigned=values["control_unsigned"],
         foreign=values["foreign"] or (),
+        foreign_claim_age=values["foreign_claim_age"],
         morgue=_at_place(values["morgue"], at),
         dead_letter_dir=at(values["dead_letter_dir"]) if values["dead_letter_dir"] else None,
         spawndelay=values["spawndelay"],

@@ -46,6 +46,7 @@ class QueueSettings:
     :ivar control_key_file: what holds the key of signed commands; None where there is none.
     :ivar control_unsigned: whether unsigned commands are obeyed too.
     :ivar foreign: kinds of queues of other programs that are served too, of :data:`snqd.config.values.FOREIGN`.
+    :ivar foreign_claim_age: age of another program's claim from which on its process counts as dead.
     :ivar morgue: SQLAlchemy's URL of the database of the dead letters.
     :ivar dead_letter_dir: None where no files are wanted.
     :ivar softlimit: the memory at which a child is replaced.
@@ -63,6 +64,7 @@ class QueueSettings:
     control_key_file: Path | None
     control_unsigned: bool
     foreign: tuple[str, ...]
+    foreign_claim_age: float
     morgue: str
     dead_letter_dir: Path | None
     spawndelay: float

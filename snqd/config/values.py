@@ -19,8 +19,9 @@ from snqd.core.names import check_queue
 Number = TypeVar("Number", int, float)
 Reader = Callable[[str], Any]
 
+GNUSOCIAL_DB = "gnusocial-db"
 GNUSOCIAL_REDIS = "gnusocial-redis"
-FOREIGN = (GNUSOCIAL_REDIS,)
+FOREIGN = (GNUSOCIAL_DB, GNUSOCIAL_REDIS)
 YEAR = 365 * 24 * 3600.0
 SHORTEST = 0.001
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
