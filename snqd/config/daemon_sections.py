@@ -91,6 +91,8 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
         redis=values["redis"],
         stomp=_stomp(values, at),
         queue_basename=values["queue_basename"],
+        breakout=values["breakout"] or {},
+        wire=values["wire"],
         foreign=values["foreign"] or (),
         morgue=_at_place(values["morgue"], at),
         dead_letter_dir=at(values["dead_letter_dir"]) if values["dead_letter_dir"] else None,

@@ -14,9 +14,11 @@ from snqd.config.database_url import database_url
 from snqd.config.redis_address import redis_address
 from snqd.config.stomp_servers import stomp_server, stomp_servers
 from snqd.config.values import (
+    WIRES,
     Reader,
     auto_or,
     boolean,
+    breakouts,
     choice,
     daemon_id,
     decimal,
@@ -127,6 +129,13 @@ QUEUE = SectionKind(
         Key("redis", "", redis_address, "the Redis of subsystem redis: its URL"),
         Key(
             "queue_basename", "/queue/snqd.", one_line, "what this farm's names begin with in a store that farms share"
+        ),
+        Key("breakout", "", breakouts, "queues, or one site's shares of them, with a destination of their own"),
+        Key(
+            "wire",
+            "json",
+            choice(**{wire: wire for wire in WIRES}),
+            "how own jobs are written: json, php or php-base64",
         ),
         Key("stomp_server", "", stomp_servers, "the brokers of subsystem stomp"),
         Key("stomp_username", "", one_line, "name to log in with at the brokers"),

@@ -11,6 +11,7 @@ from snqd.config.database_url import sqlite_file
 from snqd.config.redis_address import RedisAddress
 from snqd.config.soft_limit import SoftLimit
 from snqd.config.stomp_servers import StompSettings
+from snqd.core.job import JSON
 from snqd.core.retry import RetryPolicy
 
 
@@ -42,6 +43,8 @@ class QueueSettings:
     :ivar redis: None where the subsystem is another.
     :ivar stomp: without servers where the subsystem is another.
     :ivar queue_basename: what the names of this farm begin with in a store that farms share.
+    :ivar breakout: names such as ``main/distrib``, by queue and site, empty for all sites; of subsystem stomp.
+    :ivar wire: how own jobs are written on subsystem stomp, of :data:`snqd.config.values.WIRES`.
     :ivar foreign: kinds of queues of other programs that are served too, of :data:`snqd.config.values.FOREIGN`.
     :ivar morgue: SQLAlchemy's URL of the database of the dead letters.
     :ivar dead_letter_dir: None where no files are wanted.
@@ -56,6 +59,8 @@ class QueueSettings:
     redis: RedisAddress | None
     stomp: StompSettings
     queue_basename: str
+    breakout: Mapping[tuple[str, str], str]
+    wire: str
     foreign: tuple[str, ...]
     morgue: str
     dead_letter_dir: Path | None
@@ -72,6 +77,11 @@ class QueueSettings:
     def db_file(self) -> Path | None:
         """The SQLite file behind `db`, None where it is on a server."""
         return sqlite_file(self.db)
+
+    @property
+    def wire_of_jobs(self) -> str:
+        """`wire`, where other programs can read the jobs at all; else JSON."""
+        return self.wire if self.enabled and self.subsystem == "stomp" else JSON
 
     @property
     def morgue_file(self) -> Path | None:

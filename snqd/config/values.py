@@ -185,7 +185,7 @@ def breakouts(text: str) -> dict[tuple[str, str], str]:
             raise BadValue(f"{shown(name)} is no breakout: write group/queue or group/queue/site, separated by commas")
         share = match["queue"], match["site"] or ""
         if share in named:
-            raise BadValue(f"{named[share]} and {name} are the same: remove one of the two")
+            raise BadValue(f"{named[share]} and {name} are of the same jobs: remove one of the two")
         named[share] = name
     return named
 

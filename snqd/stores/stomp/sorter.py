@@ -104,6 +104,8 @@ class Sorter:
             self._later(self._accuse(arrival, suspect))
         elif arrival.source.alone:
             self._accept(arrival)
+        elif self._topology.group_of(job.queue) != arrival.source.group:
+            self.move(arrival, None)  # its queue has gone over to another group since
         elif job.solo:
             self.move(arrival, self._topology.solo(arrival.source.group))
         elif pause := noted.pause_of(job.queue, job.site):
