@@ -32,12 +32,18 @@ def read_groups(
         if name != MAIN
     ]
     values = read_values(GROUP, main, problems)
-    children = overrides.threads or values["children"] or daemon.threads
+    children = overrides.threads or _or_default(values["children"], daemon.threads)
     queues = claims.rest(main, values["queues"])
     groups = [GroupSettings(MAIN, children, queues, values["exclusive"]), *others]
     for group in groups:
         _check_exclusive(group, sections.get(group.name, main), problems)
+    if not any(group.children for group in groups) and not problems.concern(main):
+        problems.at(main, "children", "no group has any: give one of them children, or there is nothing to run")
     return {group.name: group for group in groups}
+
+
+def _or_default(children: int | None, default: int) -> int:
+    return default if children is None else children
 
 
 def check_breakouts(
@@ -102,7 +108,7 @@ def _other(name: str, section: Section, values: Mapping[str, Any], claims: _Clai
     if not values["queues"] and not claims.problems.concern(section):
         claims.problems.at(section, "queues", "is empty: list the queues that the group serves, or remove the section")
     queues = claims.take(section, values["queues"] or ())
-    return GroupSettings(name, values["children"] or 1, queues, values["exclusive"])
+    return GroupSettings(name, _or_default(values["children"], 1), queues, values["exclusive"])
 
 
 def _check_exclusive(group: GroupSettings, section: Section, problems: Problems) -> None:

@@ -95,6 +95,7 @@ MOST_AT_ONCE = 1000
 AT_ONCE = integer(1, MOST_AT_ONCE)
 RETRIES = integer(0, 10_000)
 PROCESSES = integer(1, 1000)
+CHILDREN = integer(0, 1000)
 WEIGHT = decimal(0.001, 1000)
 SINCE_NOW = duration(0.0)
 
@@ -164,7 +165,12 @@ GROUP = SectionKind(
     "queues that have processes of their own",
     label="NAME",
     keys=(
-        Key("children", "", PROCESSES, "how many processes; empty: 1, for main [snqd] threads"),
+        Key(
+            "children",
+            "",
+            CHILDREN,
+            "how many processes; empty: 1, for main [snqd] threads; 0: others serve the queues",
+        ),
         Key("queues", "", queue_names, "what they serve; empty, for main only: every queue that no other group has"),
         Key("exclusive", "no", boolean, "yes: its one process never runs twice at once, not even during a restart"),
     ),

@@ -93,7 +93,7 @@ class QueueSettings:
 class GroupSettings:
     """One ``[group:NAME]``; `main` always exists.
 
-    :ivar children: how many processes.
+    :ivar children: how many processes; 0 where other daemons serve the queues, and this one only enqueues for them.
     :ivar queues: what they serve; for main all configured queues that no other group has. In configuration order.
     """
 
