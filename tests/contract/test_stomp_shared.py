@@ -44,6 +44,10 @@ def places(bench: Any) -> tuple[str, str, str]:
 BREAKOUTS = {("q", ""): "main/q", ("q", "alpha"): "main/q/alpha"}
 
 
+def in_hand(process: Any) -> list[str]:
+    return [arrival.job.id for arrival in process.store._inbox._in_hand.values()]
+
+
 # Breakouts
 
 
@@ -102,6 +106,20 @@ async def test_a_job_whose_queue_has_gone_over_to_another_group_follows_it(broke
     (claimed,) = await two.claim(queue="r")
     assert claimed.job.id == moved.id
     assert await two.store.ack(claimed.receipt)
+
+
+@ensureDeferred
+async def test_what_a_process_holds_already_follows_its_queue_too(broker_bench: Any) -> None:
+    one, two = await broker_bench.process(), await broker_bench.process()
+    jobs = broker_bench.jobs(5, queue="r")
+    await one.enqueue(*jobs)
+    wants = {"q": Want(10), "r": Want(1)}
+    await one.store.claim(wants)
+    await until(lambda: len(list(one.store._inbox.waiting())) >= 4)
+    broker_bench.groups, broker_bench.breakouts = {"r": "other"}, {}
+    await one.store.claim({"q": Want(10)})
+    claimed = await two.claim(queue="r")
+    assert {each.job.id for each in claimed} == {job.id for job in jobs} - set(in_hand(one))
 
 
 @ensureDeferred

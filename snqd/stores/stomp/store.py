@@ -185,8 +185,10 @@ class StompStore:
         self._sorter.ordered.update(queue for queue, want in wants.items() if want.ordered)
         groups = {self._topology.group_of(queue) for queue in wants} - self._groups
         room = min(max((want.room for want in wants.values()), default=0), MAX_PREFETCH)
-        if room and (groups or self._breakouts is not self._topology.breakouts()):
+        changed = self._breakouts is not self._topology.breakouts()  # another configuration has others, if equal ones
+        if room and (groups or changed):
             self._listen_to_breakouts(groups | self._groups, room)
+            self._sorter.noted()
         for group in groups if room else ():
             self._groups.add(group)
             self._add_source(self._topology.of_group(group), group, room, sifted=True)

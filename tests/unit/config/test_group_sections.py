@@ -57,7 +57,8 @@ def test_an_ordered_queue_may_have_several_children(settings_of: Load) -> None:
         ),
         (
             "[group:g]\nqueues = a\nchildren = 0\nexclusive = yes\n",
-            ":11: [group:g] exclusive: the group has 0 children, an exclusive one has one",
+            ":11: [group:g] exclusive: the group has 0 children, an exclusive one has one: "
+            "set children = 1, or exclusive = no",
         ),
         (
             "[group:g]\nqueues = d\n",
