@@ -38,6 +38,8 @@ _QUEUE = {
     "concurrency": TakesEffect.AT_ONCE,
     "timeout": TakesEffect.AT_ONCE,
     "retry": TakesEffect.AT_ONCE,
+    "breakout": TakesEffect.AT_ONCE,
+    "wire": TakesEffect.IN_FRESH_CHILDREN,
     "lease": TakesEffect.IN_FRESH_CHILDREN,
     "dead_letter_dir": TakesEffect.IN_FRESH_CHILDREN,
     "control_channel": TakesEffect.IN_FRESH_CHILDREN,

@@ -94,6 +94,8 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
         control_channel=values["control_channel"],
         control_key_file=at(values["control_key_file"]) if values["control_key_file"] else None,
         control_unsigned=values["control_unsigned"],
+        breakout=values["breakout"] or {},
+        wire=values["wire"],
         foreign=values["foreign"] or (),
         foreign_claim_age=values["foreign_claim_age"],
         morgue=_at_place(values["morgue"], at),

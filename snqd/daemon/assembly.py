@@ -16,6 +16,7 @@ from snqd.config.values import GNUSOCIAL_DB, GNUSOCIAL_REDIS
 from snqd.core.counters import Counters
 from snqd.core.errors import NoHandler, UnknownSite
 from snqd.core.fair_turn import FairTurn
+from snqd.core.job import JSON
 from snqd.daemon.child_spec import EXCLUSIVE, NORMAL, SOLO, ChildSpec
 from snqd.daemon.control_ear import ControlEar
 from snqd.daemon.idle_sites import IdleSites
@@ -38,6 +39,7 @@ from snqd.sites.registry import SiteRegistry
 from snqd.stores.factory import make_control_listener, make_morgue, make_store
 from snqd.stores.interface import Claimed
 from snqd.stores.morgue_writer import MorgueWriter
+from snqd.wire.own import check_body
 
 MANAGERS = {NORMAL: QueueManager, EXCLUSIVE: ExclusiveQueueManager, SOLO: SoloQueueManager}
 
@@ -110,6 +112,12 @@ class _Base:
         if queue not in settings.handlers:
             raise NoHandler(f"no job can be enqueued on queue {queue}: {settings.path} has no [handlers] {queue}")
 
+    def check_body(self, body: bytes) -> None:
+        """
+        :raises BadPayload, PayloadTooLarge: where a payload in JSON can't be written as ``[queue] wire`` asks for.
+        """
+        check_body(body, JSON, self.settings.queue.wire_of_jobs)
+
     def site_weight(self, nickname: str) -> float:
         """The site's, 1 for one that is not configured."""
         site = self.settings.sites.get(nickname)
@@ -132,7 +140,9 @@ class _Queueing:
         self.handlers.load()
         self._children = settings.daemon.state_dir / CHILDREN
         self._morgue = MorgueWriter(base.reactor, make_morgue(settings.queue), settings.queue.dead_letter_dir)
-        self.store = make_store(base.reactor, settings, spec.incarnation, self._suspects_of, base.random)
+        self.store = make_store(
+            base.reactor, settings, spec.incarnation, self._suspects_of, base.random, lambda: base.settings
+        )
         # Room for the most that [queue] concurrency may ever allow, since it can change while this process runs.
         self._ledger = CrashLedger(self._ledger_of(spec.incarnation), spec.incarnation, MOST_AT_ONCE)
         equipment = Equipment(
@@ -142,7 +152,7 @@ class _Queueing:
             handlers=self.handlers,
             sites=base.sites,
             ledger=self._ledger,
-            surroundings=Surroundings(base.check_target, time.time),
+            surroundings=Surroundings(base.check_target, time.time, base.check_body),
             queues=_ordered(handlers),
             policy=settings.queue.retry,
             random=base.random,

@@ -124,7 +124,7 @@ class QueueDaemon(MultiService):
     @property
     def settled(self) -> bool:
         """Whether every group has come up, or is known to have failed."""
-        return all(group.failed or any(group.up()) for group in self._groups.configured)
+        return all(not group.slots or group.failed or any(group.up()) for group in self._groups.configured)
 
     @property
     def stopping(self) -> bool:
