@@ -91,8 +91,15 @@ class Reload:
 
     def run(self, change: Callable[[], Any]) -> Deferred[Any]:
         """Call a coroutine function when no other change is under way, and let none begin before it has ended."""
-        ran: Deferred[Any] = self._lock.run(lambda: Deferred.fromCoroutine(change()))
+        ran: Deferred[Any] = self._lock.run(lambda: Deferred.fromCoroutine(self._try(change)))
         return ran
+
+    async def _try(self, change: Callable[[], Any]) -> Any:
+        try:
+            return await change()
+        except Exception:
+            self._reader.forget()  # files that were read and not taken must count as changed
+            raise
 
     def update(self) -> Deferred[Changes]:
         """Read all files again and go over to what they say; children that failed are tried again in any case.
