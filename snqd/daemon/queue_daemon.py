@@ -201,7 +201,7 @@ class QueueDaemon(MultiService):
 
     def child_died(self, incarnation: str, ending: Ending) -> int:
         """Let what it held be recovered; returns how many jobs were running in it."""
-        return self._recovery.died(incarnation, str(ending))
+        return self._recovery.died(incarnation, ending.cause)
 
     def wake(self) -> None:
         """Let all children look for work."""
