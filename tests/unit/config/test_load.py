@@ -70,7 +70,14 @@ def test_state_dir_moves_what_lies_in_it(settings_of: Load) -> None:
 
 @pytest.mark.parametrize(
     ("threads", "children", "option", "expected"),
-    [("auto", "", None, 2), ("5", "", None, 5), ("5", "4", None, 4), ("5", "4", 3, 3), ("5", "", 3, 3)],
+    [
+        ("auto", "", None, 2),
+        ("5", "", None, 5),
+        ("5", "4", None, 4),
+        ("5", "4", 3, 3),
+        ("5", "0", 3, 3),
+        ("5", "", 3, 3),
+    ],
 )
 def test_threads_comes_from_the_option_then_the_group_then_the_daemon(
     settings_of: Load, monkeypatch: pytest.MonkeyPatch, threads: str, children: str, option: int | None, expected: int
