@@ -43,7 +43,7 @@ class Items(Protocol):
     def connect(self) -> None: ...
     def look(self, tables: Sequence[ItemTable]) -> Look: ...
     def take(self, tables: Sequence[ItemTable]) -> Haul: ...
-    def remove(self, items: Sequence[Item]) -> None: ...
+    def commit(self) -> None: ...
     def release(self) -> None: ...
     def tidy(self, table: ItemTable, age: float) -> Tidied: ...
     def close(self) -> None: ...
@@ -187,7 +187,7 @@ class ItemPoller(IoManager):
         return taken
 
     async def _hand_over(self, items: Items, rows: Sequence[Item]) -> int:
-        """Rows that are locked become jobs, and leave their tables."""
+        """Rows that are taken become jobs; only then is it for good that they left their tables."""
         if not rows:
             return 0
         try:
@@ -196,7 +196,7 @@ class ItemPoller(IoManager):
         except BaseException:
             await self._in_thread(items.close)
             raise
-        await self._in_thread(items.remove, rows)
+        await self._in_thread(items.commit)
         self._intake.took(Counter(row.table.site for row in rows))
         return len(rows)
 

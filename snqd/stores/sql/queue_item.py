@@ -1,9 +1,9 @@
 """QueueItems: the ``queue_item`` tables of GNU social's sites on one database server, for one account; blocking.
 
 PHP daemons claim a row by writing its `claimed`, and delete it when it is handled. Here a row that nobody has claimed
-is locked, kept elsewhere by whoever asked for it, and deleted, all in one transaction. A PHP daemon that wants to claim
-it meanwhile waits for the lock, finds the row gone, and so knows, as it always does, that it came too late. Never do
-both have the same row, and what a process that dies had locked is free at once.
+is locked and deleted, kept elsewhere by whoever asked for it, and only then is that committed. A PHP daemon that wants
+to claim it meanwhile waits for the lock, finds the row gone, and so knows, as it always does, that it came too late.
+Never do both have the same row, and what a process that dies had taken is there again at once.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Look:
 
 @attrs.frozen
 class Haul:
-    """Rows that are locked until :meth:`QueueItems.remove` or :meth:`QueueItems.release`.
+    """Rows that are deleted when :meth:`QueueItems.commit` is called, and back after :meth:`QueueItems.release`.
 
     :ivar visited: how many of the tables were come to before there were rows enough.
     """
@@ -133,41 +133,32 @@ class QueueItems:
         return Look(first.found + second.found, first.failed + second.failed)
 
     def take(self, tables: Sequence[ItemTable]) -> Haul:
-        """Lock rows of `tables`, table after table, oldest first, at most ROWS_OF_A_TABLE of each."""
-        haul = Haul()
-        left = BYTES_AT_ONCE
+        """Lock and delete rows of `tables`, table after table, oldest first, at most ROWS_OF_A_TABLE of each; none of
+        any where one table fails. It counts with :meth:`commit`."""
+        taken: list[Item] = []
+        left, visited = BYTES_AT_ONCE, 0
         for visited, table in enumerate(tables, 1):
             try:
-                items = self._go_on(partial(self._lock, table=table, left=left))
+                items = self._go_on(partial(self._take, table=table, left=left))
             except StoreError as error:
                 if is_lost(error):
                     raise
-                haul.failed.append((table, error))
-                if isinstance(error, Conflict):  # it ended the transaction
-                    return Haul([], haul.failed, visited)
-            else:
-                haul.items.extend(items)
-                left -= sum(len(item.frame) for item in items)
-            if len(haul.items) + ROWS_OF_A_TABLE > ROWS_AT_ONCE or left <= 0:
+                self.close()
+                return Haul([], [(table, error)], visited)
+            taken += items
+            left -= sum(len(item.frame) for item in items)
+            if len(taken) + ROWS_OF_A_TABLE > ROWS_AT_ONCE or left <= 0:
                 break
-        if not haul.items:
+        if not taken:
             self.release()
-        return attrs.evolve(haul, visited=visited)
+        return Haul(taken, [], visited)
 
-    def remove(self, items: Sequence[Item]) -> None:
-        """Delete what was locked, for good."""
-        by_table: dict[ItemTable, list[tuple[int]]] = {}
-        for item in items:
-            by_table.setdefault(item.table, []).append((item.id,))
-
-        def delete(connection: Connection) -> None:
-            for table, ids in by_table.items():
-                connection.exec_driver_sql(self._sql.delete(table), ids)
-
-        self._run(delete)
+    def commit(self) -> None:
+        """What was taken is gone for good."""
+        self._run(lambda connection: None)
 
     def release(self) -> None:
-        """Let go of what was locked; it stays as it was."""
+        """Let go of what was taken; it is as it was."""
         if self._connection is not None:
             with self._in_words():
                 self._connection.rollback()
@@ -194,7 +185,7 @@ class QueueItems:
         rows = connection.exec_driver_sql(self._sql.look(tables), queues)
         return [tables[position] for position in sorted(rows.scalars())]
 
-    def _lock(self, connection: Connection, table: ItemTable, left: int) -> list[Item]:
+    def _take(self, connection: Connection, table: ItemTable, left: int) -> list[Item]:
         # Not in one step: that would lock all rows that are looked at, and fetch frames of any size.
         ids: list[int] = []
         for key, size in connection.exec_driver_sql(self._sql.candidates(table), table.queues).all():
@@ -205,7 +196,10 @@ class QueueItems:
         if not ids:
             return []
         rows = connection.exec_driver_sql(self._sql.lock(table, len(ids)), tuple(ids))
-        return [_item(table, *row) for row in rows]
+        items = [_item(table, *row) for row in rows]
+        if items:
+            connection.exec_driver_sql(self._sql.delete(table), [(item.id,) for item in items])
+        return items
 
     def _run(self, action: Callable[[Connection], T]) -> T:
         """Do `action`, and commit it together with what went before."""
@@ -238,8 +232,6 @@ class QueueItems:
     def _after(self, error: StoreError) -> None:
         if self._connection is None:
             return
-        # MariaDB rolls back the statement alone, so that what is locked of other tables stays so. A connection to
-        # PostgreSQL has one table.
         if is_lost(error) or isinstance(error, Conflict) or self._postgresql:
             self.close()
 

@@ -80,11 +80,10 @@ class Connection:
         self.server.locked = self.server.rows[tables[0].site][: self.server.at_once]
         return Haul(list(self.server.locked), [], 1)
 
-    def remove(self, items: Sequence[Item]) -> None:
-        self.server.did.append("remove")
-        self._check("remove")
-        assert list(items) == self.server.locked
-        for item in items:
+    def commit(self) -> None:
+        self.server.did.append("commit")
+        self._check("commit")
+        for item in self.server.locked:
             self.server.rows[item.table.site].remove(item)
         self.server.locked = []
 
@@ -172,7 +171,7 @@ def bench() -> Bench:
 def test_rows_leave_their_table_after_their_jobs_are_durable(bench: Bench) -> None:
     bench.server.add(ONE, b"i:1;")
     bench.poll()
-    assert bench.server.did == ["look", "take one", "enqueue", "remove"]
+    assert bench.server.did == ["look", "take one", "enqueue", "commit"]
     assert bench.server.rows == {"one": []}
     (job,) = bench.outside.jobs
     assert (job.site, job.queue, job.body) == ("one", "ping", b"i:1;")
@@ -200,7 +199,7 @@ def test_rows_stay_where_they_are_if_the_store_does_not_accept_them(bench: Bench
     bench.outside.answer = lambda: fail(StoreUnavailable("the disk is full"))
     assert bench.poll() is False
     assert (len(bench.server.rows["one"]), bench.server.locked) == (1, [])
-    assert "remove" not in bench.server.did
+    assert "commit" not in bench.server.did
     assert bench.lines == ["queue_item rows on db:3306 wait in their tables, and are tried again: the disk is full"]
     bench.poll()
     assert bench.server.did.count("enqueue") == 1  # not at once
@@ -229,11 +228,11 @@ def test_a_store_that_does_not_answer_keeps_rows_locked_for_a_while_only(bench: 
     assert bench.clock.getDelayedCalls() == []
 
 
-def test_a_row_whose_removal_fails_is_the_same_job_again(bench: Bench) -> None:
+def test_a_row_whose_removal_cannot_be_committed_is_the_same_job_again(bench: Bench) -> None:
     bench.server.add(ONE, b"i:1;")
-    bench.server.broken["remove"] = ConnectionLost("gone")
+    bench.server.broken["commit"] = ConnectionLost("gone")
     assert bench.poll() is False
-    del bench.server.broken["remove"]
+    del bench.server.broken["commit"]
     bench.clock.advance(1)
     bench.poll()
     first, again = bench.outside.jobs
@@ -281,10 +280,10 @@ def test_an_account_that_is_refused_keeps_no_other_account(bench: Bench) -> None
     assert line.startswith("the queue_item of site one is left alone for a while, since its account is refused")
 
 
-def test_a_row_that_is_no_job_lies_in_the_morgue_before_it_is_removed(bench: Bench) -> None:
+def test_a_row_that_is_no_job_lies_in_the_morgue_before_it_is_gone(bench: Bench) -> None:
     bench.server.add(ONE, b"x" * (MAX_BODY_BYTES + 1), b"i:1;")
     bench.poll()
-    assert bench.server.did == ["look", "take one", "bury", "enqueue", "remove"]
+    assert bench.server.did == ["look", "take one", "bury", "enqueue", "commit"]
     assert (len(bench.outside.jobs), len(bench.outside.letters)) == (1, 1)
     assert "is a dead letter" in bench.lines[0]
 
