@@ -32,6 +32,7 @@ from snqd.config.values import (
     queue_names,
     server,
     soft_limit,
+    topic,
 )
 
 #: Stands for ``[snqd] state_dir`` at the beginning of a path.
@@ -144,6 +145,14 @@ QUEUE = SectionKind(
         Key("stomp_password_file", "", one_line, "file that holds the password instead"),
         Key("stomp_manual_failover", "yes", boolean, "yes: listen to all brokers; no: to one that is up"),
         Key("stomp_enqueue_on", "", stomp_server, "the broker that jobs are sent to; empty: one that is up"),
+        Key(
+            "control_channel",
+            "/topic/snqd.control",
+            topic,
+            "topic on the brokers by which commands reach all daemons",
+        ),
+        Key("control_key_file", "", one_line, "file with the key that commands to all daemons are signed with"),
+        Key("control_unsigned", "no", boolean, "yes: obey unsigned commands too, such as StatusNet's"),
         Key("foreign", "", foreign_queues, "queues of other programs to serve too: gnusocial-redis"),
         Key("morgue", "sqlite:///STATE_DIR/morgue.db", database_url, "database of the dead letters"),
         Key("dead_letter_dir", "", one_line, "folder that gets a file for each dead letter too"),

@@ -141,6 +141,13 @@ def one_line(text: str) -> str:
     return text
 
 
+def topic(text: str) -> str:
+    """A topic of a broker, where each message reaches every daemon."""
+    if not re.fullmatch(r"/topic/[!-~]+", text):
+        raise BadValue("is no topic: write it as /topic/NAME, without blanks")
+    return text
+
+
 def daemon_id(text: str) -> str:
     """What a daemon may be called among others: 1 to 64 ASCII letters, digits, ``_``, ``.`` and ``-``."""
     if not _DAEMON_ID.fullmatch(text):

@@ -18,6 +18,7 @@ from snqd.core.errors import NoHandler, UnknownSite
 from snqd.core.fair_turn import FairTurn
 from snqd.core.job import JSON
 from snqd.daemon.child_spec import EXCLUSIVE, NORMAL, SOLO, ChildSpec
+from snqd.daemon.control_ear import ControlEar
 from snqd.daemon.idle_sites import IdleSites
 from snqd.daemon.missed_sites import MissedSites
 from snqd.daemon.parts import Parts, Switch
@@ -35,7 +36,7 @@ from snqd.queues.settler import Settler
 from snqd.queues.slots import Slots
 from snqd.queues.solo import ExclusiveQueueManager, SoloQueueManager
 from snqd.sites.registry import SiteRegistry
-from snqd.stores.factory import make_morgue, make_store
+from snqd.stores.factory import make_control_listener, make_morgue, make_store
 from snqd.stores.interface import Claimed
 from snqd.stores.morgue_writer import MorgueWriter
 from snqd.wire.own import check_body
@@ -54,6 +55,8 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
     managers: list[IIoManager] = queueing.managers if queueing else []
     if queueing and spec.single and GNUSOCIAL_REDIS in settings.queue.foreign:
         managers = [*managers, queueing.gnusocial_lists(base.sites)]
+    ear = base.control_ear()
+    managers = [*managers, *([ear] if ear else [])]
     for_sites = SiteManagers(base.context(), spec.role != SOLO)
     if spec.role != SOLO:
         managers = [*managers, *third_party_managers(base.context(), [], spec.single), *for_sites.make(settings.sites)]
@@ -64,7 +67,8 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
 
     if queueing is None:
         return Parts(io_master, base.counters, lambda owner, suspects, cause: succeed(0), lambda: None, prepare)
-    return Parts(io_master, base.counters, queueing.store.recover, queueing.manager.wake, prepare, base.missed_sites)
+    recover, wake = queueing.store.recover, queueing.manager.wake
+    return Parts(io_master, base.counters, recover, wake, prepare, base.missed_sites, ear)
 
 
 class _Base:
@@ -86,6 +90,13 @@ class _Base:
     def context(self) -> IoContext:
         """For the I/O managers of other packages."""
         return IoContext(self.reactor, self.settings, self.sites)
+
+    def control_ear(self) -> ControlEar | None:
+        """What hears commands to all daemons, in every child that is always there: while one is away, others hear."""
+        if self.spec.role == SOLO:
+            return None
+        listener = make_control_listener(self.reactor, self.settings, self.random)
+        return ControlEar(listener) if listener is not None else None
 
     def handlers(self, settings: Settings) -> dict[str, HandlerSettings]:
         """Those of this child's group."""

@@ -10,6 +10,7 @@ from snqd.config.group_sections import MAIN
 from snqd.config.redis_address import RedisAddress
 from snqd.config.settings import QueueSettings, Settings
 from snqd.stores.blocking import BlockingQueue, EmbeddedQueue
+from snqd.stores.control import ControlListener, ControlPublisher
 from snqd.stores.morgue import Burials, Morgue
 from snqd.stores.sqlite.database import QueueDatabase
 
@@ -60,6 +61,46 @@ def make_store(
     from snqd.stores.sqlite.store import SqliteStore
 
     return SqliteStore(reactor, queue.db_file, owner, **lease)
+
+
+def make_control_listener(reactor: Any, settings: Settings, random: Random) -> ControlListener | None:
+    """What hears commands to all daemons on the store, not started yet; None where none can be believed, or where the
+    store is this daemon's alone.
+
+    :raises ConfigError: if a file that it needs can't be read.
+    """
+    queue = settings.queue
+    if not (queue.shared and queue.control_trusted):
+        return None
+    if queue.subsystem == REDIS:
+        from snqd.stores.redis.control import RedisControlListener
+        from snqd.stores.redis.names import prefix_of
+
+        return RedisControlListener(reactor, _redis(queue), prefix_of(queue.queue_basename), random)
+    if queue.subsystem == STOMP:
+        from snqd.stores.stomp.control import StompControlListener
+
+        return StompControlListener(reactor, queue.stomp, queue.control_channel, random)
+    from snqd.stores.sql.control import SqlControlListener
+
+    return SqlControlListener(reactor, queue.db)
+
+
+def make_control_publisher(settings: Settings) -> ControlPublisher:
+    """What tells all daemons on a store that is shared."""
+    queue = settings.queue
+    if queue.subsystem == REDIS:
+        from snqd.stores.redis.blocking import RedisQueue
+        from snqd.stores.redis.names import prefix_of
+
+        return RedisQueue(_redis(queue), prefix_of(queue.queue_basename))
+    if queue.subsystem == STOMP:
+        from snqd.stores.stomp.control import StompControlPublisher
+
+        return StompControlPublisher(queue.stomp, queue.control_channel)
+    from snqd.stores.sql.control_table import ControlTable
+
+    return ControlTable(queue.db)
 
 
 def make_queue(settings: Settings) -> BlockingQueue:

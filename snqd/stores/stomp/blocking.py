@@ -105,6 +105,18 @@ class StompQueue:
             self._session = None
 
 
+def send_once(server: str, login: Login, headers: dict[str, str], body: bytes) -> None:
+    """Send one message over a connection of its own; returns when the broker has confirmed it.
+
+    :raises OSError, StoreUnavailable, ProtocolError: saying why it could not be sent.
+    """
+    session = _Session(_connected(server), login)
+    try:
+        session.send([(headers, body)])
+    finally:
+        session.close()
+
+
 class _Session:
     """One connection, past its handshake.
 
