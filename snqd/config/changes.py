@@ -45,6 +45,7 @@ _QUEUE = {
     "control_channel": TakesEffect.IN_FRESH_CHILDREN,
     "control_key_file": TakesEffect.IN_FRESH_CHILDREN,
     "control_unsigned": TakesEffect.IN_FRESH_CHILDREN,
+    "foreign_claim_age": TakesEffect.IN_FRESH_CHILDREN,
 }
 _RETRY_KEYS = {"max_retries": "max_retries", "delay": "retry_delay", "max_delay": "retry_max_delay"}
 

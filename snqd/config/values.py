@@ -20,8 +20,9 @@ from snqd.core.names import check_queue
 Number = TypeVar("Number", int, float)
 Reader = Callable[[str], Any]
 
+GNUSOCIAL_DB = "gnusocial-db"
 GNUSOCIAL_REDIS = "gnusocial-redis"
-FOREIGN = (GNUSOCIAL_REDIS,)
+FOREIGN = (GNUSOCIAL_DB, GNUSOCIAL_REDIS)
 PHP_BASE64 = "php-base64"
 WIRES = (JSON, PHP, PHP_BASE64)
 """How own jobs may be written."""

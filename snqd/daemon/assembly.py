@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from snqd.config.schema import MOST_AT_ONCE
 from snqd.config.settings import HandlerSettings, Settings
-from snqd.config.values import GNUSOCIAL_REDIS
+from snqd.config.values import GNUSOCIAL_DB, GNUSOCIAL_REDIS
 from snqd.core.counters import Counters
 from snqd.core.errors import NoHandler, UnknownSite
 from snqd.core.fair_turn import FairTurn
@@ -53,8 +53,8 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
     base = _Base(reactor, settings, spec)
     queueing = _Queueing(base) if settings.queue.enabled else None
     managers: list[IIoManager] = queueing.managers if queueing else []
-    if queueing and spec.single and GNUSOCIAL_REDIS in settings.queue.foreign:
-        managers = [*managers, queueing.gnusocial_lists(base.sites)]
+    if queueing and spec.single:
+        managers = [*managers, *queueing.foreign()]
     ear = base.control_ear()
     managers = [*managers, *([ear] if ear else [])]
     for_sites = SiteManagers(base.context(), spec.role != SOLO)
@@ -183,13 +183,29 @@ class _Queueing:
         self._slots.set_limits(*_limits(settings, handlers))
         self.manager.serve(_ordered(handlers), settings.queue.retry)
 
-    def gnusocial_lists(self, sites: SiteRegistry) -> IIoManager:
-        """What sweeps GNU social's lists; imported only where it is wanted."""
+    def foreign(self) -> Iterator[IIoManager]:
+        """What takes jobs over from other programs' queues."""
+        kinds = self._base.settings.queue.foreign
+        if GNUSOCIAL_DB in kinds:
+            yield self._queue_item_tables()
+        if GNUSOCIAL_REDIS in kinds:
+            yield self._gnusocial_lists()
+
+    # Imported only where it is wanted.
+
+    def _queue_item_tables(self) -> IIoManager:
+        from snqd.queues.queue_item_poller import Outlets
+        from snqd.queues.queue_items import QueueItemTables
+
+        outlets = Outlets(self.store.enqueue, self.store.depths, self._morgue.bury)
+        return QueueItemTables(self._base.reactor, lambda: self._base.settings, outlets)
+
+    def _gnusocial_lists(self) -> IIoManager:
         from snqd.queues.gnusocial_lists import GnuSocialLists
         from snqd.stores.redis.store import RedisStore
 
         assert isinstance(self.store, RedisStore)  # the configuration sees to it
-        return GnuSocialLists(sites, self.store.foreign_lists(), self._morgue)
+        return GnuSocialLists(self._base.sites, self.store.foreign_lists(), self._morgue)
 
     def _ledger_of(self, incarnation: str) -> Path:
         return self._children / f"{incarnation}.ledger"

@@ -128,7 +128,10 @@ def test_a_host_name_that_is_no_id_asks_for_one(problems_of: Problems, monkeypat
             ":2: [queue] redis: it is no URL of a Redis: write redis://user:password@host:port/db, "
             "rediss://user:password@host:port/db?ca=/path, unix:///path?db=0, or redis+sentinel://user:password@host:port,host:port/service/db",
         ),
-        ("[queue]\nforeign = celery\n", ":2: [queue] foreign: 'celery' is not to be had: write gnusocial-redis"),
+        (
+            "[queue]\nforeign = celery\n",
+            ":2: [queue] foreign: 'celery' is not to be had: write gnusocial-db or gnusocial-redis",
+        ),
         (
             "[queue]\nforeign = gnusocial-redis\n",
             ":2: [queue] foreign: gnusocial-redis needs subsystem redis, on GNU social's own Redis: set it so",
