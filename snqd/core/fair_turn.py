@@ -99,9 +99,9 @@ class Lane(Generic[T]):
         self.size = 0
 
 
-@attrs.frozen
+@attrs.define
 class Turn(Generic[T]):
-    """A job whose turn it is; give it back to :meth:`FairTurn.ended`.
+    """A job whose turn it is; give it back to :meth:`FairTurn.ended`. Not frozen for its speed, but nobody changes one.
 
     :ivar charged: seconds that its site was charged for it so far.
     """

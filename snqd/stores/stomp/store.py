@@ -232,7 +232,7 @@ class StompStore:
             done = self._replace(arrival, [self._outgoing(job) for job in follow_ups])
         else:
             done = succeed(arrival.source.consumer.ack(arrival))
-        return done.addCallback(self._cleared, arrival)
+        return done.addCallback(self._cleared, arrival) if arrival.source.alone else done
 
     def retry(self, receipt: Receipt, delay: float, reason: str, attempted: bool = True) -> Deferred[bool]:
         """See :meth:`IStore.retry`."""
@@ -243,7 +243,8 @@ class StompStore:
         attempt = arrival.job.attempt + attempted
         job = attrs.evolve(arrival.job, attempt=attempt, solo=False, not_before=due, reason=reason)
         self._inbox.went_away(job)
-        return self._replace(arrival, [Outgoing(job, None, delay, arrival.accused)]).addCallback(self._cleared, arrival)
+        done = self._replace(arrival, [Outgoing(job, None, delay, arrival.accused)])
+        return done.addCallback(self._cleared, arrival) if arrival.source.alone else done
 
     def give_back(self, receipts: Collection[Receipt]) -> Deferred[None]:
         """See :meth:`IStore.give_back`; where the broker can't take it back, this process may claim it again."""
@@ -279,7 +280,7 @@ class StompStore:
 
     def _cleared(self, good: bool, arrival: Arrival) -> bool:
         """A suspect that was settled is none any more."""
-        if good and arrival.source.alone:
+        if good:
             clearing = Deferred.fromCoroutine(self._notes.write(lambda notes: notes.cleared(arrival.job.id)))
             self._settling.add(clearing)
             clearing.addErrback(lambda failure: self.log.failure("a suspect could not be cleared", failure))
