@@ -96,7 +96,7 @@ class Sorter:
         if not _is_current(arrival):
             return
         job, noted = arrival.job, self._notes.noted
-        early = job.not_before - time.time()
+        early = job.not_before - time.time() if job.not_before else 0.0
         suspect = self._accusation(arrival)
         if early > 0:
             self._too_early(arrival, early)

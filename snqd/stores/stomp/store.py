@@ -252,7 +252,7 @@ class StompStore:
             done = self._replace(arrival, [self._outgoing(job) for job in follow_ups])
         else:
             done = succeed(arrival.source.consumer.ack(arrival))
-        return done.addCallback(self._cleared, arrival)
+        return done.addCallback(self._cleared, arrival) if arrival.source.alone else done
 
     def retry(self, receipt: Receipt, delay: float, reason: str, attempted: bool = True) -> Deferred[bool]:
         """See :meth:`IStore.retry`."""
@@ -266,7 +266,8 @@ class StompStore:
         # Not to where it was enqueued: other programs that read there would forget its attempts.
         due_again = self._topology.due(self._topology.group_of(job.queue))
         again = Outgoing(job, due_again, delay, arrival.accused)
-        return self._replace(arrival, [again]).addCallback(self._cleared, arrival)
+        done = self._replace(arrival, [again])
+        return done.addCallback(self._cleared, arrival) if arrival.source.alone else done
 
     def give_back(self, receipts: Collection[Receipt]) -> Deferred[None]:
         """See :meth:`IStore.give_back`; where the broker can't take it back, this process may claim it again."""
@@ -302,7 +303,7 @@ class StompStore:
 
     def _cleared(self, good: bool, arrival: Arrival) -> bool:
         """A suspect that was settled is none any more."""
-        if good and arrival.source.alone:
+        if good:
             clearing = Deferred.fromCoroutine(self._notes.write(lambda notes: notes.cleared(arrival.job.id)))
             self._settling.add(clearing)
             clearing.addErrback(lambda failure: self.log.failure("a suspect could not be cleared", failure))
