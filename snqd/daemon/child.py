@@ -170,6 +170,9 @@ class Child:
         self._parts.io_master.on_leave = self.leave
         if self._parts.missed_sites is not None:
             self._parts.missed_sites.ask = self._ask_for_sites
+        if self._parts.control_ear is not None:
+            self._parts.control_ear.tell = self._heard
+            self._parts.control_ear.begins = self._ask_for_sites  # whatever was missed, sites are what it was about
         if self._spec.standby:
             self._parts.io_master.hold(self._held)
         yield self._parts.io_master.start()
@@ -197,6 +200,9 @@ class Child:
 
     def _ask_for_sites(self) -> None:
         self._answered(self.channel.ask(ipc.RefreshSites))
+
+    def _heard(self, body: bytes, way: str) -> None:
+        self._answered(self.channel.ask(ipc.Heard, body=body, way=way))
 
     @inlineCallbacks
     def _failed(self, failure: Failure) -> Any:
