@@ -26,13 +26,26 @@ LINGER = 1.0
 
 @attrs.frozen
 class Ending:
-    """How a process ended: with an exit code, or killed by a signal."""
+    """How a process ended: with an exit code, or killed by a signal.
+
+    :ivar silence: seconds without a sign of life, for which its parent killed it; 0 if that was not so.
+    """
 
     exit_code: int | None = None
     signal: int | None = None
+    silence: float = 0.0
 
     def __str__(self) -> str:
-        return f"exited with code {self.exit_code}" if self.signal is None else f"killed by signal {self.signal}"
+        """What follows "the child"."""
+        if self.signal is None:
+            return f"exited with code {self.exit_code}"
+        hung = f"gave no sign of life for {self.silence:.1f} s (it hung) and " if self.silence else ""
+        return f"{hung}was killed by signal {self.signal}"
+
+    @property
+    def cause(self) -> str:
+        """The reason that a job has which was running."""
+        return f"its process {self}"
 
 
 class ChildOwner(Protocol):
@@ -99,6 +112,7 @@ class ChildProcess(ProcessProtocol):
     """Speaks with one child and keeps what it knows of it. Times are the clock's seconds.
 
     :ivar ready_at: None until it is up.
+    :ivar silence: seconds without a sign of life, once it is killed for that.
     :ivar last_beat: when it was last heard of.
     :ivar sources: the configuration that it works by.
     :ivar report: its last one (:meth:`snqd.io.io_master.IoMaster.report`, with `handled`, `settled` and `rss_bytes`).
@@ -114,6 +128,7 @@ class ChildProcess(ProcessProtocol):
         self.log = ChildLog(clock, spec.id)
         self.started = self.last_beat = clock.seconds()
         self.ready_at: float | None = None
+        self.silence = 0.0
         self.report: dict[str, Any] = {}
         self._total = Total()
         self._channel = ParentChannel(self)
@@ -252,7 +267,7 @@ class ChildProcess(ProcessProtocol):
     def processExited(self, reason: Failure) -> None:
         """It is dead, and may have left something in the pipes."""
         status: Any = reason.value
-        self._ending = Ending(status.exitCode, status.signal)
+        self._ending = Ending(status.exitCode, status.signal, self.silence)
         self._lingering = self._clock.callLater(LINGER, self._end, reason)
 
     def processEnded(self, reason: Failure) -> None:

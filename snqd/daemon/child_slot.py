@@ -116,6 +116,7 @@ class ChildSlot:
                 silence=silence,
                 grace=ABORT_GRACE,
             )
+            self.child.silence = silence
             self._states.hang()
 
     def spawn(self) -> None:
@@ -251,7 +252,7 @@ class ChildSlot:
             self.error = self._boot_error or child.log.last or str(ending)
         else:
             self.error = "" if clean else str(ending)
-        what = "could not boot and " if self.boot_failed else "was " if ending.signal else ""
+        what = "could not boot and " if self.boot_failed else ""
         if clean:
             self.log.info("child {id} {what}{ending}", id=self.id, what=what, ending=str(ending))
         else:

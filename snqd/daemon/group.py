@@ -215,6 +215,8 @@ class Group:
             return "stopping"
         if self.failed:
             return "failed"
+        if not self.slots:
+            return "elsewhere"
         return "running" if any(self.up()) else "starting"
 
     def _places(self) -> list[ChildSlot]:

@@ -124,7 +124,7 @@ class QueueDaemon(MultiService):
     @property
     def settled(self) -> bool:
         """Whether every group has come up, or is known to have failed."""
-        return all(group.failed or any(group.up()) for group in self._groups.configured)
+        return all(not group.slots or group.failed or any(group.up()) for group in self._groups.configured)
 
     @property
     def stopping(self) -> bool:
@@ -201,7 +201,7 @@ class QueueDaemon(MultiService):
 
     def child_died(self, incarnation: str, ending: Ending) -> int:
         """Let what it held be recovered; returns how many jobs were running in it."""
-        return self._recovery.died(incarnation, str(ending))
+        return self._recovery.died(incarnation, ending.cause)
 
     def wake(self) -> None:
         """Let all children look for work."""

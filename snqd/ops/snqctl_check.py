@@ -10,6 +10,7 @@ import click
 from snqd.config.control_key import read_control_key
 from snqd.config.database_url import sqlite_file, without_password
 from snqd.core.errors import ConfigError, SnqdError
+from snqd.core.job import JSON
 from snqd.ops.snqctl_invocation import Invocation, complain, say
 
 _NAMES_SHOWN = 8
@@ -33,7 +34,24 @@ def check(invocation: Invocation) -> int:
     for name, url in (("jobs", settings.queue.db), ("morgue", settings.queue.morgue)):
         path = sqlite_file(url)
         say(f"  {name:<8}  {without_password(url)}{_TO_BE_MADE if path and not path.exists() else ''}")
+    for note in _notes(invocation):
+        say(f"  note      {note}")
     return 0
+
+
+def _notes(invocation: Invocation) -> Iterator[str]:
+    """What is no error, and not what the operator meant either."""
+    settings = invocation.settings
+    queue = settings.queue
+    if queue.subsystem != "stomp":
+        without_effect = f"is without effect on subsystem {queue.subsystem}"
+        if queue.breakout:
+            yield _located(invocation, "queue", "breakout", f"{without_effect}, which takes jobs site by site anyway")
+        if queue.wire != JSON:
+            yield _located(invocation, "queue", "wire", f"{without_effect}, whose jobs no PHP daemon reads")
+    for (_, site), name in queue.breakout.items():
+        if site and site not in settings.sites:
+            yield _located(invocation, "queue", "breakout", f"{name}: no site {site} is known (yet)")
 
 
 def _handlers(invocation: Invocation) -> Iterator[str]:
