@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from snqd.core.errors import StoreUnavailable
 from snqd.daemon import ipc
 from snqd.daemon.child import ANSWER_TIMEOUT, Child
 from snqd.daemon.child_spec import ChildSpec
+from snqd.daemon.control_ear import ControlEar
 from snqd.daemon.missed_sites import MissedSites
 from snqd.daemon.parts import Parts
 from snqd.daemon.solo_patience import PATIENCE
@@ -93,6 +95,11 @@ class Parent(ipc.Channel):
         self.refreshes += 1
         return {}
 
+    @ipc.Heard.responder
+    def hears(self, body: bytes, way: str) -> dict[str, Any]:
+        self.heard.append(("heard", body, way))
+        return {}
+
     @ipc.Heartbeat.responder
     def heartbeat(self, report: Any, counters: Any) -> dict[str, Any]:
         self.heard.append(("beat", report, counters))
@@ -114,6 +121,19 @@ class Switched:
 
     def drop(self) -> None:
         self.notes.append(f"drop {self.settings.daemon.drain_timeout:g}")
+
+
+class ControlChannel:
+    """Where commands to all daemons are heard."""
+
+    stopped = False
+
+    def start(self, heard: Callable[[bytes, str], Any], up: Callable[[], Any]) -> None:
+        self.heard, self.up = heard, up
+
+    def stop(self) -> Deferred[Any]:
+        self.stopped = True
+        return succeed(None)
 
 
 class Nursery:
@@ -143,8 +163,10 @@ class Nursery:
         if self.build_error is not None:
             raise self.build_error
         self.missed = MissedSites(reactor)
-        master = IoMaster(reactor, [self.manager])
-        return Parts(master, self.counters, self._recover, self._wake, self._prepare, self.missed)
+        self.channel = ControlChannel()
+        ear = ControlEar(self.channel)
+        master = IoMaster(reactor, [self.manager, ear])
+        return Parts(master, self.counters, self._recover, self._wake, self._prepare, self.missed, ear)
 
     def _prepare(self, settings: Any) -> Any:
         if self.prepare_error is not None:
@@ -461,6 +483,22 @@ def test_a_missed_site_is_told_to_the_parent(nursery: Nursery) -> None:
     nursery.missed.missed("gamma")
     nursery.pump()
     assert nursery.parent.refreshes == 1
+
+
+def test_what_comes_on_the_control_channel_is_passed_up_as_it_is(nursery: Nursery) -> None:
+    nursery.begun()
+    nursery.channel.up()
+    nursery.channel.heard(b"\xff\0" + b"x" * 4095, "broker:61613")
+    nursery.pump()
+    assert nursery.parent.refreshes == 1, "an update may have been missed before"
+    assert nursery.parent.told("heard") == [("heard", b"\xff\0" + b"x" * 4095, "broker:61613")]
+
+
+def test_a_child_that_leaves_listens_no_more(nursery: Nursery) -> None:
+    nursery.begun()
+    nursery.ask(ipc.Stop)
+    nursery.reactor.advance(0)
+    assert nursery.channel.stopped
 
 
 def test_the_spec_of_another_version_is_understood_as_far_as_it_goes() -> None:
