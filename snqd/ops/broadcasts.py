@@ -72,6 +72,8 @@ class Broadcasts:
             message = self._gate.hear(body, listener, trust_of(self._daemon.settings.queue))
         except (BadControlMessage, ConfigError) as error:
             self._refuse(error)
+        except Exception:  # noqa: BLE001 - it would cost the child that told of it its connection
+            self.log.failure("a command to all daemons broke")
         else:
             if message is not None:
                 self._obey(message)

@@ -108,7 +108,7 @@ def _read_own(text: bytes) -> ControlMessage:
     try:
         document = json.loads(text)
         message = _checked(document)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise BadControlMessage("what it says can't be read") from None
     if message.command not in COMMANDS:
         raise BadControlMessage(f"there is no command {message.command[:40]!a}")

@@ -110,6 +110,22 @@ def test_what_a_killed_daemon_left_is_replaced(farm: Farm) -> None:
     wait_until(farm.journal.handled, 30, "a handled job")
 
 
+def test_a_daemon_whose_place_was_changed_in_the_file_is_told_by_signals(farm: Farm) -> None:
+    farm.start()
+    farm.config.write_text(farm.config.read_text().replace("[snqd]\n", "[snqd]\nstate_dir = elsewhere\n"))
+    answer = farm.snqctl("update")
+    assert answer.returncode == 1
+    assert str(farm.folder / "elsewhere" / "control.sock") in answer.stderr
+    assert "SIGHUP" in answer.stderr
+    farm.kill(farm.daemon.pid, signal.SIGHUP)
+    wait_until(lambda: "[snqd] state_dir, [snqd] control" in farm.log(), 30, "the new configuration in the log")
+    farm.kill(farm.daemon.pid, signal.SIGTERM)
+    farm.daemon.wait(STOP_TIMEOUT)
+    assert farm.processes() == []
+    farm.start()
+    assert farm.snqctl("update").returncode == 0
+
+
 def test_threads_sets_the_number_of_children(farm: Farm) -> None:
     farm.start("--threads", "3", "--id", "elsewhere")
     status = farm.status()

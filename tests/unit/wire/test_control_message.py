@@ -103,6 +103,8 @@ GOOD = {"command": "restart", "site": None, "id": "a-1", "sent": 5.0, "sender": 
         ({"sent": "soon"}, "can't be read"),
         ({"sent": float("nan")}, "can't be read"),
         ({"sent": float("inf")}, "can't be read"),
+        ({"sent": 10**400}, "can't be read"),
+        ({"sent": [[]]}, "can't be read"),
         ({"sender": None}, "can't be read"),
     ],
 )
