@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from snqd.config.settings import Settings
 from snqd.core.errors import NoHandler, SnqdError, UnknownSite
-from snqd.core.job import Job, JobIds, check_size
+from snqd.core.job import JSON, Job, JobIds, check_size
 from snqd.core.names import check_id, check_queue, check_site
 from snqd.ops.live_targets import LiveTargets
 from snqd.stores.factory import make_queue
+from snqd.wire.own import check_body
 from snqd.wire.payload import encode
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Drafts:
         job_id = self._ids.next() if id is None else check_id(id)
         now = time.time()
         body = check_size(encode(payload))
+        check_body(body, JSON, self._settings.queue.wire_of_jobs)
         return Job(job_id, site, queue, body, created=now, not_before=now + delay if delay else 0.0)
 
 

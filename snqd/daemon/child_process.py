@@ -63,6 +63,9 @@ class ChildOwner(Protocol):
     def child_misses_sites(self, child: ChildProcess) -> None:
         """It has jobs of sites that it does not know."""
 
+    def child_heard(self, child: ChildProcess, body: bytes, way: str) -> None:
+        """It has heard a message on the control channel."""
+
     def child_ended(self, child: ChildProcess, ending: Ending) -> None:
         """It is gone, and its pipes are read to their end."""
 
@@ -84,6 +87,12 @@ class ParentChannel(ipc.Channel):
     def refresh_sites(self) -> dict[str, Any]:
         """Pass it on."""
         self._child.misses_sites()
+        return {}
+
+    @ipc.Heard.responder
+    def heard(self, body: bytes, way: str) -> dict[str, Any]:
+        """Pass it on."""
+        self._child.heard(body, way)
         return {}
 
     @ipc.BootFailed.responder
@@ -225,6 +234,10 @@ class ChildProcess(ProcessProtocol):
     def misses_sites(self) -> None:
         """It has jobs of sites that it does not know."""
         self._owner.child_misses_sites(self)
+
+    def heard(self, body: bytes, way: str) -> None:
+        """It has heard a message on the control channel."""
+        self._owner.child_heard(self, body, way)
 
     def set_log_level(self, namespace: str, level: str) -> Deferred[Any]:
         """Let it log `namespace` from `level` on."""

@@ -37,6 +37,9 @@ class SlotOwner(Protocol):
     def slot_misses_sites(self) -> None:
         """Its child has jobs of sites that it does not know."""
 
+    def slot_heard(self, body: bytes, listener: str) -> None:
+        """Its child has heard a message on the control channel; `listener` names it, and the way."""
+
     def slowest(self, slot: ChildSlot) -> bool:
         """Whether the next start waits as long as any."""
 
@@ -216,6 +219,10 @@ class ChildSlot:
     def child_misses_sites(self, child: ChildProcess) -> None:
         """Pass it on."""
         self._owner.slot_misses_sites()
+
+    def child_heard(self, child: ChildProcess, body: bytes, way: str) -> None:
+        """Pass it on."""
+        self._owner.slot_heard(body, f"{child.spec.incarnation} {way}")
 
     def child_reported(self, child: ChildProcess, counters: list[list[Any]]) -> None:
         """The child was heard of."""

@@ -38,6 +38,15 @@ class Note(QueueHandler):
         mark(job, "end")
 
 
+class Reader(QueueHandler):
+    """Reads its payload, whatever that is."""
+
+    def handle(self, job: Any) -> None:
+        mark(job, "start")
+        log.debug("read {kind}", kind=type(job.payload).__name__)
+        mark(job, "end")
+
+
 class Later(QueueHandler):
     """Fails with `payload["delay"]` until attempt number `payload["good"]`."""
 
