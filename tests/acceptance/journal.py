@@ -35,7 +35,7 @@ class Journal:
         runs: list[Run] = []
         # A requeued job begins with attempt 1 again, perhaps in the same process: the last one ends.
         last: dict[tuple[str, ...], int] = {}
-        for line in self.path.read_text().splitlines() if self.path.exists() else []:
+        for line in self._lines():
             kind, job, site, its_queue, attempt, pid, at = line.split()
             key = (job, attempt, pid)
             if kind == "start":
@@ -44,6 +44,11 @@ class Journal:
             else:
                 runs[last[key]] = attrs.evolve(runs[last[key]], ended=float(at))
         return [run for run in runs if queue in (None, run.queue)]
+
+    def _lines(self) -> list[str]:
+        # A reader may see the beginning of a line that is just being written.
+        text = self.path.read_text() if self.path.exists() else ""
+        return text[: text.rfind("\n") + 1].splitlines()
 
     def handled(self, queue: str | None = None) -> set[str]:
         """The ids of the jobs that came to their end."""
