@@ -20,9 +20,12 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import formatEvent, globalLogPublisher
 
 from snqd.core.errors import SchemaTooNew, StoreUnavailable
+from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.interface import Want
+from snqd.stores.sql import claim, postgresql
 from snqd.stores.sql.server import SqlServer
-from tests.contract.conftest import ignoring_failures
+from tests.contract.conftest import PostgresqlBench, ignoring_failures
+from tests.servers.postgresql import PostgresqlServer
 
 KILL_EVERY = 0.05
 PATIENCE = 60.0
@@ -240,6 +243,59 @@ def small_disk(sql_bench: Any) -> SmallDisk:
     disk = SmallDisk(sql_bench)
     sql_bench.disks.append(disk)
     return disk
+
+
+@ensureDeferred
+async def test_jobs_of_a_claim_whose_answer_is_lost_are_claimed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = PostgresqlBench(tmp_path)
+    one = await bench.process()
+    await one.enqueue(*bench.jobs(3))
+    (held,) = await one.claim(1)
+
+    def cut_behind(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        postgresql.take_only_share(*arguments)
+        raise ConnectionLost("cut")
+
+    monkeypatch.setattr(claim, "take_only_share", cut_behind)
+    (second,) = await one.claim(1)
+    (third,) = await one.claim(1)
+    assert await one.claim(1) == []
+    assert [await one.store.ack(each.receipt) for each in (held, second, third)] == [True] * 3
+    assert await one.store.depths() == []
+    await bench.close_all()
+
+
+@ensureDeferred
+async def test_work_goes_on_at_a_standby_that_is_promoted(tmp_path: Path) -> None:
+    bench = PostgresqlBench(tmp_path)
+    bench.server = primary = PostgresqlServer()
+    primary.make()
+    primary.start()
+    standby = PostgresqlServer()
+    standby.copy(primary)
+    standby.start()
+    hosts = f"host=127.0.0.1:{primary.port}&host=127.0.0.1:{standby.port}&target_session_attrs=read-write"
+    bench.url = f"postgresql+psycopg://snqd@/{primary.database()}?{hosts}"
+    try:
+        one = await bench.process()
+        await one.enqueue(*bench.jobs(2))
+        (held,) = await one.claim(1)
+        ((claimed,),) = primary.say("SELECT pg_current_wal_insert_lsn()")  # a claim does not wait for the disk
+        while primary.say(f"SELECT 1 FROM pg_stat_replication WHERE replay_lsn >= '{claimed}'") == []:
+            await deferLater(reactor, 0.05)
+        primary.kill()
+        settled = one.store.ack(held.receipt)
+        standby.say("SELECT pg_promote()")
+        assert await settled is True
+        (other,) = await ignoring_failures(lambda: one.claim(10))
+        assert await one.store.ack(other.receipt) is True
+        await bench.close_all()
+    finally:
+        primary.discard()
+        standby.discard()
 
 
 # Schema

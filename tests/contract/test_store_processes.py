@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from twisted.internet.task import deferLater
 
 from snqd.core.job import Job
 
+FLOOD = 50_000
 FOREVER = 600.0
 SHORT = 0.8
 """Seconds of a lease that is to run out in a test."""
@@ -158,3 +160,17 @@ async def until(claim: Callable[[], Any], ids: list[str]) -> None:
         await deferLater(reactor, 0.05)
     assert [job.id for job in got] == ids
     assert {job.attempt for job in got} == {1}
+
+
+@ensureDeferred
+async def test_a_quiet_sites_job_is_claimed_at_once_right_after_a_flood(shared: Any) -> None:
+    one, two = await shared.process(), await shared.process()
+    for _ in range(FLOOD // 1000):
+        await one.enqueue(*shared.jobs(1000, "loud"))
+    quiet = shared.job("quiet")
+    await two.enqueue(quiet)
+    started = time.monotonic()
+    jobs = await one.claim(10)
+    seconds = time.monotonic() - started
+    assert quiet.id in [claimed.job.id for claimed in jobs]
+    assert seconds < 0.1

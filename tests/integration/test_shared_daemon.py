@@ -172,7 +172,7 @@ def test_kills_of_children_parent_and_server_lose_no_job(make_farm: Callable[...
     wait_until(lambda: farm.journal.handled().issuperset(feed.accepted), 30, "every job handled")
     runs = farm.journal.by_job()
     repeated = [run for each in runs.values() for run in each[:-1]]
-    print(f"{len(feed.accepted)} accepted, {len(runs)} run, {len(repeated)} repeated runs")  # noqa: T201
+    print(f"chaos: {len(feed.accepted)} accepted, {len(runs)} run, {len(repeated)} repeated runs")  # noqa: T201
     assert [run for run in repeated if not chaos.explains(run)] == []
     assert farm.dead() == []
     assert farm.stop() == 0

@@ -23,6 +23,11 @@ class PostgresqlServer(DatabaseServer):
         data = str(self.folder / "data")
         self.run(_program("initdb"), "-D", data, "-U", "snqd", "-A", "trust", "-E", "UTF8", "--no-sync")
 
+    def copy(self, primary: PostgresqlServer) -> None:
+        """Make the data folder as a standby of `primary`."""
+        source = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "snqd", "--checkpoint=fast", "--no-sync"]
+        self.run(_program("pg_basebackup"), *source, "-D", str(self.folder / "data"), "--write-recovery-conf")
+
     def command(self) -> list[str]:
         where = ["-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
         return [_program("postgres"), "-D", str(self.folder / "data"), *where, "-c", "shared_buffers=64MB"]

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from snqd.stores.interface import Claim, Claimed, Want
 from snqd.stores.share_out import FEW_SITES, share_out
+from snqd.stores.sql.postgresql import take_only_share
 from snqd.stores.sql.statements import Outlook, Statements, Walk
 
 
@@ -34,6 +35,25 @@ class FairClaim:
         jobs: list[Claimed] = []
         for queue, found in outlook.sites.items():
             jobs += self._take(connection, owner, queue, wants[queue], found)
+        return _claim(jobs, outlook)
+
+    def claim_at_once(self, connection: Connection, owner: int, last: int, wants: Mapping[str, Want]) -> Claim | None:
+        """The same on PostgreSQL in one statement that is its own transaction; None where that is not enough, and
+        took nothing.
+
+        :param last: the number of this transaction; see :meth:`Statements.sign`.
+        :raises LeaseLost: if the owner is not known any more.
+        """
+        if any(want.ordered for want in wants.values()):
+            return None
+        rooms = {queue: want.room for queue, want in wants.items() if want.room > 0}
+        known, outlook, jobs = take_only_share(connection, owner, last, rooms)
+        if not known:
+            raise LeaseLost
+        if outlook is None:
+            return None
+        if jobs:
+            self._cursors[jobs[0].job.queue] = jobs[0].job.site
         return _claim(jobs, outlook)
 
     def claim_solo(self, connection: Connection, owner: int, queues: Collection[str]) -> Claim:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 from threading import Event
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+import attrs
 from sqlalchemy import Connection
 from twisted.logger import Logger
 
@@ -14,7 +15,26 @@ from snqd.core.backoff import Backoff
 from snqd.core.errors import StoreUnavailable
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.sql.database import SqlDatabase
+from snqd.stores.sql.postgresql import let_go
 from snqd.stores.sql.server import patiently
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Claiming(Generic[T]):
+    """An action that can do without a transaction around it, if it is alone.
+
+    :ivar at_once: does it in one statement that signs itself with the number it is given; None where that is not
+        enough, and took nothing.
+    """
+
+    action: Callable[[Connection], T]
+    at_once: Callable[[Connection, int], T | None]
+
+    def __call__(self, connection: Connection) -> T:
+        """Do it in a transaction."""
+        return self.action(connection)
 
 
 class Owner:
@@ -39,6 +59,7 @@ class Owner:
         self._random = random
         self._connection: Connection | None = None
         self._last = 0
+        self._in_doubt: int | None = None
         self._leaving = Event()
 
     def run(self, actions: Sequence[Callable[[Connection], Any]], durable: bool) -> list[Any]:
@@ -48,6 +69,12 @@ class Owner:
         :raises ConnectionLost: where the server is not there.
         :raises StoreError: in words.
         """
+        alone = actions[0] if len(actions) == 1 else None
+        if isinstance(alone, Claiming) and self.number and self._in_doubt is None:
+            claiming: Claiming[Any] = alone
+            answer = patiently(lambda: self._claim_at_once(claiming))
+            if answer is not None:
+                return [answer]
         return patiently(lambda: self._run_once(actions, durable))
 
     def leave(self) -> None:
@@ -72,7 +99,24 @@ class Owner:
         except BaseException as error:
             self._give_up(connection, error)
             raise
+        self._in_doubt = None
         return answers
+
+    def _claim_at_once(self, claiming: Claiming[Any]) -> Any:
+        """The answer, None where a transaction is needed. What a statement takes whose answer is lost was never told
+        to anybody here: it is let go of in the next transaction."""
+        self._last += 1
+        connection = self._connected()
+        try:
+            with self._server.autocommit(connection):
+                return claiming.at_once(connection, self._last)
+        except ConnectionLost:
+            self._in_doubt = self._last
+            self._drop()
+            return None
+        except BaseException:
+            self._drop()
+            raise
 
     def _body(self, actions: Sequence[Callable[[Connection], Any]], durable: bool) -> tuple[Connection, list[Any]]:
         """Everything but the commit. A connection that broke while it was idle shows that only now, so that the first
@@ -93,8 +137,13 @@ class Owner:
     def _do(self, connection: Connection, actions: Sequence[Callable[[Connection], Any]], durable: bool) -> list[Any]:
         with self._server.errors_in_words():
             if self.number:
+                self._let_go(connection)
                 self.known = self._database.statements.sign(connection, self.number, self._last, durable)
             return [action(connection) for action in actions]
+
+    def _let_go(self, connection: Connection) -> None:
+        if self._in_doubt is not None and self._database.last_of(connection, self.number) == self._in_doubt:
+            let_go(connection, self.number, self._in_doubt)
 
     def _connected(self) -> Connection:
         if self._connection is None:

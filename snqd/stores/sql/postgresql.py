@@ -115,6 +115,41 @@ UPDATE snqd_job AS job SET state = 1, owner = %s FROM picked WHERE job.n = picke
 RETURNING {", ".join(f"job.{column}" for column in FETCHED.split(", "))}
 """
 
+# A whole claim in one small statement: the way of a single job through idle processes. It takes something only where
+# all that is ready is of one site and one queue, nothing is due, and nobody is suspect.
+_TAKE_ONLY_SHARE = f"""
+WITH signed AS ({_SIGN_FLEETINGLY}),
+outlook AS MATERIALIZED (
+    SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
+        (SELECT due FROM snqd_job WHERE state = 2 ORDER BY due LIMIT 1) AS due,
+        EXISTS (SELECT 1 FROM snqd_job WHERE state IN (3, 4)) AS suspect),
+front AS MATERIALIZED (SELECT queue, site FROM snqd_job WHERE state = 0 ORDER BY queue, site, n LIMIT 1),
+back AS MATERIALIZED (SELECT queue, site FROM snqd_job WHERE state = 0 ORDER BY queue DESC, site DESC, n DESC LIMIT 1),
+share AS MATERIALIZED (
+    SELECT front.queue, front.site, want.room
+    FROM front JOIN back USING (queue, site) JOIN unnest(%s::text[], %s::int[]) AS want (queue, room) USING (queue)
+    WHERE NOT {_PAUSED.format(queue="front.queue", site="front.site")}),
+picked AS MATERIALIZED (
+    SELECT job.n FROM outlook CROSS JOIN share CROSS JOIN LATERAL (
+        SELECT n FROM snqd_job WHERE state = 0 AND queue = share.queue AND site = share.site
+        ORDER BY n LIMIT share.room FOR UPDATE SKIP LOCKED) AS job
+    WHERE NOT suspect AND (due IS NULL OR due > now)),
+taken AS (
+    UPDATE snqd_job AS job SET state = 1, owner = %s FROM picked
+    WHERE job.n = picked.n AND EXISTS (SELECT 1 FROM signed)
+    RETURNING {", ".join(f"job.{column}" for column in FETCHED.split(", "))})
+SELECT EXISTS (SELECT 1 FROM signed), outlook.now, outlook.due,
+    NOT suspect AND (due IS NULL OR due > now) AND (EXISTS (SELECT 1 FROM share) OR NOT EXISTS (SELECT 1 FROM front)),
+    taken.*
+FROM outlook LEFT JOIN taken ON true
+"""
+
+# What a transaction writes bears its number in xmin.
+_LET_GO = """
+UPDATE snqd_job SET state = state - 1, owner = 0
+WHERE state IN (1, 4) AND owner = %s AND xmin = (SELECT xmin FROM snqd_owner WHERE n = %s AND last = %s)
+"""
+
 _TAKE_SOLO = f"""
 UPDATE snqd_job SET state = 4, owner = %s WHERE n = (
     SELECT n FROM snqd_job AS job
@@ -156,6 +191,29 @@ def notify(connection: Connection, by: str, added: Added | None) -> None:
     else:
         due = (added.due is not None, added.due or 0.0)
         connection.exec_driver_sql(_NOTIFY, (by, list(added.first), list(added.first.values()), *due))
+
+
+def take_only_share(
+    connection: Connection, owner: int, last: int, rooms: Mapping[str, int]
+) -> tuple[bool, Outlook | None, list[Claimed]]:
+    """Sign, look and take in one statement, not durably; whether the owner is known, the outlook, and the jobs.
+
+    The outlook is None, and nothing is taken, where there is more to do than to take jobs of one site and queue.
+
+    :param last: see :meth:`Statements.sign`.
+    :param rooms: how many jobs there is room for, by queue.
+    """
+    arguments = (last, owner, list(rooms), list(rooms.values()), owner)
+    rows = connection.exec_driver_sql(_TAKE_ONLY_SHARE, arguments).all()
+    known, now, due, enough = rows[0][:4]
+    taken = sorted((row[4:] for row in rows if row[4] is not None), key=lambda row: row[0])
+    outlook = Outlook(now, due, frozenset(), {}) if enough else None
+    return known, outlook, [claimed_of(row, owner) for row in taken]
+
+
+def let_go(connection: Connection, owner: int, last: int) -> None:
+    """Free what the owner's transaction of that number has taken, if it is the owner's last."""
+    connection.exec_driver_sql(_LET_GO, (owner, owner, last))
 
 
 class PostgresqlStatements:

@@ -17,11 +17,13 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
 from snqd.config.database_url import without_password
 from snqd.core.errors import SchemaTooNew, StoreError
+from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.sql.dialects import Conflict, dialect_of
 from snqd.stores.sql.schema import Migration, version, versions
 
 POOL_SIZE = 3
 """Connections of one process: one to write, two to look."""
+ISOLATION = "READ COMMITTED"
 FRESH = 1.0
 """Seconds after its last use for which a connection is taken to be there."""
 RECYCLE = 3600.0
@@ -101,6 +103,21 @@ class SqlServer:
         finally:
             connection.close()
 
+    @contextmanager
+    def autocommit(self, connection: Connection) -> Iterator[None]:
+        """For one statement that needs no transaction around it; after an error the connection is of no more use.
+
+        :raises StoreError: in words.
+        """
+        try:
+            with self.errors_in_words():
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                yield
+                connection.commit()
+                connection.execution_options(isolation_level=ISOLATION)
+        except self._made().dialect.loaded_dbapi.Error as error:  # SQLAlchemy does not take this one from the driver
+            raise ConnectionLost(f"{self.name}: {error}") from error
+
     def own_connection(self) -> Any:
         """A connection of the driver's, for one use that lasts; it counts for no pool. Fails as the driver does."""
         dialect = self._made().dialect
@@ -151,7 +168,7 @@ class SqlServer:
         if self._engine is None:
             engine = create_engine(
                 self._url,
-                isolation_level="READ COMMITTED",
+                isolation_level=ISOLATION,
                 connect_args=self._connect_args(),
                 pool_size=POOL_SIZE,
                 max_overflow=0,

@@ -29,7 +29,7 @@ from snqd.stores.sql.bells import BELLS, Doorbell, Notifications, SqlBell
 from snqd.stores.sql.claim import FairClaim, LeaseLost
 from snqd.stores.sql.database import SqlDatabase
 from snqd.stores.sql.dialects import Refused
-from snqd.stores.sql.owner import Owner
+from snqd.stores.sql.owner import Claiming, Owner
 from snqd.stores.sql.statements import Added
 
 BEATS_A_LEASE = 8
@@ -164,7 +164,10 @@ class SqlStore:
     def claim(self, wants: Mapping[str, Want]) -> Deferred[Claim]:
         """See :meth:`IStore.claim`."""
         self._queues.update(wants)
-        claimed = self._claim(lambda connection: self._fair_claim.claim(connection, self._owner.number, wants))
+        claimed = self._claim(
+            lambda connection: self._fair_claim.claim(connection, self._owner.number, wants),
+            lambda connection, last: self._fair_claim.claim_at_once(connection, self._owner.number, last, wants),
+        )
         return claimed.addCallback(self._look_after, wants)
 
     def claim_solo(self, queues: Collection[str]) -> Deferred[Claim]:
@@ -242,7 +245,11 @@ class SqlStore:
         number = await self._do(lambda connection: self._database.register(connection, self._owner_name))
         self._owner.number = number
 
-    def _claim(self, action: Callable[[Connection], Claim]) -> Deferred[Claim]:
+    def _claim(
+        self,
+        action: Callable[[Connection], Claim],
+        at_once: Callable[[Connection, int], Claim | None] | None = None,
+    ) -> Deferred[Claim]:
         def claim(connection: Connection) -> Claim:
             if not self._owner.known:
                 raise LeaseLost
@@ -251,14 +258,15 @@ class SqlStore:
         async def again() -> Claim:
             self.log.warn("this process was silent for too long: its jobs were given to others")
             await self._register()
-            return await self._claim(action)
+            return await self._claim(action, at_once)
 
         def lost(failure: Failure) -> Deferred[Claim]:
             failure.trap(LeaseLost)
             return Deferred.fromCoroutine(again())
 
         # A claim that a crash of the server undoes is one that nobody has any more.
-        return self._do(claim, durable=False).addErrback(lost)
+        alone = Claiming(claim, at_once) if at_once is not None and self._database.server.postgresql else claim
+        return self._do(alone, durable=False).addErrback(lost)
 
     def _look_after(self, claim: Claim, wants: Mapping[str, Want]) -> Claim:
         """Look once more after a claim that came short, but brought something: whoever added a job beside what was

@@ -12,7 +12,7 @@ import pytest
 from snqd.core.errors import StoreError, StoreUnavailable
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.sql.dialects import Conflict, PostgresqlDialect
-from snqd.stores.sql.owner import Owner
+from snqd.stores.sql.owner import Claiming, Owner
 
 
 class Row:
@@ -54,6 +54,9 @@ class Connected:
         self.pending = []
         self.rolled_back += 1
 
+    def exec_driver_sql(self, statement: str, arguments: tuple[int, ...]) -> None:
+        self.pending.append(f"let go of {arguments[-1]}")
+
     def invalidate(self) -> None:
         self.pending = []
 
@@ -82,6 +85,11 @@ class Database:
     @contextmanager
     def errors_in_words(self) -> Iterator[None]:
         yield
+
+    @contextmanager
+    def autocommit(self, connection: Connected) -> Iterator[None]:
+        yield
+        connection.commit()
 
     def sign(self, connection: Connected, owner: int, last: int, durable: bool) -> bool:
         self.row.face("sign")
@@ -186,3 +194,48 @@ def test_a_process_that_leaves_waits_for_no_answer(owner: Owner, row: Row) -> No
     owner.leave()
     with pytest.raises(ConnectionLost, match="cut"):
         write(owner, "a")
+
+
+def claim(owner: Owner, row: Row, at_once: str | None = "at once") -> Any:
+    def in_one_statement(connection: Any, last: int) -> str | None:
+        row.face("sign")
+        row.last = connection.last = last
+        row.face("committed")
+        return at_once
+
+    (answer,) = owner.run([Claiming(lambda connection: "in a transaction", in_one_statement)], False)
+    return answer
+
+
+def test_a_claim_alone_needs_no_transaction_unless_it_says_so(owner: Owner, row: Row) -> None:
+    assert (claim(owner, row), claim(owner, row, None)) == ("at once", "in a transaction")
+    assert (row.last, row.connections) == (3, 1)
+
+
+def test_a_claim_of_one_that_is_not_registered_is_made_in_a_transaction(owner: Owner, row: Row) -> None:
+    owner.number = 0
+    assert claim(owner, row) == "in a transaction"
+
+
+def test_what_a_claim_took_whose_answer_was_lost_is_let_go_of(owner: Owner, row: Row) -> None:
+    row.troubles["committed"] = [ConnectionLost()]
+    assert claim(owner, row) == "in a transaction"
+    assert (row.wrote, row.last, row.connections) == (["let go of 1"], 2, 2)
+    write(owner, "a")
+    assert row.wrote == ["let go of 1", "a"]
+
+
+def test_it_is_let_go_of_once_the_server_is_back(owner: Owner, row: Row) -> None:
+    write(owner, "a")
+    row.troubles = {"committed": [ConnectionLost()], "connect": [ConnectionLost()]}
+    with pytest.raises(ConnectionLost):
+        claim(owner, row)
+    assert claim(owner, row) == "in a transaction"
+    assert row.wrote == ["a", "let go of 2"]
+
+
+def test_a_claim_that_never_reached_the_server_took_nothing(owner: Owner, row: Row) -> None:
+    write(owner, "a")
+    row.troubles["sign"] = [ConnectionLost()]
+    assert claim(owner, row) == "in a transaction"
+    assert row.wrote == ["a"]
