@@ -79,6 +79,7 @@ class Consumer:
             self._went_down,
             self._subscriptions,
         )
+        self._acked: set[str] = set()
         self.dialect: Dialect = Plain()
         self.epoch = 0
         self.sources: dict[str, Source] = {}
@@ -102,11 +103,23 @@ class Consumer:
 
     def ack(self, arrival: Arrival) -> bool:
         """Settle `arrival`; False if its connection is gone, and so is the right to settle it."""
+        if arrival.job.id:
+            self._acked.add(arrival.source.destination)
         return self._answer(arrival, lambda protocol: protocol.ack(arrival.message))
 
     def nack(self, arrival: Arrival) -> bool:
         """Give `arrival` back to the broker; False if its connection is gone."""
         return self._answer(arrival, lambda protocol: protocol.nack(arrival.message))
+
+    def take_acked(self) -> list[str]:
+        """The destinations, as the broker calls them, of which jobs were acknowledged since the last call."""
+        acked, self._acked = self._acked, set()
+        return [self.dialect.destination(each) for each in acked]
+
+    @property
+    def peer(self) -> Any:
+        """See :attr:`StompConnection.peer`."""
+        return self._connection.peer
 
     def _answer(self, arrival: Arrival, say: Callable[[Any], None]) -> bool:
         protocol = self._connection.protocol

@@ -24,6 +24,7 @@ from snqd.core.errors import StoreError
 from snqd.core.job import Job
 from snqd.stores.interface import Claim, IStore, Pauses, Receipt, Want
 from snqd.stores.morgue_writer import MorgueWriter
+from snqd.stores.stomp.ack_marks import AckMarks
 from snqd.stores.stomp.brokers import Brokers
 from snqd.stores.stomp.consumer import Consumer, Source
 from snqd.stores.stomp.inbox import Arrival, Inbox
@@ -92,6 +93,7 @@ class StompStore:
             )
             for broker in brokers.listen
         ]
+        self._marks = AckMarks(reactor, self._sender, self._consumers)
         self._groups: set[str] = set()
         self._settling: set[Deferred[Any]] = set()
         self._sift = LoopingCall(self._look_for_flood)
@@ -116,11 +118,13 @@ class StompStore:
         started = [self._sender.start(), *(consumer.start() for consumer in self._consumers)]
         await DeferredList(started, fireOnOneErrback=True, consumeErrors=True)
         self._sift.start(SIFT_EVERY, now=False)
+        self._marks.start()
 
     async def _close(self) -> None:
         self._closing = True
         if self._sift.running:
             self._sift.stop()
+        self._marks.stop()
         under_way = self._sorter.close() + list(self._settling)
         if under_way:
             patience: Deferred[Any] = DeferredList(under_way)
