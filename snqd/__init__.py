@@ -14,8 +14,8 @@ The house, in the order of its story. Each room imports only from itself and tho
 - ``io/`` runs I/O managers in a child: ``io/io_master.py``, ``io/io_manager.py``.
 - ``handlers/`` is the code for each queue: ``handlers/queue_handler.py`` is what an author derives from.
 - ``queues/`` holds the manager that takes jobs through their handlers, ``queues/queue_manager.py``, and
-  ``queues/crash_ledger.py`` for the jobs that their process did not survive; ``queues/gnusocial_lists.py`` takes over
-  what GNU social keeps in Redis.
+  ``queues/crash_ledger.py`` for the jobs that their process did not survive; ``queues/gnusocial_lists.py`` and
+  ``queues/queue_items.py`` take over what GNU social keeps in Redis and in its own databases.
 - ``daemon/`` is the parent that spawns, watches and respawns children, ``daemon/queue_daemon.py``, and the children's
   own main, ``daemon/child.py``.
 - ``ops/`` is for the operator: the control socket (``ops/control.py``), and ``ops/snqctl.py`` with its commands.

@@ -13,14 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from snqd.config.load import load_file
 from snqd.config.settings import Settings
-from snqd.core.errors import SnqdError
-from snqd.core.job import Job, JobIds, check_size
-from snqd.core.names import check_id
-from snqd.ops.targets import check_target
-from snqd.sites.registry import SiteRegistry
+from snqd.core.errors import NoHandler, SnqdError, UnknownSite
+from snqd.core.job import JSON, Job, JobIds, check_size
+from snqd.core.names import check_id, check_queue, check_site
+from snqd.ops.live_targets import LiveTargets
 from snqd.stores.factory import make_queue
+from snqd.wire.own import check_body
 from snqd.wire.payload import encode
 
 if TYPE_CHECKING:
@@ -34,9 +33,11 @@ class NotAcknowledged(SnqdError):
 def connect(path: str | os.PathLike[str]) -> Queue:
     """The queue of a configuration such as ``etc/snq.ini``.
 
+    Sites and queues that come and go later are noticed: new ones when their first job comes, the rest within seconds.
+
     :raises ConfigError: if the configuration is wrong.
     """
-    return Queue(load_file(Path(path)))
+    return Queue(LiveTargets(Path(path)))
 
 
 def connect_async(reactor: Any, path: str | os.PathLike[str]) -> AsyncQueue:
@@ -44,15 +45,14 @@ def connect_async(reactor: Any, path: str | os.PathLike[str]) -> AsyncQueue:
 
     :raises ConfigError: if it is wrong.
     """
-    return AsyncQueue(reactor, load_file(Path(path)))
+    return AsyncQueue(reactor, LiveTargets(Path(path)))
 
 
 class Drafts:
-    """Makes jobs of what a program asks for, and refuses what could never be handled."""
+    """Makes jobs of what a program asks for, and refuses what no job may be."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._sites = SiteRegistry(settings)
         self._ids = JobIds()
 
     def job(self, site: str, queue: str, payload: Any, delay: float = 0.0, id: str | None = None) -> Job:
@@ -60,7 +60,7 @@ class Drafts:
 
         :param delay: seconds before it may run.
         :param id: ASCII letters, digits, ``.`` and ``-``, at most 64; a new one by default.
-        :raises BadName, UnknownSite, NoHandler: if no job can go there, or be called so.
+        :raises BadName: if nothing can be called so.
         :raises BadPayload, PayloadTooLarge: if a job can't carry the payload.
         :raises ValueError: if `delay` is negative or no number.
         """
@@ -68,10 +68,12 @@ class Drafts:
             raise ValueError(f"delay must be a number of seconds, 0 or more, not {delay}")
         if delay and not self._settings.queue.enabled:
             raise SnqdError(f"a delay needs a queue, and {self._settings.path} says [queue] enabled = no")
-        check_target(self._settings, self._sites, site, queue)
+        check_site(site)
+        check_queue(queue)
         job_id = self._ids.next() if id is None else check_id(id)
         now = time.time()
         body = check_size(encode(payload))
+        check_body(body, JSON, self._settings.queue.wire_of_jobs)
         return Job(job_id, site, queue, body, created=now, not_before=now + delay if delay else 0.0)
 
 
@@ -82,8 +84,10 @@ class Queue:
     Opened by the first job; made by :func:`connect`.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, targets: LiveTargets) -> None:
+        self._targets = targets
+        self._settings = targets.settings  # the store stays what it was
+        self._inherited: list[_Store | _AtOnce] = []
         self._begin()
 
     def _begin(self) -> None:
@@ -95,13 +99,11 @@ class Queue:
     def enqueue(self, site: str, queue: str, payload: Any, delay: float = 0.0, id: str | None = None) -> str:
         """Put a job on `queue` of `site`; returns its id once it is durable. See :meth:`Drafts.job`.
 
+        :raises UnknownSite, NoHandler: if no job can go there, the files having been looked at again.
         :raises StoreError: if the store can't keep it.
         :raises NotAcknowledged: if it ran at once and failed.
         """
-        self._check_fork()
-        job = self._drafts.job(site, queue, payload, delay, id)
-        self._put([job])
-        return job.id
+        return self.enqueue_many([(site, queue, payload, delay, id)])[0]
 
     def enqueue_many(self, jobs: Iterable[Sequence[Any]]) -> list[str]:
         """Put many jobs on their queues in one transaction, all or none; returns their ids once they are durable.
@@ -112,6 +114,7 @@ class Queue:
         self._check_fork()
         made = [self._drafts.job(*each) for each in jobs]
         if made:
+            self._check_targets(made)
             self._put(made)
         return [job.id for job in made]
 
@@ -128,6 +131,17 @@ class Queue:
     ) -> None:
         self.close()
 
+    def _check_targets(self, jobs: Sequence[Job]) -> None:
+        try:
+            self._targets.check(jobs)
+        except (UnknownSite, NoHandler):
+            self._targets.look(missed=True)
+        else:
+            if not self._targets.due:
+                return
+            self._targets.look(missed=False)
+        self._targets.check(jobs)
+
     def _put(self, jobs: Sequence[Job]) -> None:
         with self._lock:
             self._outlet.put(jobs)
@@ -135,7 +149,8 @@ class Queue:
     def _check_fork(self) -> None:
         # A database's connections, locks that another thread held, and the prefix of ids belong to the parent alone.
         if os.getpid() != self._pid:
-            self._inherited = self._outlet  # closing it would let go of the parent's file locks, or end its session
+            self._inherited.append(self._outlet)  # its end would let go of the parent's file locks, or end its session
+            self._targets.begin_in_fork()
             self._begin()
 
 
@@ -145,14 +160,17 @@ class AsyncQueue:
     Closes itself when the reactor stops.
     """
 
-    def __init__(self, reactor: Any, settings: Settings) -> None:
+    def __init__(self, reactor: Any, targets: LiveTargets) -> None:
         from snqd.stores.writer_thread import MAX_ITEMS, WriterThread
 
-        self._drafts = Drafts(settings)
-        self._outlet = _outlet(settings)
+        self._targets = targets
+        self._drafts = Drafts(targets.settings)
+        self._outlet = _outlet(targets.settings)
         # Jobs that run at once fail one by one.
-        at_once = MAX_ITEMS if settings.queue.enabled else 1
+        at_once = MAX_ITEMS if targets.settings.queue.enabled else 1
         self._thread: WriterThread[Sequence[Job]] = WriterThread(reactor, self._write, "snqd enqueue", at_once)
+        # What is missed during one look is found by the next.
+        self._looks: WriterThread[bool] = WriterThread(reactor, self._look, "snqd sites")
         self._closing: Deferred[None] | None = None
         reactor.addSystemEventTrigger("before", "shutdown", self.close)
 
@@ -170,17 +188,34 @@ class AsyncQueue:
             return fail()
         if not made:
             return succeed([])
+        try:
+            self._targets.check(made)
+        except (UnknownSite, NoHandler):
+            return self._looks.submit(True).addCallback(lambda _: self._submit_known(made))
+        if self._targets.due:
+            self._looks.submit(False)
+        return self._submit(made)
+
+    def _submit_known(self, made: Sequence[Job]) -> Deferred[list[str]]:
+        self._targets.check(made)
+        return self._submit(made)
+
+    def _submit(self, made: Sequence[Job]) -> Deferred[list[str]]:
         return self._thread.submit(made).addCallback(lambda _: [job.id for job in made])
 
     def close(self) -> Deferred[None]:
         """Finish what is under way and let go of the store; fires then."""
         if self._closing is None:
-            self._closing = self._thread.close().addCallback(lambda _: self._outlet.close())
+            self._closing = self._looks.close()
+            self._closing.addCallback(lambda _: self._thread.close()).addCallback(lambda _: self._outlet.close())
         from twisted.internet.defer import Deferred
 
         closed: Deferred[None] = Deferred()
         self._closing.chainDeferred(closed)
         return closed
+
+    def _look(self, missed: Sequence[bool]) -> None:
+        self._targets.look(any(missed))
 
     def _write(self, groups: Sequence[Sequence[Job]]) -> None:
         self._outlet.put([job for group in groups for job in group])

@@ -27,6 +27,7 @@ from snqd.daemon.rolling_restart import RollingRestart
 from snqd.daemon.sd_notify import SdNotify, manager_of
 from snqd.daemon.site_watch import SiteWatch
 from snqd.daemon.systemd import SystemdNotices
+from snqd.ops.broadcasts import Broadcasts, trust_of
 from snqd.ops.change_commands import ChangeCommands
 from snqd.ops.control_server import ControlServer, daemon_commands
 from snqd.ops.log_output import LoggedService
@@ -74,12 +75,16 @@ def make_service(reactor: Any, config: Path, overrides: Overrides, child_module:
     launcher = Launcher(reactor, settings.daemon.id, sources, overrides, child_module)
     daemon = QueueDaemon(launcher, settings, system_memory(), os.getpid, reactor.stop)
     daemon.check()
+    trust_of(settings.queue)  # a key that can't be read is better told now
     reload = Reload(reactor, launcher, daemon, reader, partial(_in_thread, reactor))
     notices = SystemdNotices(reactor, daemon, SdNotify(manager_of(os.environ, os.getpid())))
     changes = ChangeCommands(daemon, reload, RollingRestart(daemon, reload), notices)
+    broadcasts = Broadcasts(reactor, daemon, changes)
+    daemon.on_heard = broadcasts.heard
+    commands = {**daemon_commands(daemon), **changes.commands(), **broadcasts.commands()}
     services = [
         # Below the daemon, since only the holder of its lock may replace a socket that is there.
-        ControlServer(reactor, settings.daemon.control, {**daemon_commands(daemon), **changes.commands()}),
+        ControlServer(reactor, settings.daemon.control, commands),
         OperatorSignals(reactor, {signal.SIGHUP: changes.hang_up, signal.SIGUSR2: changes.user_signal}),
         notices,
         *_site_watch(reactor, daemon, reload),

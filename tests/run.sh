@@ -19,7 +19,7 @@ step() {
   $*"; fi
 }
 
-# need PROGRAM PACKAGE: a server that tests start for themselves. Without it they are skipped, and fail in CI.
+# need PROGRAM PACKAGE: a server or program that tests start for themselves. Without it they are skipped, and fail in CI.
 need() {
     if command -v "$1" >/dev/null; then return; fi
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -36,6 +36,7 @@ need pg_ctlcluster postgresql
 need mariadbd mariadb-server
 need rabbitmq-server rabbitmq-server
 need activemq activemq
+need php php-cli
 
 PATH=$PWD/.venv-test/bin:$PATH
 export PATH

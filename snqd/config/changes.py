@@ -38,8 +38,14 @@ _QUEUE = {
     "concurrency": TakesEffect.AT_ONCE,
     "timeout": TakesEffect.AT_ONCE,
     "retry": TakesEffect.AT_ONCE,
+    "breakout": TakesEffect.AT_ONCE,
+    "wire": TakesEffect.IN_FRESH_CHILDREN,
     "lease": TakesEffect.IN_FRESH_CHILDREN,
     "dead_letter_dir": TakesEffect.IN_FRESH_CHILDREN,
+    "control_channel": TakesEffect.IN_FRESH_CHILDREN,
+    "control_key_file": TakesEffect.IN_FRESH_CHILDREN,
+    "control_unsigned": TakesEffect.IN_FRESH_CHILDREN,
+    "foreign_claim_age": TakesEffect.IN_FRESH_CHILDREN,
 }
 _RETRY_KEYS = {"max_retries": "max_retries", "delay": "retry_delay", "max_delay": "retry_max_delay"}
 

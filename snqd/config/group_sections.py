@@ -11,9 +11,10 @@ from snqd.config.daemon_sections import Overrides
 from snqd.config.document import Document, read_values
 from snqd.config.handler_sections import Handlers
 from snqd.config.ini import Section
-from snqd.config.problems import Problems
-from snqd.config.schema import GROUP
-from snqd.config.settings import DaemonSettings, GroupSettings
+from snqd.config.problems import Problems, did_you_mean, nearest
+from snqd.config.schema import GROUP, QUEUE
+from snqd.config.settings import DaemonSettings, GroupSettings, QueueSettings
+from snqd.config.values import group_of_breakout
 
 MAIN = "main"
 
@@ -31,12 +32,44 @@ def read_groups(
         if name != MAIN
     ]
     values = read_values(GROUP, main, problems)
-    children = overrides.threads or values["children"] or daemon.threads
+    children = overrides.threads or _or_default(values["children"], daemon.threads)
     queues = claims.rest(main, values["queues"])
     groups = [GroupSettings(MAIN, children, queues, values["exclusive"]), *others]
     for group in groups:
         _check_exclusive(group, sections.get(group.name, main), problems)
+    if not any(group.children for group in groups) and not problems.concern(main):
+        problems.at(main, "children", "no group has any: give one of them children, or there is nothing to run")
     return {group.name: group for group in groups}
+
+
+def _or_default(children: int | None, default: int) -> int:
+    return default if children is None else children
+
+
+def check_breakouts(
+    document: Document,
+    settings: QueueSettings,
+    groups: Mapping[str, GroupSettings],
+    handlers: Handlers,
+    problems: Problems,
+) -> None:
+    """Refuse ``[queue] breakout`` of a queue that nobody handles, or that is not of the group that it names."""
+    section = document.one(QUEUE)
+    of_queue = {queue: group.name for group in groups.values() for queue in group.queues}
+    for (queue, _), name in settings.breakout.items():
+        group = group_of_breakout(name)
+        if group not in groups:
+            near = did_you_mean(nearest(group, groups))
+            problems.at(
+                section, "breakout", f"{name}: there is no group {group}{near}: name one of {', '.join(groups)}"
+            )
+        elif missing := handlers.missing(queue):
+            problems.at(section, "breakout", f"{name}: {missing}: add [handlers] {queue} or remove it here")
+        elif queue in handlers.off:
+            problems.at(section, "breakout", f"{name}: [handlers] switches {queue} off: remove it here, or there")
+        elif of_queue.get(queue, group) != group:
+            right = name.replace(group, of_queue[queue], 1)
+            problems.at(section, "breakout", f"{name}: queue {queue} is of group {of_queue[queue]}: write {right}")
 
 
 @attrs.frozen
@@ -75,7 +108,7 @@ def _other(name: str, section: Section, values: Mapping[str, Any], claims: _Clai
     if not values["queues"] and not claims.problems.concern(section):
         claims.problems.at(section, "queues", "is empty: list the queues that the group serves, or remove the section")
     queues = claims.take(section, values["queues"] or ())
-    return GroupSettings(name, values["children"] or 1, queues, values["exclusive"])
+    return GroupSettings(name, _or_default(values["children"], 1), queues, values["exclusive"])
 
 
 def _check_exclusive(group: GroupSettings, section: Section, problems: Problems) -> None:

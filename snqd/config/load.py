@@ -9,7 +9,7 @@ import attrs
 
 from snqd.config.daemon_sections import NO_OVERRIDES, Overrides, read_daemon, read_queue
 from snqd.config.document import Document, read_document, read_values
-from snqd.config.group_sections import MAIN, read_groups
+from snqd.config.group_sections import MAIN, check_breakouts, read_groups
 from snqd.config.handler_sections import Handlers, read_handlers
 from snqd.config.problems import Problems
 from snqd.config.schema import SITE, SITES
@@ -39,6 +39,7 @@ def load(
     queue, handlers = _read_queueing(document, daemon, plugins, problems)
     groups = read_groups(document, handlers, daemon, overrides, problems)
     read_values(SITES, document.one(SITES), problems)
+    check_breakouts(document, queue, groups, handlers, problems)
     sites = read_sites(document, queue, handlers, problems)
     problems.raise_if_any()
     return Settings(

@@ -14,9 +14,11 @@ from snqd.config.database_url import database_url
 from snqd.config.redis_address import redis_address
 from snqd.config.stomp_servers import stomp_server, stomp_servers
 from snqd.config.values import (
+    WIRES,
     Reader,
     auto_or,
     boolean,
+    breakouts,
     choice,
     daemon_id,
     decimal,
@@ -30,6 +32,7 @@ from snqd.config.values import (
     queue_names,
     server,
     soft_limit,
+    topic,
 )
 
 #: Stands for ``[snqd] state_dir`` at the beginning of a path.
@@ -93,6 +96,7 @@ MOST_AT_ONCE = 1000
 AT_ONCE = integer(1, MOST_AT_ONCE)
 RETRIES = integer(0, 10_000)
 PROCESSES = integer(1, 1000)
+CHILDREN = integer(0, 1000)
 WEIGHT = decimal(0.001, 1000)
 SINCE_NOW = duration(0.0)
 
@@ -128,13 +132,29 @@ QUEUE = SectionKind(
         Key(
             "queue_basename", "/queue/snqd.", one_line, "what this farm's names begin with in a store that farms share"
         ),
+        Key("breakout", "", breakouts, "queues, or one site's shares of them, with a destination of their own"),
+        Key(
+            "wire",
+            "json",
+            choice(**{wire: wire for wire in WIRES}),
+            "how own jobs are written: json, php or php-base64",
+        ),
         Key("stomp_server", "", stomp_servers, "the brokers of subsystem stomp"),
         Key("stomp_username", "", one_line, "name to log in with at the brokers"),
         Key("stomp_password", "", one_line, "password that goes with it"),
         Key("stomp_password_file", "", one_line, "file that holds the password instead"),
         Key("stomp_manual_failover", "yes", boolean, "yes: listen to all brokers; no: to one that is up"),
         Key("stomp_enqueue_on", "", stomp_server, "the broker that jobs are sent to; empty: one that is up"),
-        Key("foreign", "", foreign_queues, "queues of other programs to serve too: gnusocial-redis"),
+        Key(
+            "control_channel",
+            "/topic/snqd.control",
+            topic,
+            "topic on the brokers by which commands reach all daemons",
+        ),
+        Key("control_key_file", "", one_line, "file with the key that commands to all daemons are signed with"),
+        Key("control_unsigned", "no", boolean, "yes: obey unsigned commands too, such as StatusNet's"),
+        Key("foreign", "", foreign_queues, "queues of other programs to serve too: gnusocial-db, gnusocial-redis"),
+        Key("foreign_claim_age", "3600", duration(1.0), "seconds after which another program's claim counts as stale"),
         Key("morgue", "sqlite:///STATE_DIR/morgue.db", database_url, "database of the dead letters"),
         Key("dead_letter_dir", "", one_line, "folder that gets a file for each dead letter too"),
         Key("concurrency", "50", AT_ONCE, "jobs at once in one process"),
@@ -155,7 +175,12 @@ GROUP = SectionKind(
     "queues that have processes of their own",
     label="NAME",
     keys=(
-        Key("children", "", PROCESSES, "how many processes; empty: 1, for main [snqd] threads"),
+        Key(
+            "children",
+            "",
+            CHILDREN,
+            "how many processes; empty: 1, for main [snqd] threads; 0: others serve the queues",
+        ),
         Key("queues", "", queue_names, "what they serve; empty, for main only: every queue that no other group has"),
         Key("exclusive", "no", boolean, "yes: its one process never runs twice at once, not even during a restart"),
     ),

@@ -11,6 +11,7 @@ from snqd.config.database_url import sqlite_file
 from snqd.config.redis_address import RedisAddress
 from snqd.config.soft_limit import SoftLimit
 from snqd.config.stomp_servers import StompSettings
+from snqd.core.job import JSON
 from snqd.core.retry import RetryPolicy
 
 
@@ -42,7 +43,13 @@ class QueueSettings:
     :ivar redis: None where the subsystem is another.
     :ivar stomp: without servers where the subsystem is another.
     :ivar queue_basename: what the names of this farm begin with in a store that farms share.
+    :ivar control_channel: a topic; only brokers need it.
+    :ivar control_key_file: what holds the key of signed commands; None where there is none.
+    :ivar control_unsigned: whether unsigned commands are obeyed too.
+    :ivar breakout: names such as ``main/distrib``, by queue and site, empty for all sites; of subsystem stomp.
+    :ivar wire: how own jobs are written on subsystem stomp, of :data:`snqd.config.values.WIRES`.
     :ivar foreign: kinds of queues of other programs that are served too, of :data:`snqd.config.values.FOREIGN`.
+    :ivar foreign_claim_age: age of another program's claim from which on its process counts as dead.
     :ivar morgue: SQLAlchemy's URL of the database of the dead letters.
     :ivar dead_letter_dir: None where no files are wanted.
     :ivar softlimit: the memory at which a child is replaced.
@@ -56,7 +63,13 @@ class QueueSettings:
     redis: RedisAddress | None
     stomp: StompSettings
     queue_basename: str
+    control_channel: str
+    control_key_file: Path | None
+    control_unsigned: bool
+    breakout: Mapping[tuple[str, str], str]
+    wire: str
     foreign: tuple[str, ...]
+    foreign_claim_age: float
     morgue: str
     dead_letter_dir: Path | None
     spawndelay: float
@@ -74,6 +87,21 @@ class QueueSettings:
         return sqlite_file(self.db)
 
     @property
+    def shared(self) -> bool:
+        """Whether daemons of several hosts may work on the store."""
+        return self.enabled and (self.subsystem != "db" or self.db_file is None)
+
+    @property
+    def control_trusted(self) -> bool:
+        """Whether any command that comes by way of the store can be obeyed."""
+        return self.control_key_file is not None or self.control_unsigned
+
+    @property
+    def wire_of_jobs(self) -> str:
+        """`wire`, where other programs can read the jobs at all; else JSON."""
+        return self.wire if self.enabled and self.subsystem == "stomp" else JSON
+
+    @property
     def morgue_file(self) -> Path | None:
         """The SQLite file behind `morgue`, None where it is on a server."""
         return sqlite_file(self.morgue)
@@ -83,7 +111,7 @@ class QueueSettings:
 class GroupSettings:
     """One ``[group:NAME]``; `main` always exists.
 
-    :ivar children: how many processes.
+    :ivar children: how many processes; 0 where other daemons serve the queues, and this one only enqueues for them.
     :ivar queues: what they serve; for main all configured queues that no other group has. In configuration order.
     """
 

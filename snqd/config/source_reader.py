@@ -101,6 +101,11 @@ class SourceReader:
         files |= self._rows(places, afresh)
         return Look(Sources(self._main, files), differs, tuple(problems))
 
+    def forget(self) -> None:
+        """What was read last is not used: read everything again at the next look."""
+        self._stamps = {}
+        self._seen = {}
+
     def folders(self, sources: Sources) -> list[Path]:
         """The folders to watch: the main file's, and ``[sites] dir``."""
         folder = _Places(self._main, sources.main).folder_path()

@@ -14,13 +14,18 @@ from urllib.parse import SplitResult, urlsplit
 from snqd.config.problems import shown
 from snqd.config.soft_limit import SoftLimit
 from snqd.core.errors import BadName, SnqdError
+from snqd.core.job import JSON, PHP
 from snqd.core.names import check_queue
 
 Number = TypeVar("Number", int, float)
 Reader = Callable[[str], Any]
 
+GNUSOCIAL_DB = "gnusocial-db"
 GNUSOCIAL_REDIS = "gnusocial-redis"
-FOREIGN = (GNUSOCIAL_REDIS,)
+FOREIGN = (GNUSOCIAL_DB, GNUSOCIAL_REDIS)
+PHP_BASE64 = "php-base64"
+WIRES = (JSON, PHP, PHP_BASE64)
+"""How own jobs may be written."""
 YEAR = 365 * 24 * 3600.0
 SHORTEST = 0.001
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -36,6 +41,8 @@ _DAEMON_ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 _SERVER = re.compile(r"[^\s/]{1,255}")
 _BOOLEANS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 _SQLITE = "sqlite:///"
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}"
+_BREAKOUT = re.compile(rf"{_PART}(?P<separator>[/:])(?P<queue>{_PART})(?:(?P=separator)(?P<site>{_PART}))?")
 
 
 class BadValue(SnqdError):
@@ -135,6 +142,13 @@ def one_line(text: str) -> str:
     return text
 
 
+def topic(text: str) -> str:
+    """A topic of a broker, where each message reaches every daemon."""
+    if not re.fullmatch(r"/topic/[!-~]+", text):
+        raise BadValue("is no topic: write it as /topic/NAME, without blanks")
+    return text
+
+
 def daemon_id(text: str) -> str:
     """What a daemon may be called among others: 1 to 64 ASCII letters, digits, ``_``, ``.`` and ``-``."""
     if not _DAEMON_ID.fullmatch(text):
@@ -165,6 +179,28 @@ def queue_names(text: str) -> tuple[str, ...]:
         if name in names[:position]:
             raise BadValue(f"names {name} twice: remove one of the two")
     return names
+
+
+def breakouts(text: str) -> dict[tuple[str, str], str]:
+    """A list of ``group/queue`` or ``group/queue/site``, each once, by queue and site.
+
+    Later GNU socials write ``:`` for ``/``; a name stays as it is written.
+    """
+    named: dict[tuple[str, str], str] = {}
+    for name in items(text):
+        match = _BREAKOUT.fullmatch(name)
+        if match is None:
+            raise BadValue(f"{shown(name)} is no breakout: write group/queue or group/queue/site, separated by commas")
+        share = match["queue"], match["site"] or ""
+        if share in named:
+            raise BadValue(f"{named[share]} and {name} are of the same jobs: remove one of the two")
+        named[share] = name
+    return named
+
+
+def group_of_breakout(name: str) -> str:
+    """The group in the name of a breakout."""
+    return name.replace(":", "/").partition("/")[0]
 
 
 def foreign_queues(text: str) -> tuple[str, ...]:

@@ -22,6 +22,10 @@ class Tally:
     dead: int = 0
     seconds: float = 0.0
 
+    def numbers(self) -> tuple[int, int, int, int, float]:
+        """All of it, in the order of the fields: `attrs.astuple` takes more than ten times as long."""
+        return self.enqueued, self.handled, self.retried, self.dead, self.seconds
+
 
 class Counters:
     """What one child counted since it was last asked."""
@@ -40,7 +44,7 @@ class Counters:
     def take(self) -> list[list[Any]]:
         """Rows ``[queue, site, enqueued, handled, retried, dead, seconds]`` since the last take."""
         tallies, self._tallies = self._tallies, {}
-        return [[queue, site, *attrs.astuple(tally)] for (queue, site), tally in tallies.items()]
+        return [[queue, site, *tally.numbers()] for (queue, site), tally in tallies.items()]
 
 
 @attrs.define

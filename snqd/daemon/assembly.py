@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,11 +12,13 @@ from twisted.internet.defer import Deferred, succeed
 
 from snqd.config.schema import MOST_AT_ONCE
 from snqd.config.settings import HandlerSettings, Settings
-from snqd.config.values import GNUSOCIAL_REDIS
+from snqd.config.values import GNUSOCIAL_DB, GNUSOCIAL_REDIS
 from snqd.core.counters import Counters
 from snqd.core.errors import NoHandler, UnknownSite
 from snqd.core.fair_turn import FairTurn
+from snqd.core.job import JSON
 from snqd.daemon.child_spec import EXCLUSIVE, NORMAL, SOLO, ChildSpec
+from snqd.daemon.control_ear import ControlEar
 from snqd.daemon.idle_sites import IdleSites
 from snqd.daemon.missed_sites import MissedSites
 from snqd.daemon.parts import Parts, Switch
@@ -34,9 +36,10 @@ from snqd.queues.settler import Settler
 from snqd.queues.slots import Slots
 from snqd.queues.solo import ExclusiveQueueManager, SoloQueueManager
 from snqd.sites.registry import SiteRegistry
-from snqd.stores.factory import make_morgue, make_store
+from snqd.stores.factory import make_control_listener, make_morgue, make_store
 from snqd.stores.interface import Claimed
 from snqd.stores.morgue_writer import MorgueWriter
+from snqd.wire.own import check_body
 
 MANAGERS = {NORMAL: QueueManager, EXCLUSIVE: ExclusiveQueueManager, SOLO: SoloQueueManager}
 
@@ -50,8 +53,10 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
     base = _Base(reactor, settings, spec)
     queueing = _Queueing(base) if settings.queue.enabled else None
     managers: list[IIoManager] = queueing.managers if queueing else []
-    if queueing and spec.single and GNUSOCIAL_REDIS in settings.queue.foreign:
-        managers = [*managers, queueing.gnusocial_lists(base.sites)]
+    if queueing and spec.single:
+        managers = [*managers, *queueing.foreign()]
+    ear = base.control_ear()
+    managers = [*managers, *([ear] if ear else [])]
     for_sites = SiteManagers(base.context(), spec.role != SOLO)
     if spec.role != SOLO:
         managers = [*managers, *third_party_managers(base.context(), [], spec.single), *for_sites.make(settings.sites)]
@@ -62,7 +67,8 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
 
     if queueing is None:
         return Parts(io_master, base.counters, lambda owner, suspects, cause: succeed(0), lambda: None, prepare)
-    return Parts(io_master, base.counters, queueing.store.recover, queueing.manager.wake, prepare, base.missed_sites)
+    recover, wake = queueing.store.recover, queueing.manager.wake
+    return Parts(io_master, base.counters, recover, wake, prepare, base.missed_sites, ear)
 
 
 class _Base:
@@ -85,6 +91,13 @@ class _Base:
         """For the I/O managers of other packages."""
         return IoContext(self.reactor, self.settings, self.sites)
 
+    def control_ear(self) -> ControlEar | None:
+        """What hears commands to all daemons, in every child that is always there: while one is away, others hear."""
+        if self.spec.role == SOLO:
+            return None
+        listener = make_control_listener(self.reactor, self.settings, self.random)
+        return ControlEar(listener) if listener is not None else None
+
     def handlers(self, settings: Settings) -> dict[str, HandlerSettings]:
         """Those of this child's group."""
         return {queue: settings.handlers[queue] for queue in settings.groups[self.spec.group].queues}
@@ -98,6 +111,12 @@ class _Base:
             raise UnknownSite(f"no job can be enqueued for site {site}: it is not configured in {settings.path}")
         if queue not in settings.handlers:
             raise NoHandler(f"no job can be enqueued on queue {queue}: {settings.path} has no [handlers] {queue}")
+
+    def check_body(self, body: bytes) -> None:
+        """
+        :raises BadPayload, PayloadTooLarge: where a payload in JSON can't be written as ``[queue] wire`` asks for.
+        """
+        check_body(body, JSON, self.settings.queue.wire_of_jobs)
 
     def site_weight(self, nickname: str) -> float:
         """The site's, 1 for one that is not configured."""
@@ -121,7 +140,9 @@ class _Queueing:
         self.handlers.load()
         self._children = settings.daemon.state_dir / CHILDREN
         self._morgue = MorgueWriter(base.reactor, make_morgue(settings.queue), settings.queue.dead_letter_dir)
-        self.store = make_store(base.reactor, settings, spec.incarnation, self._suspects_of, base.random)
+        self.store = make_store(
+            base.reactor, settings, spec.incarnation, self._suspects_of, base.random, lambda: base.settings
+        )
         # Room for the most that [queue] concurrency may ever allow, since it can change while this process runs.
         self._ledger = CrashLedger(self._ledger_of(spec.incarnation), spec.incarnation, MOST_AT_ONCE)
         equipment = Equipment(
@@ -131,7 +152,7 @@ class _Queueing:
             handlers=self.handlers,
             sites=base.sites,
             ledger=self._ledger,
-            surroundings=Surroundings(base.check_target, time.time),
+            surroundings=Surroundings(base.check_target, time.time, base.check_body),
             queues=_ordered(handlers),
             policy=settings.queue.retry,
             random=base.random,
@@ -162,13 +183,29 @@ class _Queueing:
         self._slots.set_limits(*_limits(settings, handlers))
         self.manager.serve(_ordered(handlers), settings.queue.retry)
 
-    def gnusocial_lists(self, sites: SiteRegistry) -> IIoManager:
-        """What sweeps GNU social's lists; imported only where it is wanted."""
+    def foreign(self) -> Iterator[IIoManager]:
+        """What takes jobs over from other programs' queues."""
+        kinds = self._base.settings.queue.foreign
+        if GNUSOCIAL_DB in kinds:
+            yield self._queue_item_tables()
+        if GNUSOCIAL_REDIS in kinds:
+            yield self._gnusocial_lists()
+
+    # Imported only where it is wanted.
+
+    def _queue_item_tables(self) -> IIoManager:
+        from snqd.queues.queue_item_poller import Outlets
+        from snqd.queues.queue_items import QueueItemTables
+
+        outlets = Outlets(self.store.enqueue, self.store.depths, self._morgue.bury)
+        return QueueItemTables(self._base.reactor, lambda: self._base.settings, outlets)
+
+    def _gnusocial_lists(self) -> IIoManager:
         from snqd.queues.gnusocial_lists import GnuSocialLists
         from snqd.stores.redis.store import RedisStore
 
         assert isinstance(self.store, RedisStore)  # the configuration sees to it
-        return GnuSocialLists(sites, self.store.foreign_lists(), self._morgue)
+        return GnuSocialLists(self._base.sites, self.store.foreign_lists(), self._morgue)
 
     def _ledger_of(self, incarnation: str) -> Path:
         return self._children / f"{incarnation}.ledger"

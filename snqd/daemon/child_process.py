@@ -26,13 +26,26 @@ LINGER = 1.0
 
 @attrs.frozen
 class Ending:
-    """How a process ended: with an exit code, or killed by a signal."""
+    """How a process ended: with an exit code, or killed by a signal.
+
+    :ivar silence: seconds without a sign of life, for which its parent killed it; 0 if that was not so.
+    """
 
     exit_code: int | None = None
     signal: int | None = None
+    silence: float = 0.0
 
     def __str__(self) -> str:
-        return f"exited with code {self.exit_code}" if self.signal is None else f"killed by signal {self.signal}"
+        """What follows "the child"."""
+        if self.signal is None:
+            return f"exited with code {self.exit_code}"
+        hung = f"gave no sign of life for {self.silence:.1f} s (it hung) and " if self.silence else ""
+        return f"{hung}was killed by signal {self.signal}"
+
+    @property
+    def cause(self) -> str:
+        """The reason that a job has which was running."""
+        return f"its process {self}"
 
 
 class ChildOwner(Protocol):
@@ -49,6 +62,9 @@ class ChildOwner(Protocol):
 
     def child_misses_sites(self, child: ChildProcess) -> None:
         """It has jobs of sites that it does not know."""
+
+    def child_heard(self, child: ChildProcess, body: bytes, way: str) -> None:
+        """It has heard a message on the control channel."""
 
     def child_ended(self, child: ChildProcess, ending: Ending) -> None:
         """It is gone, and its pipes are read to their end."""
@@ -73,6 +89,12 @@ class ParentChannel(ipc.Channel):
         self._child.misses_sites()
         return {}
 
+    @ipc.Heard.responder
+    def heard(self, body: bytes, way: str) -> dict[str, Any]:
+        """Pass it on."""
+        self._child.heard(body, way)
+        return {}
+
     @ipc.BootFailed.responder
     def boot_failed(self, message: str, traceback: str) -> dict[str, Any]:
         """Pass it on."""
@@ -90,6 +112,7 @@ class ChildProcess(ProcessProtocol):
     """Speaks with one child and keeps what it knows of it. Times are the clock's seconds.
 
     :ivar ready_at: None until it is up.
+    :ivar silence: seconds without a sign of life, once it is killed for that.
     :ivar last_beat: when it was last heard of.
     :ivar sources: the configuration that it works by.
     :ivar report: its last one (:meth:`snqd.io.io_master.IoMaster.report`, with `handled`, `settled` and `rss_bytes`).
@@ -105,6 +128,7 @@ class ChildProcess(ProcessProtocol):
         self.log = ChildLog(clock, spec.id)
         self.started = self.last_beat = clock.seconds()
         self.ready_at: float | None = None
+        self.silence = 0.0
         self.report: dict[str, Any] = {}
         self._total = Total()
         self._channel = ParentChannel(self)
@@ -211,6 +235,10 @@ class ChildProcess(ProcessProtocol):
         """It has jobs of sites that it does not know."""
         self._owner.child_misses_sites(self)
 
+    def heard(self, body: bytes, way: str) -> None:
+        """It has heard a message on the control channel."""
+        self._owner.child_heard(self, body, way)
+
     def set_log_level(self, namespace: str, level: str) -> Deferred[Any]:
         """Let it log `namespace` from `level` on."""
         return self._channel.ask(ipc.SetLogLevel, namespace=namespace, level=level)
@@ -239,7 +267,7 @@ class ChildProcess(ProcessProtocol):
     def processExited(self, reason: Failure) -> None:
         """It is dead, and may have left something in the pipes."""
         status: Any = reason.value
-        self._ending = Ending(status.exitCode, status.signal)
+        self._ending = Ending(status.exitCode, status.signal, self.silence)
         self._lingering = self._clock.callLater(LINGER, self._end, reason)
 
     def processEnded(self, reason: Failure) -> None:

@@ -37,6 +37,9 @@ class SlotOwner(Protocol):
     def slot_misses_sites(self) -> None:
         """Its child has jobs of sites that it does not know."""
 
+    def slot_heard(self, body: bytes, listener: str) -> None:
+        """Its child has heard a message on the control channel; `listener` names it, and the way."""
+
     def slowest(self, slot: ChildSlot) -> bool:
         """Whether the next start waits as long as any."""
 
@@ -113,6 +116,7 @@ class ChildSlot:
                 silence=silence,
                 grace=ABORT_GRACE,
             )
+            self.child.silence = silence
             self._states.hang()
 
     def spawn(self) -> None:
@@ -216,6 +220,10 @@ class ChildSlot:
         """Pass it on."""
         self._owner.slot_misses_sites()
 
+    def child_heard(self, child: ChildProcess, body: bytes, way: str) -> None:
+        """Pass it on."""
+        self._owner.slot_heard(body, f"{child.spec.incarnation} {way}")
+
     def child_reported(self, child: ChildProcess, counters: list[list[Any]]) -> None:
         """The child was heard of."""
         self._owner.slot_reported(self, child, counters)
@@ -244,7 +252,7 @@ class ChildSlot:
             self.error = self._boot_error or child.log.last or str(ending)
         else:
             self.error = "" if clean else str(ending)
-        what = "could not boot and " if self.boot_failed else "was " if ending.signal else ""
+        what = "could not boot and " if self.boot_failed else ""
         if clean:
             self.log.info("child {id} {what}{ending}", id=self.id, what=what, ending=str(ending))
         else:

@@ -38,6 +38,9 @@ class GroupOwner(Protocol):
     def sites_missed(self) -> None:
         """A child has jobs of sites that it does not know."""
 
+    def heard(self, body: bytes, listener: str) -> None:
+        """A child has heard a message on the control channel."""
+
     def shut_down(self, reason: str) -> None:
         """A child asked for the end of the daemon."""
 
@@ -172,6 +175,10 @@ class Group:
         """Pass it on."""
         self._owner.sites_missed()
 
+    def slot_heard(self, body: bytes, listener: str) -> None:
+        """Pass it on."""
+        self._owner.heard(body, listener)
+
     def slot_ended(self, slot: ChildSlot, child: ChildProcess, ending: Ending) -> int:
         """A child is gone."""
         if ending.exit_code == exit_codes.SHUT_DOWN:
@@ -208,6 +215,8 @@ class Group:
             return "stopping"
         if self.failed:
             return "failed"
+        if not self.slots:
+            return "elsewhere"
         return "running" if any(self.up()) else "starting"
 
     def _places(self) -> list[ChildSlot]:

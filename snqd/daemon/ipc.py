@@ -98,6 +98,12 @@ class RefreshSites(amp.Command):
     """Child to parent: a job's site is not configured, look whether it is by now."""
 
 
+class Heard(amp.Command):
+    """Child to parent: a message came on the control channel, by `way`."""
+
+    arguments = [(b"body", amp.String()), (b"way", amp.Unicode())]
+
+
 class SetLogLevel(amp.Command):
     """Parent to child: log `namespace` from `level` on."""
 

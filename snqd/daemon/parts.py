@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from snqd.config.settings import Settings
 from snqd.core.counters import Counters
 from snqd.daemon.child_spec import ChildSpec
+from snqd.daemon.control_ear import ControlEar
 from snqd.daemon.missed_sites import MissedSites
 from snqd.io.io_master import IoMaster
 
@@ -49,6 +50,7 @@ class Parts:
     :ivar wake: looks for work now.
     :ivar prepare: makes what other settings need; raises a SnqdError that says why that can't be.
     :ivar missed_sites: told of sites that jobs belong to and that are not configured.
+    :ivar control_ear: hears commands to all daemons on the store, None where there is nobody to hear.
     """
 
     io_master: IoMaster
@@ -57,6 +59,7 @@ class Parts:
     wake: Callable[[], Any]
     prepare: Callable[[Settings], Switch] = _nothing_to_prepare
     missed_sites: MissedSites | None = None
+    control_ear: ControlEar | None = None
 
 
 Builder = Callable[[Any, Settings, ChildSpec], Parts]

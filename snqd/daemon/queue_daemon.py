@@ -38,6 +38,7 @@ class QueueDaemon(MultiService):
     :ivar levels: of this daemon's log.
     :ivar on_child_up: told of every child that takes requests from now on.
     :ivar on_sites_missed: called when a child has jobs of sites that it does not know.
+    :ivar on_heard: called with each message that a child hears on the control channel, and which listener it was.
     """
 
     log = Logger()
@@ -64,6 +65,7 @@ class QueueDaemon(MultiService):
         self._memory = MemoryGuard(self._clock, memory, settings)
         self.on_child_up: Callable[[ChildProcess], Any] = lambda child: None
         self.on_sites_missed: Callable[[], Any] = lambda: None
+        self.on_heard: Callable[[bytes, str], Any] = lambda body, listener: None
         self._looks = LoopingCall(self._look)
         self._looks.clock = self._clock
 
@@ -122,7 +124,7 @@ class QueueDaemon(MultiService):
     @property
     def settled(self) -> bool:
         """Whether every group has come up, or is known to have failed."""
-        return all(group.failed or any(group.up()) for group in self._groups.configured)
+        return all(not group.slots or group.failed or any(group.up()) for group in self._groups.configured)
 
     @property
     def stopping(self) -> bool:
@@ -185,6 +187,10 @@ class QueueDaemon(MultiService):
         """Pass it on."""
         self.on_sites_missed()
 
+    def heard(self, body: bytes, listener: str) -> None:
+        """Pass it on."""
+        self.on_heard(body, listener)
+
     def child_counted(self, counters: list[list[Any]]) -> None:
         """Add up."""
         self._totals.add(counters, self._clock.seconds())
@@ -195,7 +201,7 @@ class QueueDaemon(MultiService):
 
     def child_died(self, incarnation: str, ending: Ending) -> int:
         """Let what it held be recovered; returns how many jobs were running in it."""
-        return self._recovery.died(incarnation, str(ending))
+        return self._recovery.died(incarnation, ending.cause)
 
     def wake(self) -> None:
         """Let all children look for work."""

@@ -12,10 +12,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from snqd.config.changes import Changes, compare, held_back, held_back_groups
-from snqd.config.load import load, load_sites
+from snqd.config.load import load
 from snqd.config.settings import Settings
 from snqd.config.source_reader import Look, SourceReader
 from snqd.config.sources import SourceChanges, Sources
+from snqd.config.take_sites import Taken, take_sites
 from snqd.core.errors import ConfigError
 from snqd.daemon.child_config import InThread
 from snqd.daemon.child_process import ChildProcess
@@ -91,8 +92,15 @@ class Reload:
 
     def run(self, change: Callable[[], Any]) -> Deferred[Any]:
         """Call a coroutine function when no other change is under way, and let none begin before it has ended."""
-        ran: Deferred[Any] = self._lock.run(lambda: Deferred.fromCoroutine(change()))
+        ran: Deferred[Any] = self._lock.run(lambda: Deferred.fromCoroutine(self._try(change)))
         return ran
+
+    async def _try(self, change: Callable[[], Any]) -> Any:
+        try:
+            return await change()
+        except Exception:
+            self._reader.forget()  # files that were read and not taken must count as changed
+            raise
 
     def update(self) -> Deferred[Changes]:
         """Read all files again and go over to what they say; children that failed are tried again in any case.
@@ -218,10 +226,11 @@ class Reload:
         self._tell(look)
         if look.sources is old:
             return Changes()
-        sources, settings, problems = await self._in_thread(self._load_sites, look.sources)
-        for problem in self._news(problems):
+        overrides = self._launcher.overrides
+        taken: Taken = await self._in_thread(take_sites, self._crew.settings, old, look.sources, overrides)
+        for problem in self._news(taken.problems):
             self.log.error("what a file says of sites does not hold, since it is wrong: {problem}", problem=problem)
-        return await self.go_over(sources, settings)
+        return await self.go_over(taken.sources, taken.settings)
 
     def _tell(self, look: Look) -> None:
         for problem in self._news(look.problems):
@@ -234,22 +243,6 @@ class Reload:
         news = [problem for problem in problems if problem not in self._told]
         self._told.update(news)
         return news
-
-    def _load_sites(self, sources: Sources) -> tuple[Sources, Settings, list[str]]:
-        """The settings with the sites of `sources`, files with mistakes left as they were."""
-        old = self._launcher.sources
-        try:
-            return sources, self._with_sites(sources.changes_since(old), sources), []
-        except ConfigError as error:
-            problems = error.problems
-        sources = _without_wrong(sources, old, problems)
-        return sources, self._with_sites(sources.changes_since(old), sources), problems
-
-    def _with_sites(self, changes: SourceChanges, sources: Sources) -> Settings:
-        if not changes:
-            return self._crew.settings
-        changed = Sources(sources.path, {str(sources.path): sources.main, **changes.files})
-        return load_sites(self._crew.settings, changed, changes.gone, self._launcher.overrides)
 
 
 @attrs.frozen
@@ -269,11 +262,3 @@ def _changes_for(child: ChildProcess, sources: Sources) -> SourceChanges:
     if child.sources.main != sources.main:
         return SourceChanges(sources.files)
     return sources.changes_since(child.sources)
-
-
-def _without_wrong(sources: Sources, old: Sources, problems: list[str]) -> Sources:
-    """`sources`, but files that `problems` name as they are in `old`."""
-    changed = sources.changes_since(old).files
-    wrong = {name for name in changed if any(problem.startswith(f"{name}:") for problem in problems)}
-    files = {name: old.files.get(name) if name in wrong else text for name, text in sources.files.items()}
-    return Sources(sources.path, {name: text for name, text in files.items() if text is not None})

@@ -11,6 +11,7 @@ from twisted.internet.task import LoopingCall
 
 from snqd.daemon.sd_notify import SdNotify
 
+READY = "READY=1"
 LOOK_EVERY = 1.0
 """Seconds; a WATCHDOG_USEC of twice that is the least that can be kept."""
 STATUS_EVERY = 5.0
@@ -46,6 +47,7 @@ class SystemdNotices(Service):
         self._daemon = daemon
         self._notify = notify
         self._told = ""
+        self._reloads = 0
         self._status = ""
         self._status_at = self._watchdog_at = float("-inf")
         self._look = LoopingCall(self.look)
@@ -66,27 +68,32 @@ class SystemdNotices(Service):
 
     def look(self) -> None:
         """Tell what has changed."""
-        if self._daemon.stopping:
-            self._tell_once("STOPPING=1")
-        elif self._daemon.settled:
-            self._tell_once("READY=1")
+        self._tell_state()
         self._tell_status()
         self._tell_watchdog()
 
     def reloading(self) -> None:
         """The configuration is being read anew; :meth:`reloaded` follows."""
-        self._told = "RELOADING=1"
-        # systemd orders what it hears by its own clock.
-        self._notify.tell(self._told, f"MONOTONIC_USEC={_monotonic_usec()}")
+        self._reloads += 1
+        if self._told == READY:
+            # systemd orders what it hears by its own clock.
+            self._tell_once("RELOADING=1", f"MONOTONIC_USEC={_monotonic_usec()}")
 
     def reloaded(self) -> None:
         """It has been read, or refused."""
-        self._tell_once("READY=1")
+        self._reloads -= 1
+        self._tell_state()
 
-    def _tell_once(self, state: str) -> None:
+    def _tell_state(self) -> None:
+        if self._daemon.stopping:
+            self._tell_once("STOPPING=1")
+        elif self._daemon.settled and not self._reloads:
+            self._tell_once(READY)
+
+    def _tell_once(self, state: str, *more: str) -> None:
         if state != self._told:
             self._told = state
-            self._notify.tell(state)
+            self._notify.tell(state, *more)
 
     def _tell_status(self) -> None:
         now = self._clock.seconds()

@@ -23,11 +23,13 @@ class Surroundings:
     """What jobs of one process have in common.
 
     :ivar check_target: called with site and queue of a follow-up; raises UnknownSite or NoHandler where no job may
-    go. :ivar now: the time in Unix seconds.
+    go. :ivar now: the time in Unix seconds. :ivar check_body: called with a follow-up's payload in JSON; raises
+    BadPayload or PayloadTooLarge where the store can't carry it.
     """
 
     check_target: Callable[[str, str], object]
     now: Callable[[], float]
+    check_body: Callable[[bytes], object] = lambda body: None
 
 
 class RunningJob:
@@ -95,7 +97,9 @@ class RunningJob:
             raise ValueError(f"a follow-up's delay must be a number of seconds, 0 or more, not {delay}")
         target = check_site(site if site is not None else self._job.site)
         self._surroundings.check_target(target, check_queue(queue))
-        self.follow_ups.append(self._follow_up(target, queue, check_size(wire.encode(payload)), delay))
+        body = check_size(wire.encode(payload))
+        self._surroundings.check_body(body)
+        self.follow_ups.append(self._follow_up(target, queue, body, delay))
 
     def _follow_up(self, site: str, queue: str, body: bytes, delay: float) -> Job:
         now = self._surroundings.now()

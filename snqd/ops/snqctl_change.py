@@ -9,7 +9,8 @@ import click
 
 from snqd.core.errors import ConfigError
 from snqd.ops.control import call
-from snqd.ops.snqctl_invocation import Invocation, complain, say
+from snqd.ops.snqctl_broadcast import broadcast
+from snqd.ops.snqctl_invocation import Invocation, complain, local_option, say
 
 UPDATE_TIMEOUT = 120.0
 _NAMES_SHOWN = 8
@@ -22,33 +23,42 @@ _WHEN = {
 
 @click.command()
 @click.argument("site", required=False)
-@click.option("--local", is_flag=True, help="Only this host's; on the embedded store there are no others.")
+@local_option
 @click.pass_obj
-def update(invocation: Invocation, site: str | None, local: bool) -> None:
-    """Let the daemon reload its configuration, or with SITE its sites alone.
+def update(invocation: Invocation, site: str | None, local: bool) -> int:
+    """Let every daemon on the store reload its configuration, or with SITE its sites alone.
 
-    The old one stays in force if anything is wrong with the new one; then exit code 2, and a line for each problem.
+    The old one stays in force if anything is wrong with the new one; then exit code 2, and a line for each problem of
+    this host's. Other hosts' daemons log theirs.
     """
     invocation.check_names(site)
-    arguments = {} if site is None else {"site": site}
-    answer = call(invocation.settings.daemon.control, "update", UPDATE_TIMEOUT, **arguments)
-    _check(answer)
-    for line in change_lines(answer):
-        say(line)
+
+    def here() -> None:
+        arguments = {} if site is None else {"site": site}
+        answer = call(invocation.settings.daemon.control, "update", UPDATE_TIMEOUT, **arguments)
+        _check(answer)
+        for line in change_lines(answer):
+            say(line)
+
+    return broadcast(invocation, "update", here, site, local)
 
 
 @click.command()
-@click.option("--local", is_flag=True, help="Only this host's; on the embedded store there are no others.")
+@local_option
 @click.pass_obj
-def restart(invocation: Invocation, local: bool) -> None:
-    """Replace all children by fresh ones, one after the other, and wait until that is done.
+def restart(invocation: Invocation, local: bool) -> int:
+    """Let every daemon on the store replace its children by fresh ones, one after the other; waits for this host's.
 
     They have the code and the configuration of now. A fresh child that can't come up ends it: exit code 1, and the
     others go on.
     """
-    answer = call(invocation.settings.daemon.control, "restart", None)
-    _check(answer)
-    say(f"restarted: {answer['replaced']} children were replaced")
+
+    def here() -> None:
+        answer = call(invocation.settings.daemon.control, "restart", None)
+        _check(answer)
+        say(f"restarted: {answer['replaced']} children were replaced")
+
+    return broadcast(invocation, "restart", here, local=local)
 
 
 def _check(answer: Mapping[str, Any]) -> None:

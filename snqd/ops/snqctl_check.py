@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import click
 
+from snqd.config.control_key import read_control_key
 from snqd.config.database_url import sqlite_file, without_password
-from snqd.core.errors import SnqdError
+from snqd.core.errors import ConfigError, SnqdError
+from snqd.core.job import JSON
 from snqd.ops.snqctl_invocation import Invocation, complain, say
 
 _NAMES_SHOWN = 8
@@ -20,7 +22,7 @@ _TO_BE_MADE = " (made when it is first needed)"
 def check(invocation: Invocation) -> int:
     """Check configuration, sites, handlers and stores. Exit code 2 if something is wrong; each problem has a line."""
     settings = invocation.settings
-    problems = [*_handlers(invocation), *_folder(invocation), *_stores(invocation)]
+    problems = [*_handlers(invocation), *_folder(invocation), *_stores(invocation), *_control_key(invocation)]
     for problem in problems:
         complain(problem)
     if problems:
@@ -32,7 +34,24 @@ def check(invocation: Invocation) -> int:
     for name, url in (("jobs", settings.queue.db), ("morgue", settings.queue.morgue)):
         path = sqlite_file(url)
         say(f"  {name:<8}  {without_password(url)}{_TO_BE_MADE if path and not path.exists() else ''}")
+    for note in _notes(invocation):
+        say(f"  note      {note}")
     return 0
+
+
+def _notes(invocation: Invocation) -> Iterator[str]:
+    """What is no error, and not what the operator meant either."""
+    settings = invocation.settings
+    queue = settings.queue
+    if queue.subsystem != "stomp":
+        without_effect = f"is without effect on subsystem {queue.subsystem}"
+        if queue.breakout:
+            yield _located(invocation, "queue", "breakout", f"{without_effect}, which takes jobs site by site anyway")
+        if queue.wire != JSON:
+            yield _located(invocation, "queue", "wire", f"{without_effect}, whose jobs no PHP daemon reads")
+    for (_, site), name in queue.breakout.items():
+        if site and site not in settings.sites:
+            yield _located(invocation, "queue", "breakout", f"{name}: no site {site} is known (yet)")
 
 
 def _handlers(invocation: Invocation) -> Iterator[str]:
@@ -63,6 +82,15 @@ def _folder(invocation: Invocation) -> Iterator[str]:
 def _stores(invocation: Invocation) -> Iterator[str]:
     yield from _store(invocation, "db", _look_at_queue)
     yield from _store(invocation, "morgue", _look_at_morgue)
+
+
+def _control_key(invocation: Invocation) -> Iterator[str]:
+    path = invocation.settings.queue.control_key_file
+    if path is not None:
+        try:
+            read_control_key(path)
+        except ConfigError as error:
+            yield f"{invocation.settings.path}: {error}"
 
 
 def _store(invocation: Invocation, key: str, look: Callable[[Invocation], None]) -> Iterator[str]:

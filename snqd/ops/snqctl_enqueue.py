@@ -14,12 +14,13 @@ from typing import BinaryIO
 import attrs
 import click
 
-from snqd.core.errors import BadPayload, PayloadTooLarge, StoreError
+from snqd.core.errors import BadPayload, PayloadTooLarge, SnqdError, StoreError
 from snqd.core.job import JSON, MAX_BODY_BYTES, PHP, Job, JobIds, check_size
 from snqd.ops.snqctl_feed import Failures, Feed, Sink, StoreSink
 from snqd.ops.snqctl_invocation import Invocation, WrongUse, complain, say, say_json
 from snqd.ops.snqctl_lines import LineSplitter, reader
 from snqd.wire.envelope import php_job_body
+from snqd.wire.own import check_body
 from snqd.wire.payload import decode
 
 # Room for an envelope around the largest payload, in base64.
@@ -28,7 +29,10 @@ _MAX_FILE_BYTES = 2 * MAX_BODY_BYTES
 
 @attrs.frozen
 class Order:
-    """What is asked for: jobs of one site and queue."""
+    """What is asked for: jobs of one site and queue.
+
+    :ivar own_wire: how the farm's jobs are written: see :data:`snqd.config.values.WIRES`.
+    """
 
     site: str
     queue: str
@@ -36,7 +40,14 @@ class Order:
     delay: float
     count: int
     wire: str
+    own_wire: str = JSON
     ids: JobIds = attrs.field(factory=JobIds)
+
+    def check(self, body: bytes, encoding: str = JSON) -> None:
+        """
+        :raises BadPayload, PayloadTooLarge: where it can't be written as ``[queue] wire`` asks for.
+        """
+        check_body(body, encoding, self.own_wire)
 
     def job(self, body: bytes, encoding: str = JSON, created: float | None = None) -> Job:
         """A new job.
@@ -84,7 +95,7 @@ def enqueue(
 
     PAYLOAD is JSON, null if there is none; - reads one JSON value a line from stdin.
     """
-    order = Order(site, queue, payloads, delay, count, wire)
+    order = Order(site, queue, payloads, delay, count, wire, invocation.settings.queue.wire_of_jobs)
     pour = _pour(order)
     invocation.check_names(site, queue)
     if not force:
@@ -138,7 +149,8 @@ def _pour_copies(order: Order, payload: str) -> Pour:
     body = payload.encode("utf-8", "surrogateescape")
     try:
         decode(body, JSON)
-    except BadPayload as error:
+        order.check(body)
+    except (BadPayload, PayloadTooLarge) as error:
         raise WrongUse(f"PAYLOAD: {error}") from error
 
     def pour(feed: Feed, failures: Failures) -> None:
@@ -158,8 +170,9 @@ def _pour_files(order: Order) -> Pour:
         for path in order.payloads:
             try:
                 item = php_job_body(_read_file(Path(path)))
+                order.check(item.body, PHP)
                 job = order.job(item.body, PHP, _seconds(item.created))
-            except (OSError, PayloadTooLarge) as error:
+            except (OSError, BadPayload, PayloadTooLarge) as error:
                 failures.report({"file": path}, error.strerror if isinstance(error, OSError) else error)
             else:
                 feed.add(job)
@@ -182,14 +195,15 @@ def pour_lines(order: Order, stream: BinaryIO, feed: Feed, failures: Failures) -
             elif body := line.strip():
                 try:
                     decode(body, JSON)
-                except BadPayload as error:
+                    order.check(body)
+                except (BadPayload, PayloadTooLarge) as error:
                     failures.report({"line": number}, _fault_of_line(error))
                 else:
                     feed.add(order.job(body))
         feed.flush_if_due()
 
 
-def _fault_of_line(error: BadPayload) -> str:
+def _fault_of_line(error: SnqdError) -> str:
     """What is wrong first, then where in the line."""
     place, _, fault = str(error).rpartition(": not JSON: ")
     return f"not JSON: {fault} ({place} of the line)" if place else str(error)

@@ -23,6 +23,10 @@ from snqd.stores.blocking import BlockingQueue
 from snqd.stores.factory import make_morgue, make_queue
 from snqd.stores.morgue import Burials
 
+local_option = click.option(
+    "--local", is_flag=True, help="Only this host's daemon; on the embedded store there are no others."
+)
+
 
 class WrongUse(SnqdError):
     """That can't be asked for."""

@@ -5,17 +5,22 @@ from __future__ import annotations
 import click
 
 from snqd.ops.control import call
-from snqd.ops.snqctl_invocation import Invocation, WrongUse, say
+from snqd.ops.snqctl_broadcast import broadcast
+from snqd.ops.snqctl_invocation import Invocation, WrongUse, local_option, say
 from snqd.ops.targets import check_known_queue
 
 
 @click.command()
-@click.option("--local", is_flag=True, help="Only this host's; on the embedded store there are no others.")
+@local_option
 @click.pass_obj
-def stop(invocation: Invocation, local: bool) -> None:
-    """Stop the daemon: it takes no more jobs, ends those in hand, and gives back what is left."""
-    call(invocation.settings.daemon.control, "stop")
-    say(f"stopping: jobs in hand get {invocation.settings.daemon.drain_timeout:g} s to end")
+def stop(invocation: Invocation, local: bool) -> int:
+    """Stop every daemon on the store: it takes no more jobs, ends those in hand, and gives back what is left."""
+
+    def here() -> None:
+        call(invocation.settings.daemon.control, "stop")
+        say(f"stopping: jobs in hand get {invocation.settings.daemon.drain_timeout:g} s to end")
+
+    return broadcast(invocation, "stop", here, local=local)
 
 
 @click.command()

@@ -63,12 +63,14 @@ class Running:
     :ivar ledger_slot: to be cleared at its end.
     :ivar job: as the handler sees it.
     :ivar slot: the handler.
+    :ivar policy: the queue's, for this site.
     :ivar work: the handler's Deferred, once it gave one.
     """
 
     turn: Turn[Claimed]
     job: RunningJob
     slot: Slot
+    policy: RetryPolicy
     started: float
     ledger_slot: int
     work: Deferred[Outcome] | None = None
@@ -240,7 +242,7 @@ class QueueManager(IoManager):
         except SnqdError as error:  # the site's own options are wrong
             return self._refuse(turn, Retry(str(error)), self._use.policy)
         seen = RunningJob(job, site, self._use.surroundings)
-        return self._call(Running(turn, seen, slot, self._reactor.seconds(), self._use.ledger.started(job.id)))
+        return self._call(Running(turn, seen, slot, policy, self._reactor.seconds(), self._use.ledger.started(job.id)))
 
     def _wait_for_site(self, turn: Turn[Claimed], reason: str) -> None:
         """Jobs outrun the configuration of their site, and outlive it: they wait, and no attempt is counted."""
@@ -270,11 +272,10 @@ class QueueManager(IoManager):
     def _ended(self, outcome: Outcome, running: Running) -> None:
         seconds = self._free(running)
         site, turn = running.job.site, running.turn
-        policy = site.retry_policy(turn.queue)
-        ended = Ended(turn.item, outcome, policy, site.server, running.job.follow_ups, seconds)
+        ended = Ended(turn.item, outcome, running.policy, site.server, running.job.follow_ups, seconds)
         self._settle(turn.queue, ended)
 
-        if running.slot.stuck >= running.slot.settings.threads > 0:
+        if running.slot.stuck and running.slot.stuck >= running.slot.settings.threads:
             self._leave_stuck_threads(turn.queue)
 
     def _leave_stuck_threads(self, queue: str) -> None:

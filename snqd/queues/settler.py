@@ -23,9 +23,9 @@ from snqd.stores.morgue import Letter
 from snqd.stores.morgue_writer import MorgueWriter
 
 
-@attrs.frozen
+@attrs.define
 class Ended:
-    """A job whose handler has come to an end.
+    """A job whose handler has come to an end; not frozen for its speed, but nobody changes one.
 
     :ivar server: the site's server name, for the monitor; empty if the site is unknown.
     :ivar follow_ups: what it enqueued; it counts only with an Ack.

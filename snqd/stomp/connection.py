@@ -208,9 +208,9 @@ class StompConnection:
         self.protocol = protocol
         self.log.info("connected to {name}", name=self._name)
         self._complained = ""
+        self._on_up()  # first of all: what others do once they may send depends on which broker this is
         if not self._first_attempt.called:
             self._first_attempt.callback(None)
-        self._on_up()
         waiting, self._waiting = self._waiting, []
         for done in waiting:
             done.callback(protocol)

@@ -145,7 +145,9 @@ class Parser:
     def _decoded(self, pairs: list[list[str]]) -> list[list[str]]:
         if self.version is Version.V1_0:
             return [[pair[0], *(value.lstrip(" ") for value in pair[1:])] for pair in pairs]
-        return [[self._unescaped(part) if "\\" in part else part for part in pair] for pair in pairs]
+        return [
+            [self._unescaped(part) for part in pair] if "\\" in pair[-1] or "\\" in pair[0] else pair for pair in pairs
+        ]
 
     def _unescaped(self, text: str) -> str:
         if "\\\\" not in text:  # as good as always, and replace() is much faster

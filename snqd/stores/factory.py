@@ -10,6 +10,7 @@ from snqd.config.group_sections import MAIN
 from snqd.config.redis_address import RedisAddress
 from snqd.config.settings import QueueSettings, Settings
 from snqd.stores.blocking import BlockingQueue, EmbeddedQueue
+from snqd.stores.control import ControlListener, ControlPublisher
 from snqd.stores.morgue import Burials, Morgue
 from snqd.stores.sqlite.database import QueueDatabase
 
@@ -29,11 +30,13 @@ def make_store(
     owner: str,
     suspects_of: Callable[[str], Collection[str]],
     random: Random,
+    current: Callable[[], Settings] | None = None,
 ) -> IStore:
     """A store for one process, not opened yet.
 
     :param owner: the process's name, new at each start.
     :param suspects_of: the ids of the jobs that the process of that name was running, by its crash ledger.
+    :param current: the settings in force, where they may change: groups and breakouts follow them.
     """
     queue = settings.queue
     lease: dict[str, Any] = {"lease": queue.lease, "suspects_of": suspects_of, "random": random}
@@ -48,8 +51,9 @@ def make_store(
         from snqd.stores.stomp.store import StompStore
 
         morgue = MorgueWriter(reactor, make_morgue(queue), queue.dead_letter_dir)
-        brokers, notes = brokers_of(reactor, queue.stomp), _notes(queue)
-        return StompStore(reactor, brokers, _topology(settings), owner, notes, morgue, random)
+        brokers, notes = brokers_of(reactor, queue.stomp, queue.wire_of_jobs), _notes(queue)
+        topology = _topology(current or (lambda: settings))
+        return StompStore(reactor, brokers, topology, owner, notes, morgue, random)
     if queue.db_file is None:
         from snqd.stores.sql.store import SqlStore
 
@@ -57,6 +61,46 @@ def make_store(
     from snqd.stores.sqlite.store import SqliteStore
 
     return SqliteStore(reactor, queue.db_file, owner, **lease)
+
+
+def make_control_listener(reactor: Any, settings: Settings, random: Random) -> ControlListener | None:
+    """What hears commands to all daemons on the store, not started yet; None where none can be believed, or where the
+    store is this daemon's alone.
+
+    :raises ConfigError: if a file that it needs can't be read.
+    """
+    queue = settings.queue
+    if not (queue.shared and queue.control_trusted):
+        return None
+    if queue.subsystem == REDIS:
+        from snqd.stores.redis.control import RedisControlListener
+        from snqd.stores.redis.names import prefix_of
+
+        return RedisControlListener(reactor, _redis(queue), prefix_of(queue.queue_basename), random)
+    if queue.subsystem == STOMP:
+        from snqd.stores.stomp.control import StompControlListener
+
+        return StompControlListener(reactor, queue.stomp, queue.control_channel, random)
+    from snqd.stores.sql.control import SqlControlListener
+
+    return SqlControlListener(reactor, queue.db)
+
+
+def make_control_publisher(settings: Settings) -> ControlPublisher:
+    """What tells all daemons on a store that is shared."""
+    queue = settings.queue
+    if queue.subsystem == REDIS:
+        from snqd.stores.redis.blocking import RedisQueue
+        from snqd.stores.redis.names import prefix_of
+
+        return RedisQueue(_redis(queue), prefix_of(queue.queue_basename))
+    if queue.subsystem == STOMP:
+        from snqd.stores.stomp.control import StompControlPublisher
+
+        return StompControlPublisher(queue.stomp, queue.control_channel)
+    from snqd.stores.sql.control_table import ControlTable
+
+    return ControlTable(queue.db)
 
 
 def make_queue(settings: Settings) -> BlockingQueue:
@@ -70,7 +114,7 @@ def make_queue(settings: Settings) -> BlockingQueue:
     if queue.subsystem == STOMP:
         from snqd.stores.stomp.blocking import StompQueue
 
-        return StompQueue(queue.stomp, _topology(settings), _notes(queue))
+        return StompQueue(queue.stomp, _topology(lambda: settings), _notes(queue), queue.wire_of_jobs)
     if queue.db_file is None:
         from snqd.stores.sql.blocking import SqlQueue
 
@@ -92,14 +136,14 @@ def _redis(settings: QueueSettings) -> RedisAddress:
     return settings.redis
 
 
-def _topology(settings: Settings) -> Topology:
+def _topology(current: Callable[[], Settings]) -> Topology:
     from snqd.stores.stomp.topology import Topology
 
     def group_of(queue: str) -> str:
-        group = settings.group_of(queue)
+        group = current().group_of(queue)
         return MAIN if group is None else group.name
 
-    return Topology(settings.queue.queue_basename, group_of)
+    return Topology(current().queue.queue_basename, group_of, lambda: current().queue.breakout)
 
 
 def _notes(settings: QueueSettings) -> Notes:

@@ -20,6 +20,11 @@ def share_out(room: int, offers: Sequence[tuple[str, list[int]]], held: Mapping[
     left = {site: keys for site, keys in offers if keys}
     taken: dict[str, list[int]] = {}
     while room > 0 and left:
+        if len(left) == 1:
+            for site, keys in left.items():
+                begun = len(taken.setdefault(site, []))
+                taken[site] += keys[begun : begun + room]
+            break
         level = min(levels[site] for site in left)
         for site in [site for site in left if levels[site] == level][:room]:
             mine = taken.setdefault(site, [])

@@ -71,13 +71,13 @@ class WriterThread(Generic[T]):
         self._busy = False
         if self._waiting:
             self._go()
-        elif self._closing is not None:
-            self._end()
         for done in group:
             if isinstance(result, Failure):
                 done.errback(result)
             else:
                 done.callback(None)
+        if self._closing is not None and not self._busy:
+            self._end()
 
     def _end(self) -> None:
         if self._pool.started:

@@ -44,7 +44,7 @@ def array(keys: list[Key], values: list[Any]) -> list[Any] | dict[Any, Any]:
     """A PHP array: a list if `keys` count up from 0, else a dict, where the last of repeated keys wins."""
     if keys == list(range(len(keys))):
         return values
-    return dict(zip(map(_array_key, keys), values, strict=True))
+    return dict(zip(map(array_key, keys), values, strict=True))
 
 
 def php_object(name: bytes, keys: list[Key], values: list[Any]) -> PhpObject:
@@ -57,7 +57,7 @@ def php_object(name: bytes, keys: list[Key], values: list[Any]) -> PhpObject:
     return PhpObject(class_text(name), members)
 
 
-def _array_key(key: Key) -> int | str | bytes:
+def array_key(key: Key) -> int | str | bytes:
     """As PHP does it, text that is an integer's usual form becomes the integer."""
     if isinstance(key, int):
         return key

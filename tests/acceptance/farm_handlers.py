@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -34,6 +35,15 @@ class Note(QueueHandler):
         mark(job, "start")
         await deferLater(self.reactor, (job.payload or {}).get("seconds", 0))
         log.debug("noted")
+        mark(job, "end")
+
+
+class Reader(QueueHandler):
+    """Reads its payload, whatever that is."""
+
+    def handle(self, job: Any) -> None:
+        mark(job, "start")
+        log.debug("read {kind}", kind=type(job.payload).__name__)
         mark(job, "end")
 
 
@@ -103,3 +113,17 @@ class Chain(QueueHandler):
         if job.payload.get("reject"):
             raise Reject("and no follow-ups")
         mark(job, "end")
+
+
+class Opens(Note):
+    """Needs the file `options["file"]` to start."""
+
+    def start(self) -> None:
+        Path(self.options["file"]).read_bytes()
+
+
+class Listens(Note):
+    """Needs the port `options["port"]` of the loopback for itself."""
+
+    def start(self) -> None:
+        self.reactor.listenTCP(int(self.options["port"]), Factory(), interface="127.0.0.1")

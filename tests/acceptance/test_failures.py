@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,54 @@ def test_a_handler_that_can_not_be_imported_is_an_error_at_start(make_farm: Call
     checked = farm.snqctl("check")
     assert checked.returncode == 2
     assert "thumbs" in checked.stderr
+
+
+def test_groups_that_can_not_boot_leave_the_others_at_work_and_come_up_once_mended(
+    make_farm: Callable[..., Farm],
+) -> None:
+    """A module that is missing, a file that is, and a port that another program has: three groups, three causes."""
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
+    farm = make_farm(
+        handlers={"imports": "later_code.Imports", "opens": "farm_handlers.Opens", "listens": "farm_handlers.Listens"},
+        sections={
+            "handler:opens": {"file": "needed.txt"},
+            "handler:listens": {"port": port},
+            **{f"group:{name}": {"queues": name, "exclusive": "yes"} for name in ("imports", "opens", "listens")},
+        },
+    )
+    why = {"imports": "no module named 'later_code'", "opens": "needed.txt", "listens": f"{port}: [errno 98]"}
+    farm.spawn("-n", "--pidfile=")
+
+    def states() -> dict[str, str]:
+        return {group["name"]: group["state"] for group in farm.status().get("groups", ())}
+
+    wait_until(
+        lambda: states() == {"main": "running", **dict.fromkeys(why, "failed")}, 30, "three groups failed, one at work"
+    )
+    reasons = {group["name"]: group["reason"].lower() for group in farm.status()["groups"]}
+    checked = farm.snqctl("check")
+    assert checked.returncode == 2
+    for name, cause in why.items():
+        assert cause in reasons[name]
+        assert cause in checked.stderr.lower()
+        assert cause in farm.log().lower()
+        assert f"[handlers] {name}: can't" in farm.log()
+        assert f"group {name} has failed" in farm.log()
+    farm.enqueue("alpha", "note")
+    wait_until(lambda: farm.journal.handled("note"), 30, "a job of the group that works")
+    for name in why:
+        farm.enqueue("alpha", name)
+
+    pids = farm.child_pids()
+    (farm.folder / "later_code.py").write_text("from farm_handlers import Note as Imports\n")
+    (farm.folder / "needed.txt").write_text("")
+    taken.close()
+    answer = farm.snqctl("update")
+    assert answer.returncode == 0, answer.stderr
+    wait_until(lambda: all(farm.journal.handled(name) for name in why), 30, "the jobs that waited")
+    assert set(states().values()) == {"running"}
+    assert set(pids) < set(farm.child_pids())
 
 
 def test_a_read_only_state_dir_is_named(make_farm: Callable[..., Farm]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from farm import Farm
 from waiting import wait_until
 
-HANG_TIMEOUT = 2
+HANG_TIMEOUT = 3
 FOUND = "gave no sign of life for"
 
 
@@ -53,7 +53,8 @@ def test_a_handler_that_always_blocks_ends_in_the_morgue(hanging: Farm) -> None:
     hanging.start()
     (letter,) = wait_until(hanging.dead, 60, "a dead letter")
     assert (letter["queue"], letter["attempts"]) == ("stuck", 2)
-    assert "signal 6" in letter["reason"]
+    assert "its process gave no sign of life for" in letter["reason"]
+    assert "(it hung) and was killed by signal 6 (attempt 2 of 2)" in letter["reason"]
 
 
 def test_a_stopped_child_is_killed_and_its_jobs_are_done_by_others(hanging: Farm) -> None:
@@ -72,17 +73,19 @@ def test_a_deferred_that_never_fires_ends_by_its_timeout(make_farm: Callable[...
     farm = make_farm(
         sections={"handler:stuck": {"timeout": 1, "max_retries": 1, "retry_delay": 0.1}, "snqd": {"hang_timeout": 2}}
     )
-    stuck(farm, **{"in": "deferred"})
     farm.start()
+    before = len(farm.log())
+    stuck(farm, **{"in": "deferred"})
     (letter,) = wait_until(farm.dead, 60, "a dead letter")
     assert letter["attempts"] == 2
     assert "1 s" in letter["reason"]
-    assert FOUND not in farm.log()
+    assert FOUND not in farm.log()[before:]
 
 
 def test_a_parent_that_was_stopped_forgives_its_children(hanging: Farm) -> None:
     hanging.start()
     pids = set(hanging.child_pids())
+    before = len(hanging.log())  # on a busy machine a child may have been slow to boot
     parent = psutil.Process(hanging.daemon_pid)
     parent.suspend()
     try:
@@ -96,4 +99,4 @@ def test_a_parent_that_was_stopped_forgives_its_children(hanging: Farm) -> None:
     looked_until = time.monotonic() + HANG_TIMEOUT + 1
     wait_until(lambda: time.monotonic() > looked_until, 30, "some looks at the children")
     assert set(hanging.child_pids()) == pids
-    assert FOUND not in hanging.log()
+    assert FOUND not in hanging.log()[before:]

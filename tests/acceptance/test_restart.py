@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import pairwise
+from bisect import bisect
+from collections.abc import Callable
 
 import pytest
-from farm import NOT_UP, Farm
+from farm import Farm
 from load import Load
 from waiting import wait_until
+from workers import counting_workers
 
-from snqd.core.errors import SnqdError
-from snqd.ops.control import call
-
+FULL = bool(os.environ.get("SNQD_FULL"))
+RATE = 2000 if FULL else 300
+"""Jobs a second."""
+WINDOW = 1 if FULL else 2
+"""Seconds in which half of them must be done; two on a machine that does other things too."""
 GOOD = "from farm_handlers import Note as Handler\n"
-
-
-@contextmanager
-def counting_workers(farm: Farm) -> Iterator[list[int]]:
-    """How many children took jobs, asked again and again meanwhile."""
-    counts: list[int] = []
-    end = threading.Event()
-
-    def count() -> None:
-        while not end.wait(0.05):
-            try:
-                groups = call(farm.state_dir / "control.sock", "status")["groups"]
-            except SnqdError:
-                continue
-            counts.append(sum(child["state"] not in NOT_UP for group in groups for child in group["children"]))
-
-    thread = threading.Thread(target=count)
-    thread.start()
-    yield counts
-    end.set()
-    thread.join()
 
 
 @pytest.fixture
@@ -49,23 +30,31 @@ def fragile(make_farm: Callable[..., Farm]) -> Farm:
     return farm
 
 
+def fewest_ends(farm: Farm, begin: float, end: float) -> int:
+    """How many jobs ended in the worst WINDOW between two times of `time.monotonic()`, wherever that began."""
+    ends = sorted(run.ended for run in farm.journal.runs() if run.ended is not None)
+    # The worst window begins just behind some job's end.
+    begins = [begin, *(at for at in ends if begin < at <= end - WINDOW)]
+    return min(bisect(ends, at + WINDOW) - bisect(ends, at) for at in begins)
+
+
 def test_under_load_nothing_is_lost_nothing_runs_twice_and_none_is_missing(farm: Farm) -> None:
     farm.start()
     before = set(farm.child_pids())
-    with Load(farm.config, ("alpha", "beta"), 300, {"seconds": 0.005}) as load, counting_workers(farm) as counts:
-        wait_until(lambda: len(farm.journal.handled()) > 100, 30, "jobs under way")
+    with Load(farm.config, ("alpha", "beta"), RATE, {"seconds": 0.005}) as load, counting_workers(farm) as counts:
+        wait_until(lambda: len(farm.journal.handled()) > RATE, 30, "jobs under way")
+        begin = time.monotonic()
         for _ in range(2):
             answer = farm.snqctl("restart")
             assert (answer.returncode, answer.stdout) == (0, "restarted: 2 children were replaced\n"), answer.stderr
+        end = time.monotonic()
     assert not before & set(farm.child_pids())
-    wait_until(lambda: len(farm.journal.handled()) == len(load.ids), 60, "every job")
+    wait_until(lambda: farm.queue("note")["handled"] >= len(load.ids), 60, "every job")
+    assert farm.journal.handled() == set(load.ids)
     assert {len(runs) for runs in farm.journal.by_job().values()} == {1}
     assert {run.attempt for run in farm.journal.runs()} == {1}
     assert min(counts) == 2
-
-    ends = sorted(run.ended for run in farm.journal.runs() if run.ended is not None)
-    pauses = [later - sooner for sooner, later in pairwise(ends)]
-    assert max(pauses) < 2
+    assert fewest_ends(farm, begin, end) >= RATE * WINDOW / 2
 
 
 def test_long_jobs_end_in_the_old_child_while_the_fresh_one_works(farm: Farm) -> None:

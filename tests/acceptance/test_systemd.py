@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -54,3 +56,21 @@ def test_systemd_hears_of_the_daemons_life(listener: Listener, make_farm: Callab
     farm.stop()
     assert listener.heard("STOPPING=1") == ["STOPPING=1"]
     assert listener.heard("READY=1") == ["READY=1"]
+
+
+def test_systemd_hears_of_reloads_by_whatever_way(listener: Listener, make_farm: Callable[..., Farm]) -> None:
+    farm = make_farm()
+    farm.start()
+    wait_until(lambda: listener.heard("READY=1"), 30, "READY")
+    farm.kill(farm.daemon.pid, signal.SIGHUP)
+    wait_until(lambda: len(listener.heard("READY=1")) == 2, 30, "the end of the reload by SIGHUP")
+    assert farm.snqctl("update").returncode == 0
+    farm.config.write_text(farm.config.read_text() + "\n[nope]\n")
+    farm.kill(farm.daemon.pid, signal.SIGHUP)
+    wait_until(lambda: len(listener.heard("READY=1")) == 4, 30, "the end of the refused reload")
+    states = [message.partition("\n") for message in listener.heard("R")]
+    assert [state for state, _, _ in states] == ["READY=1", *["RELOADING=1", "READY=1"] * 3]
+    times = [int(usec.removeprefix("MONOTONIC_USEC=")) for _, _, usec in states if usec]
+    assert times == sorted(times)
+    assert len(times) == 3
+    assert 0 < times[0] <= times[-1] <= time.monotonic() * 1e6

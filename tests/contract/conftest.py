@@ -26,7 +26,7 @@ from twisted.internet.task import deferLater
 import snqd
 from snqd.config.redis_address import redis_address
 from snqd.core.errors import StoreUnavailable
-from snqd.core.job import Job
+from snqd.core.job import JSON, Job
 from snqd.stomp.protocol import Login
 from snqd.stores.interface import Claimed, Want
 from snqd.stores.memory import MemoryStore
@@ -40,7 +40,7 @@ from snqd.stores.sqlite.store import SqliteStore
 from snqd.stores.stomp.brokers import Brokers, broker_of
 from snqd.stores.stomp.notes import FileNotes
 from snqd.stores.stomp.store import StompStore
-from snqd.stores.stomp.topology import Topology
+from snqd.stores.stomp.topology import Breakouts, Topology
 from tests.contract.pushed import UNPROMISED, Gate, PatientStore
 from tests.servers.activemq import ActiveMq
 from tests.servers.broker import Broker, running
@@ -184,7 +184,14 @@ class BrokerBench(Bench):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.broker = running(self.server)
-        self.topology = Topology(f"/queue/{folder.name}.{next(_FARMS)}.", lambda queue: "main")
+        self.groups: dict[str, str] = {}
+        self.breakouts: Breakouts = {}
+        self.wire = JSON
+        self.topology = Topology(
+            f"/queue/{folder.name}.{next(_FARMS)}.",
+            lambda queue: self.groups.get(queue, "main"),
+            lambda: self.breakouts,
+        )
 
     @classmethod
     def missing(cls) -> str:
@@ -195,7 +202,7 @@ class BrokerBench(Bench):
         broker = broker_of(reactor, f"127.0.0.1:{self.broker.port}")
         gate = Gate(broker.endpoint)
         login = Login(self.broker.username, self.broker.password)
-        brokers = Brokers([attrs.evolve(broker, endpoint=gate)], broker, login)
+        brokers = Brokers([attrs.evolve(broker, endpoint=gate)], broker, login, self.wire)
         notes = FileNotes(self.folder / "morgue.db")
         morgue = MorgueWriter(reactor, Morgue(self.folder / "morgue.db"))
         store = StompStore(reactor, brokers, self.topology, name, notes, morgue, random.Random())

@@ -66,7 +66,7 @@ def test_a_killer_alone_reaches_the_morgue(farm_on: Callable[..., Farm]) -> None
     wait_until(lambda: bool(farm.dead()), 60, "a dead letter")
     (letter,) = farm.dead()
     assert (letter["queue"], letter["attempts"]) == ("killer", 3)
-    assert letter["reason"] == "killed by signal 9 (attempt 3 of 3)"
+    assert letter["reason"] == "its process was killed by signal 9 (attempt 3 of 3)"
     wait_until(lambda: len(farm.journal.handled("note")) == 200, 30, "the end of all innocents")
     assert attempts(farm) == [1, 2, 3]
     assert farm.stop() == 0

@@ -142,6 +142,31 @@ def test_a_forked_process_has_ids_and_a_connection_of_its_own(
     assert [row[0] for row in stored(path)] == [first, second]
 
 
+def test_a_forked_process_looks_at_the_files_itself(queue: Queue, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    path.write_text(CONFIG + "[site:gamma]\n")
+    assert queue.enqueue("gamma", "greet", 1)
+
+
+def test_a_site_and_a_queue_that_came_later_are_found_by_their_first_job(queue: Queue, path: Path) -> None:
+    path.write_text(CONFIG.replace("[site:alpha]", "wave = snqd.demo.Greet\n[site:alpha]") + "[site:gamma]\n")
+    ids = queue.enqueue_many([("gamma", "greet", 1), ("alpha", "wave", 2)])
+    assert [row[0] for row in stored(path)] == ids
+
+
+def test_a_store_that_is_configured_later_is_for_programs_that_begin_later(queue: Queue, path: Path) -> None:
+    path.write_text(CONFIG + "[site:gamma]\n[queue]\ndb = sqlite:///other.db\n")
+    job_id = queue.enqueue("gamma", "greet", 1)
+    assert [row[0] for row in stored(path)] == [job_id]
+
+
+def test_a_wrong_file_is_told_with_what_it_hides(queue: Queue, path: Path) -> None:
+    path.write_text(CONFIG + "[site:gamma]\nwieght = 2\n")
+    with pytest.raises(UnknownSite, match=r"gamma.* do not hold: .*\[site:gamma\] wieght: unknown key"):
+        queue.enqueue("gamma", "greet", 1)
+    assert queue.enqueue("alpha", "greet", 1)
+
+
 def test_without_a_queue_there_are_no_delays(path: Path) -> None:
     path.write_text(CONFIG + "[queue]\nenabled = no\n")
     with connect(path) as queue, pytest.raises(SnqdError, match="a delay needs a queue"):
@@ -202,6 +227,25 @@ def test_deferreds_fire_when_jobs_are_durable(reactor: Reactor, async_queue: Asy
 def test_deferreds_fail_for_what_could_never_be_handled(reactor: Reactor, async_queue: AsyncQueue) -> None:
     with pytest.raises(UnknownSite):
         reactor.wait(async_queue.enqueue("gamma", "greet", 1))
+
+
+def test_deferreds_wait_for_a_look_at_the_files(reactor: Reactor, async_queue: AsyncQueue, path: Path) -> None:
+    path.write_text(CONFIG + "[site:gamma]\n")
+    missed = [async_queue.enqueue("gamma", "greet", number) for number in range(2)]
+    unknown = async_queue.enqueue("delta", "greet", 3)
+    known = async_queue.enqueue("alpha", "greet", 4)
+    ids = [reactor.wait(each) for each in (*missed, known)]
+    assert {row[0] for row in stored(path)} == set(ids)
+    with pytest.raises(UnknownSite):
+        reactor.wait(unknown)
+
+
+def test_what_waits_for_a_look_at_the_end_is_still_enqueued(reactor: Reactor, path: Path) -> None:
+    queue = snqd.connect_async(reactor, path)
+    path.write_text(CONFIG + "[site:gamma]\n")
+    missed = queue.enqueue("gamma", "greet", 1)
+    reactor.wait(queue.close())
+    assert reactor.wait(missed) == stored(path)[0][0]
 
 
 def test_deferreds_fail_as_the_store_does(reactor: Reactor, async_queue: AsyncQueue, path: Path) -> None:

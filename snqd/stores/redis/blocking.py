@@ -21,7 +21,7 @@ from snqd.stores.interface import Depth, Pauses
 from snqd.stores.redis import scripts
 from snqd.stores.redis.codec import DepthsReader, encode_all, json_array, read_pauses
 from snqd.stores.redis.errors import store_error
-from snqd.stores.redis.names import place_of
+from snqd.stores.redis.names import control_channel, place_of
 from snqd.stores.redis.scripts import Script
 
 PATIENCE = 10.0
@@ -102,11 +102,18 @@ class RedisQueue:
         """Disconnect; using it again is fine."""
         self._client.close()
 
+    def publish(self, body: bytes) -> None:
+        """See :class:`snqd.stores.control.ControlPublisher`."""
+        self._patiently(lambda: self._client.publish(control_channel(self._prefix), body))
+
     def _run(self, script: Script, *words: Any) -> Any:
+        return self._patiently(lambda: self._run_once(script, words))
+
+    def _patiently(self, ask: Callable[[], Any]) -> Any:
         deadline = self._clock() + self._patience
         while True:
             try:
-                return self._run_once(script, words)
+                return ask()
             except (redis.ConnectionError, redis.TimeoutError) as error:
                 if isinstance(error, redis.AuthenticationError) or self._clock() >= deadline:
                     raise self._in_words(error) from error

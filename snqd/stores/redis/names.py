@@ -18,3 +18,8 @@ def wake_channel(prefix: str) -> str:
 def place_of(queue: str | None, site: str | None) -> str:
     """A share as the scripts name it; either part may be empty where it is paused as a whole."""
     return f"{queue or ''} {site or ''}"
+
+
+def control_channel(prefix: str) -> str:
+    """Where every daemon of the farm hears commands."""
+    return prefix + "control"

@@ -10,7 +10,7 @@ from time import time
 
 from snqd.config.stomp_servers import StompSettings
 from snqd.core.errors import StoreError, StoreUnavailable
-from snqd.core.job import Job
+from snqd.core.job import JSON, Job
 from snqd.stomp.encoder import encode
 from snqd.stomp.endpoints import PLAIN_PORT, TLS_PORT
 from snqd.stomp.errors import BrokerError, NotConnected, ProtocolError
@@ -32,10 +32,13 @@ _READ_BYTES = 65536
 class StompQueue:
     """See :class:`~snqd.stores.blocking.BlockingQueue`. Where the connection is lost during an enqueue, the jobs may be
     there or not; under the same ids they may be enqueued again.
+
+    :param wire: see :class:`~snqd.stores.stomp.brokers.Brokers`.
     """
 
-    def __init__(self, settings: StompSettings, topology: Topology, notes: Notes) -> None:
+    def __init__(self, settings: StompSettings, topology: Topology, notes: Notes, wire: str = JSON) -> None:
         self._settings = settings
+        self._wire = wire
         self._topology = topology
         self._notes = notes
         self._session: _Session | None = None
@@ -47,7 +50,11 @@ class StompQueue:
             frame
             for job in jobs
             for frame in frames_of(
-                session.dialect, self._topology, Outgoing(job, delay=max(job.not_before - time(), 0.0)), session.made
+                session.dialect,
+                self._topology,
+                Outgoing(job, delay=max(job.not_before - time(), 0.0)),
+                session.made,
+                self._wire,
             )
         ]
         try:
@@ -96,6 +103,18 @@ class StompQueue:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+
+def send_once(server: str, login: Login, headers: dict[str, str], body: bytes) -> None:
+    """Send one message over a connection of its own; returns when the broker has confirmed it.
+
+    :raises OSError, StoreUnavailable, ProtocolError: saying why it could not be sent.
+    """
+    session = _Session(_connected(server), login)
+    try:
+        session.send([(headers, body)])
+    finally:
+        session.close()
 
 
 class _Session:

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 from snqd.config.stomp_servers import StompSettings
 from snqd.core.errors import ConfigError
+from snqd.core.job import JSON
 from snqd.stomp.endpoints import RotatingEndpoint, make_endpoint
 from snqd.stomp.protocol import Login
 
@@ -28,11 +29,13 @@ class Brokers:
 
     :ivar listen: jobs are taken from each of these.
     :ivar send: jobs are sent to this one.
+    :ivar wire: who must be able to read what is sent: see :data:`snqd.config.values.WIRES`.
     """
 
     listen: Sequence[Broker]
     send: Broker
     login: Login
+    wire: str = JSON
 
 
 def broker_of(reactor: Any, server: str) -> Broker:
@@ -40,15 +43,16 @@ def broker_of(reactor: Any, server: str) -> Broker:
     return Broker(server, make_endpoint(reactor, server))
 
 
-def brokers_of(reactor: Any, settings: StompSettings) -> Brokers:
+def brokers_of(reactor: Any, settings: StompSettings, wire: str) -> Brokers:
     """What the configuration asks for.
 
+    :param wire: see :class:`Brokers`.
     :raises ConfigError: if the file with the password can't be read.
     """
     every = [broker_of(reactor, server) for server in settings.servers]
     listen = every if settings.manual_failover else [_any_of(every)]
     chosen = [broker for broker in every if broker.name == settings.enqueue_on]
-    return Brokers(listen, chosen[0] if chosen else _any_of(every), login_of(settings))
+    return Brokers(listen, chosen[0] if chosen else _any_of(every), login_of(settings), wire)
 
 
 def login_of(settings: StompSettings) -> Login:

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 from snqd.stomp.connection import StompConnection, Subscription
 from snqd.stomp.frame import Frame
-from snqd.stomp.protocol import Login
+from snqd.stomp.protocol import Login, StompProtocol
 from snqd.stores.stomp.dialects import Dialect, Plain, dialect_of
 from snqd.stores.stomp.inbox import Arrival
 
@@ -103,13 +103,19 @@ class Consumer:
 
     def ack(self, arrival: Arrival) -> bool:
         """Settle `arrival`; False if its connection is gone, and so is the right to settle it."""
-        if arrival.job.id:
-            self._acked.add(arrival.source.destination)
-        return self._answer(arrival, lambda protocol: protocol.ack(arrival.message))
+        protocol = self._answering(arrival)
+        if protocol is not None:
+            if arrival.job.id:
+                self._acked.add(arrival.source.destination)
+            protocol.ack(arrival.message)
+        return protocol is not None
 
     def nack(self, arrival: Arrival) -> bool:
         """Give `arrival` back to the broker; False if its connection is gone."""
-        return self._answer(arrival, lambda protocol: protocol.nack(arrival.message))
+        protocol = self._answering(arrival)
+        if protocol is not None:
+            protocol.nack(arrival.message)
+        return protocol is not None
 
     def take_acked(self) -> list[str]:
         """The destinations, as the broker calls them, of which jobs were acknowledged since the last call."""
@@ -121,13 +127,13 @@ class Consumer:
         """See :attr:`StompConnection.peer`."""
         return self._connection.peer
 
-    def _answer(self, arrival: Arrival, say: Callable[[Any], None]) -> bool:
+    def _answering(self, arrival: Arrival) -> StompProtocol | None:
+        """The session that `arrival` is to be settled over, where it is settled from now on; None if that is gone."""
         protocol = self._connection.protocol
         if protocol is None or arrival.epoch != self.epoch:
-            return False
+            return None
         arrival.source.unsettled -= 1
-        say(protocol)
-        return True
+        return protocol
 
     def _subscriptions(self, connected: Frame) -> list[Subscription]:
         self.dialect = dialect_of(connected)

@@ -1,7 +1,7 @@
 """Messages: a job as the headers and body of a frame, and back; pure.
 
-The body is an envelope with the payload in it, byte for byte: JSON for a JSON payload, PHP's for one of PHP, so that
-programs in either language read what snqd writes. What changes from attempt to attempt stands in headers.
+The body is an envelope with the payload in it, byte for byte: JSON for a JSON payload, PHP's for one of PHP; PHP's for
+all where PHP's daemons read along. What changes from attempt to attempt stands in headers.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import calendar
 import json
 import re
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 
+from snqd.config.values import PHP_BASE64
 from snqd.core.errors import BadName, BadPayload
 from snqd.core.job import JSON, PHP, Job, digest_id
 from snqd.core.names import check_id, check_queue, check_site
 from snqd.stomp.frame import Frame
-from snqd.wire import payload as wire
 from snqd.wire.envelope import open_envelope
+from snqd.wire.own import php_body
+from snqd.wire.payload import encode
 
 ID = "snq-id"
 CREATED = "snq-created"
@@ -33,10 +36,12 @@ _OWN = re.compile(rb'\{"site":"(%b)","queue":"(%b)","payload":' % (_NAME, _NAME)
 _NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,17})?(?:e\+?[0-9]{1,2})?")
 
 
-def write(job: Job, accused: str = "") -> tuple[dict[str, str], bytes]:
+def write(job: Job, accused: str = "", wire: str = JSON) -> tuple[dict[str, str], bytes]:
     """The headers of a SEND, without its destination, and the body.
 
     :param accused: see :data:`ACCUSED`.
+    :param wire: who must be able to read it: see :data:`snqd.config.values.WIRES`.
+    :raises BadPayload, PayloadTooLarge: if the payload can't be written so.
     """
     headers = {
         "persistent": "true",
@@ -56,7 +61,7 @@ def write(job: Job, accused: str = "") -> tuple[dict[str, str], bytes]:
         # No NUL, which a header can't carry, and nothing that has no UTF-8.
         reason = job.reason[:MAX_REASON_CHARS].replace("\0", "\ufffd")
         headers[REASON] = reason.encode("utf-8", "backslashreplace").decode()
-    return headers, _body(job)
+    return headers, _body(job, wire)
 
 
 def read(frame: Frame, now: float) -> Job:
@@ -86,13 +91,15 @@ def read(frame: Frame, now: float) -> Job:
     )
 
 
-def _body(job: Job) -> bytes:
+def _body(job: Job, wire: str) -> bytes:
     site, queue = job.site.encode(), job.queue.encode()
-    if job.encoding == JSON:
+    if wire == JSON and job.encoding == JSON:
         return b'{"site":"%b","queue":"%b","payload":%b}' % (site, queue, job.body)
-    return b'a:3:{s:4:"site";s:%d:"%b";s:7:"handler";s:%d:"%b";s:7:"payload";s:%d:"%b";}' % (
-        len(site), site, len(queue), queue, len(job.body), job.body
+    payload = job.body if wire == JSON else php_body(job.body, job.encoding, wire)
+    envelope = b'a:3:{s:4:"site";s:%d:"%b";s:7:"handler";s:%d:"%b";s:7:"payload";s:%d:"%b";}' % (
+        len(site), site, len(queue), queue, len(payload), payload
     )  # fmt: skip
+    return b64encode(envelope) if wire == PHP_BASE64 else envelope
 
 
 def _open(body: bytes) -> tuple[str, str, bytes, str]:
@@ -117,7 +124,7 @@ def _open_json(body: bytes) -> tuple[str, str, bytes, str]:
         raise BadPayload(f"the message is no envelope of site, queue and payload: {body[:60]!r}") from None
     if not isinstance(site, str) or not isinstance(queue, str):
         raise BadPayload("site and queue of the message's envelope must be text")
-    return check_site(site), check_queue(queue), wire.encode(payload), JSON
+    return check_site(site), check_queue(queue), encode(payload), JSON
 
 
 def _number(headers: Mapping[str, str], name: str) -> float:

@@ -77,6 +77,8 @@ class Noted:
 
     def pause_of(self, queue: str, site: str) -> PauseKey | None:
         """The pause that covers a job, None if there is none."""
+        if not self.paused:
+            return None
         return next((key for key in ((queue, ""), ("", site), (queue, site)) if key in self.paused), None)
 
 

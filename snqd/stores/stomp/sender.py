@@ -10,15 +10,14 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, FirstError, gatherResults
-from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 
 from snqd.core.errors import StoreError, StoreUnavailable
-from snqd.core.job import Job
+from snqd.core.job import JSON, Job
 from snqd.stomp.connection import StompConnection
 from snqd.stomp.errors import BrokerError, ProtocolError
-from snqd.stomp.protocol import Login
 from snqd.stores.stomp import message
+from snqd.stores.stomp.brokers import Brokers
 from snqd.stores.stomp.dialects import Dialect, Plain, Target, dialect_of
 from snqd.stores.stomp.topology import Topology
 
@@ -43,18 +42,18 @@ class Outgoing:
 
 
 class Sender:
-    """Sends jobs to one broker."""
+    """Sends jobs to one of `brokers`."""
 
     log = Logger()
 
-    def __init__(
-        self, reactor: Any, endpoint: IStreamClientEndpoint, login: Login, random: Random, name: str, topology: Topology
-    ) -> None:
+    def __init__(self, reactor: Any, brokers: Brokers, random: Random, topology: Topology) -> None:
         self._topology = topology
+        self._wire = brokers.wire
         self._made: set[str] = set()
         self._made_in = 0
         self._dialect: Dialect = Plain()
-        self._connection = StompConnection(reactor, endpoint, login, random, name, on_up=self._up)
+        broker = brokers.send
+        self._connection = StompConnection(reactor, broker.endpoint, brokers.login, random, broker.name, on_up=self._up)
 
     def start(self) -> Deferred[None]:
         """Connect; fires when the first attempt has succeeded or failed."""
@@ -119,7 +118,7 @@ class Sender:
         if self._made_in != self._connection.epoch:
             self._made_in = self._connection.epoch
             self._made.clear()
-        *probes, (headers, body) = frames_of(self._dialect, self._topology, out, self._made)
+        *probes, (headers, body) = frames_of(self._dialect, self._topology, out, self._made, self._wire)
         for probe, nothing in probes:
             # Same connection, so the broker makes the queue before it takes what follows; a failure fails that too.
             made = self._connection.send(probe.pop("destination"), probe, nothing)
@@ -128,18 +127,22 @@ class Sender:
 
 
 def frames_of(
-    dialect: Dialect, topology: Topology, out: Outgoing, made: set[str]
+    dialect: Dialect, topology: Topology, out: Outgoing, made: set[str], wire: str
 ) -> list[tuple[dict[str, str], bytes]]:
     """Headers and bodies of the SENDs for `out`: its own, and before it what makes a queue that it will expire into.
 
     :param made: queues that were made over this connection already; added to.
+    :param wire: how to write where other programs read too: see :data:`snqd.config.values.WIRES`.
+    :raises BadPayload, PayloadTooLarge: if the payload can't be written so.
     """
     target = None
     if out.delay > 0:
         target = dialect.delayed(topology, topology.group_of(out.job.queue), out.delay)
+    is_shared = target is None and out.destination is None
     if target is None:
-        target = Target(dialect.destination(out.destination or topology.of_queue(out.job.queue)))
-    headers, body = message.write(out.job, out.accused)
+        target = Target(dialect.destination(out.destination or topology.of_job(out.job.queue, out.job.site)))
+    # In destinations of snqd's own a job stays as it is.
+    headers, body = message.write(out.job, out.accused, wire if is_shared else JSON)
     frames = [({"destination": target.destination, **headers, **target.headers}, body)]
     if target.needs and target.needs not in made:
         made.add(target.needs)

@@ -96,7 +96,7 @@ class Sorter:
         if not _is_current(arrival):
             return
         job, noted = arrival.job, self._notes.noted
-        early = job.not_before - time.time()
+        early = job.not_before - time.time() if job.not_before else 0.0
         suspect = self._accusation(arrival)
         if early > 0:
             self._too_early(arrival, early)
@@ -104,6 +104,8 @@ class Sorter:
             self._later(self._accuse(arrival, suspect))
         elif arrival.source.alone:
             self._accept(arrival)
+        elif self._is_of_another_group(arrival):
+            self.move(arrival, None)
         elif job.solo:
             self.move(arrival, self._topology.solo(arrival.source.group))
         elif pause := noted.pause_of(job.queue, job.site):
@@ -114,9 +116,14 @@ class Sorter:
             self._accept(arrival)
 
     def is_misplaced(self, arrival: Arrival) -> bool:
-        """Whether what waits in the inbox must be sorted again, for what is noted since."""
+        """Whether what waits in the inbox must be sorted again, for what is noted or configured since."""
         pause = self._notes.noted.pause_of(arrival.job.queue, arrival.job.site)
-        return self._accusation(arrival) is not None or (pause is not None and not arrival.source.alone)
+        is_elsewhere = pause is not None or self._is_of_another_group(arrival)
+        return self._accusation(arrival) is not None or (is_elsewhere and not arrival.source.alone)
+
+    def _is_of_another_group(self, arrival: Arrival) -> bool:
+        """Whether the job's queue has gone over to another group since the job was sent."""
+        return self._topology.group_of(arrival.job.queue) != arrival.source.group
 
     def _accusation(self, arrival: Arrival) -> Suspect | None:
         """Whose death is still to be counted against the job."""

@@ -31,7 +31,7 @@ from snqd.stores.stomp.inbox import Arrival, Inbox
 from snqd.stores.stomp.notes import NoteReader, Notes
 from snqd.stores.stomp.sender import Outgoing, Sender
 from snqd.stores.stomp.sorter import Sorter
-from snqd.stores.stomp.topology import Topology
+from snqd.stores.stomp.topology import Breakouts, Topology
 
 MAX_PREFETCH = 1000
 """No source has more messages here than so many, whatever is wanted."""
@@ -76,7 +76,7 @@ class StompStore:
         self._alone: list[Arrival] = []
         self._notes = NoteReader(reactor, notes, self._noted)
         self._morgue = morgue
-        self._sender = Sender(reactor, brokers.send.endpoint, brokers.login, random, brokers.send.name, topology)
+        self._sender = Sender(reactor, brokers, random, topology)
         self._sorter = Sorter(
             reactor, topology, self._sender, self._notes, morgue.bury, self._inbox, self._accept, random
         )
@@ -95,6 +95,7 @@ class StompStore:
         ]
         self._marks = AckMarks(reactor, self._sender, self._consumers)
         self._groups: set[str] = set()
+        self._breakouts: Breakouts = {}
         self._settling: set[Deferred[Any]] = set()
         self._sift = LoopingCall(self._look_for_flood)
         self._sift.clock = reactor
@@ -188,6 +189,10 @@ class StompStore:
         self._sorter.ordered.update(queue for queue, want in wants.items() if want.ordered)
         groups = {self._topology.group_of(queue) for queue in wants} - self._groups
         room = min(max((want.room for want in wants.values()), default=0), MAX_PREFETCH)
+        changed = self._breakouts is not self._topology.breakouts()  # another configuration has others, if equal ones
+        if room and (groups or changed):
+            self._listen_to_breakouts(groups | self._groups, room)
+            self._sorter.noted()
         for group in groups if room else ():
             self._groups.add(group)
             self._add_source(self._topology.of_group(group), group, room, sifted=True)
@@ -195,6 +200,21 @@ class StompStore:
             for lane in self._topology.lanes(group):
                 self._add_source(lane, group, SMALL_PREFETCH)
             self._listen_to_resumed()
+
+    def _listen_to_breakouts(self, groups: Collection[str], room: int) -> None:
+        old, self._breakouts = self._breakouts, self._topology.breakouts()
+        for group in groups:
+            for destination, of_site in self._topology.breakouts_of(group):
+                # A site that has a destination of its own keeps nobody out, and needs no lane.
+                prefetch = max(room // 4, SMALL_PREFETCH) if of_site else room
+                self._add_source(destination, group, prefetch, sifted=not of_site)
+        for name in sorted(set(old.values()) - set(self._breakouts.values())):
+            self.log.warn(
+                "breakout {name} is configured no more: this process takes what is left in {base}{name} until it ends; "
+                "see that nothing is left there before the next restart",
+                name=name,
+                base=self._topology.base,
+            )
 
     def _listen_to_resumed(self) -> None:
         for group in self._groups:
@@ -236,7 +256,7 @@ class StompStore:
             done = self._replace(arrival, [self._outgoing(job) for job in follow_ups])
         else:
             done = succeed(arrival.source.consumer.ack(arrival))
-        return done.addCallback(self._cleared, arrival)
+        return done.addCallback(self._cleared, arrival) if arrival.source.alone else done
 
     def retry(self, receipt: Receipt, delay: float, reason: str, attempted: bool = True) -> Deferred[bool]:
         """See :meth:`IStore.retry`."""
@@ -247,7 +267,11 @@ class StompStore:
         attempt = arrival.job.attempt + attempted
         job = attrs.evolve(arrival.job, attempt=attempt, solo=False, not_before=due, reason=reason)
         self._inbox.went_away(job)
-        return self._replace(arrival, [Outgoing(job, None, delay, arrival.accused)]).addCallback(self._cleared, arrival)
+        # Not to where it was enqueued: other programs that read there would forget its attempts.
+        due_again = self._topology.due(self._topology.group_of(job.queue))
+        again = Outgoing(job, due_again, delay, arrival.accused)
+        done = self._replace(arrival, [again])
+        return done.addCallback(self._cleared, arrival) if arrival.source.alone else done
 
     def give_back(self, receipts: Collection[Receipt]) -> Deferred[None]:
         """See :meth:`IStore.give_back`; where the broker can't take it back, this process may claim it again."""
@@ -283,7 +307,7 @@ class StompStore:
 
     def _cleared(self, good: bool, arrival: Arrival) -> bool:
         """A suspect that was settled is none any more."""
-        if good and arrival.source.alone:
+        if good:
             clearing = Deferred.fromCoroutine(self._notes.write(lambda notes: notes.cleared(arrival.job.id)))
             self._settling.add(clearing)
             clearing.addErrback(lambda failure: self.log.failure("a suspect could not be cleared", failure))

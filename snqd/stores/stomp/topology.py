@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from zlib import crc32
 
 import attrs
+
+Breakouts = Mapping[tuple[str, str], str]
+NO_BREAKOUTS: Breakouts = {}
 
 LANES = 16
 RUNGS = tuple(2**n for n in range(13))
@@ -20,14 +23,27 @@ class Topology:
 
     :ivar base: ``queue_basename``.
     :ivar group_of: the group that serves a queue.
+    :ivar breakouts: those in force: names by queue and site, empty for all sites. The same object while none changes.
     """
 
     base: str
     group_of: Callable[[str], str]
+    breakouts: Callable[[], Breakouts] = lambda: NO_BREAKOUTS
 
-    def of_queue(self, queue: str) -> str:
-        """Where jobs of `queue` are sent to."""
+    def of_job(self, queue: str, site: str) -> str:
+        """Where jobs of `queue` and `site` are sent to: the site's own breakout, the queue's, or the group's."""
+        breakouts = self.breakouts()
+        if breakouts:
+            name = breakouts.get((queue, site)) or breakouts.get((queue, ""))
+            if name is not None:
+                return f"{self.base}{name}"
         return self.of_group(self.group_of(queue))
+
+    def breakouts_of(self, group: str) -> Iterator[tuple[str, bool]]:
+        """The breakouts from which the children of `group` take jobs too, and whether each is of one site."""
+        for (queue, site), name in self.breakouts().items():
+            if self.group_of(queue) == group:
+                yield f"{self.base}{name}", bool(site)
 
     def of_group(self, group: str) -> str:
         """What the children of `group` take their jobs from."""

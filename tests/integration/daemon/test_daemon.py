@@ -32,7 +32,7 @@ def test_what_a_killed_child_ran_is_recovered_by_another_and_a_solo_child_comes(
     first, second = daemon.ready()
     os.kill(first["pid"], signal.SIGKILL)
     _, pid, _, owner, suspects, cause = daemon.traced("recovered")[0]
-    assert (int(pid), suspects, cause) == (second["pid"], "job-1", "killed_by_signal_9")
+    assert (int(pid), suspects, cause) == (second["pid"], "job-1", "its_process_was_killed_by_signal_9")
     assert owner.startswith("t.main.1-")
     again = daemon.ready()
     assert [child["restarts"] for child in again] == [1, 0]

@@ -52,6 +52,8 @@ def test_a_default_that_is_written_out_and_lines_that_move_change_nothing() -> N
         ({"snqd": "id = u\nthreads = 2"}, {"[snqd] id": STOP}),
         ({"queue": "monitor = udp://127.0.0.1:9"}, {"[queue] monitor": NOW}),
         ({"queue": "lease = 5"}, {"[queue] lease": RESTART}),
+        ({"queue": "wire = php"}, {"[queue] wire": RESTART}),
+        ({"queue": "breakout = main/mail"}, {"[queue] breakout": NOW}),
         ({"queue": "db = sqlite:///other.db"}, {"[queue] db": STOP}),
         ({"handlers": "mail = exec: false\nfeed = exec: true"}, {"[handlers] mail": NOW}),
         ({"handler__mail": "weight = 2"}, {"[handler:mail]": NOW}),

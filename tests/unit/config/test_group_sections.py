@@ -37,6 +37,11 @@ def test_main_may_list_its_queues_if_none_is_left_over(settings_of: Load) -> Non
     assert settings.groups["main"].queues == ("c", "b")
 
 
+def test_a_group_may_have_no_children_here(settings_of: Load) -> None:
+    settings = settings_of(HANDLERS + "[group:g]\nqueues = a\n[group:main]\nchildren = 0\n")
+    assert (settings.groups["main"].children, settings.groups["g"].children) == (0, 1)
+
+
 def test_an_ordered_queue_may_have_several_children(settings_of: Load) -> None:
     settings = settings_of(HANDLERS + "[handler:a]\nordered = site\n[group:g]\nqueues = a\nchildren = 2\n")
     assert settings.groups["g"].children == 2
@@ -45,7 +50,16 @@ def test_an_ordered_queue_may_have_several_children(settings_of: Load) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[group:g]\nqueues = a\nchildren = 0\n", ":10: [group:g] children: 0 is out of range: write 1 to 1000"),
+        ("[group:g]\nqueues = a\nchildren = -1\n", ":10: [group:g] children: -1 is out of range: write 0 to 1000"),
+        (
+            "[group:g]\nqueues = a\nchildren = 0\n[group:main]\nchildren = 0\n",
+            ":12: [group:main] children: no group has any: give one of them children, or there is nothing to run",
+        ),
+        (
+            "[group:g]\nqueues = a\nchildren = 0\nexclusive = yes\n",
+            ":11: [group:g] exclusive: the group has 0 children, an exclusive one has one: "
+            "set children = 1, or exclusive = no",
+        ),
         (
             "[group:g]\nqueues = d\n",
             ":9: [group:g] queues: no handler is configured for queue d: add [handlers] d or remove it here",

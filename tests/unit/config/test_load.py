@@ -70,7 +70,14 @@ def test_state_dir_moves_what_lies_in_it(settings_of: Load) -> None:
 
 @pytest.mark.parametrize(
     ("threads", "children", "option", "expected"),
-    [("auto", "", None, 2), ("5", "", None, 5), ("5", "4", None, 4), ("5", "4", 3, 3), ("5", "", 3, 3)],
+    [
+        ("auto", "", None, 2),
+        ("5", "", None, 5),
+        ("5", "4", None, 4),
+        ("5", "4", 3, 3),
+        ("5", "0", 3, 3),
+        ("5", "", 3, 3),
+    ],
 )
 def test_threads_comes_from_the_option_then_the_group_then_the_daemon(
     settings_of: Load, monkeypatch: pytest.MonkeyPatch, threads: str, children: str, option: int | None, expected: int
@@ -121,7 +128,10 @@ def test_a_host_name_that_is_no_id_asks_for_one(problems_of: Problems, monkeypat
             ":2: [queue] redis: it is no URL of a Redis: write redis://user:password@host:port/db, "
             "rediss://user:password@host:port/db?ca=/path, unix:///path?db=0, or redis+sentinel://user:password@host:port,host:port/service/db",
         ),
-        ("[queue]\nforeign = celery\n", ":2: [queue] foreign: 'celery' is not to be had: write gnusocial-redis"),
+        (
+            "[queue]\nforeign = celery\n",
+            ":2: [queue] foreign: 'celery' is not to be had: write gnusocial-db or gnusocial-redis",
+        ),
         (
             "[queue]\nforeign = gnusocial-redis\n",
             ":2: [queue] foreign: gnusocial-redis needs subsystem redis, on GNU social's own Redis: set it so",

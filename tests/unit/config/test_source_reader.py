@@ -77,6 +77,16 @@ def test_files_that_changed_came_or_went_are_noticed(folder: Folder, reads: list
     assert sorted(reads) == ["a.ini", "c.ini"]
 
 
+def test_what_was_read_and_not_used_is_read_again_once_that_is_said(folder: Folder) -> None:
+    reader = SourceReader(folder.main)
+    sources = reader.read()
+    changed = folder.write("d/a.ini", "[site:alpha]\nname = A\n")
+    reader.read()
+    assert reader.look(sources).sources is sources
+    reader.forget()
+    assert list(reader.look(sources).sources.changes_since(sources).files) == [changed]
+
+
 def test_a_file_that_was_just_written_is_not_trusted_by_its_time(tmp_path: Path, reads: list[str]) -> None:
     folder = Folder(tmp_path)
     (tmp_path / "d/a.ini").write_text("[site:alpha]\nname = A\n")

@@ -131,3 +131,33 @@ def test_the_parent_complains_of_itself_and_again_after_it_has_grown(stage: Any,
         seen.append(len(errors(logged)))
     assert seen == [0, 1, 1, 1, 2, 2]
     assert "the daemon's own process has 90 MB of memory" in errors(logged)[0]
+
+
+def test_another_limit_holds_after_the_reload(stage: Any, logged: list[str]) -> None:
+    s = stage(limited()).started_ready()
+    (old,) = s.reactor.living
+    reload = s.reload()
+    grown(old, 50, settled=0)
+    grown(old, 89)
+    s.write("softlimit = 80m\ndebug_memory = yes\n")
+    changes = s.done(reload.update())
+    assert list(changes.keys) == ["[queue] softlimit", "[queue] debug_memory"]
+    assert s.reactor.living == [old]
+    grown(old, 82)
+    assert len(s.reactor.living) == 2
+    assert any(line.startswith("info: child t.main.1 (pid 1000) has 82 MB of memory") for line in logged)
+    assert any("the soft limit is 80 MB: a fresh one takes its place" in line for line in logged)
+
+
+def test_a_higher_limit_after_the_reload_mends_one_that_was_too_low(stage: Any, logged: list[str]) -> None:
+    s = stage("softlimit = 40m\n").started_ready()
+    (old,) = s.reactor.living
+    reload = s.reload()
+    grown(old, 50, settled=0)
+    assert "is below what a fresh child of group main needs" in errors(logged)[0]
+    s.write("softlimit = 200m\n")
+    s.done(reload.update())
+    grown(old, 199)
+    assert s.reactor.living == [old]
+    grown(old, 200)
+    assert len(s.reactor.living) == 2

@@ -99,7 +99,7 @@ def test_a_child_that_dies_is_replaced_after_spawndelay(stage: Any, logged: list
     first.child.beat(settled=1)
     first.exits(killed_by=9)
     assert s.group()["children"][0]["state"] == "waiting"
-    assert s.group()["children"][0]["error"] == "killed by signal 9"
+    assert s.group()["children"][0]["error"] == "was killed by signal 9"
     s.reactor.advance(0.9)
     assert not s.reactor.living
     s.reactor.advance(0.1)

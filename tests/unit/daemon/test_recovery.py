@@ -35,10 +35,24 @@ def test_a_living_child_frees_what_a_dead_one_held(stage: Any) -> None:
     path = leave_ledger(s, one.spec.incarnation, "job-1", "job-2")
     one.exits(killed_by=9)
     ((owner, suspects, cause),) = two.child.recoveries
-    assert (owner, cause) == (f"owner of {one.spec.incarnation}", "killed by signal 9")
+    assert (owner, cause) == (f"owner of {one.spec.incarnation}", "its process was killed by signal 9")
     assert sorted(suspects) == ["job-1", "job-2"]
     assert not path.exists()
     assert solo(s)
+
+
+def test_jobs_of_a_child_that_hung_are_told_so(stage: Any, logged: list[str]) -> None:
+    s = stage(threads=2).started_ready()
+    one, two = s.reactor.processes
+    leave_ledger(s, one.spec.incarnation, "job-1")
+    while not one.signals:
+        two.child.beat()
+        s.seconds(1)
+    one.exits(killed_by=6)
+    ((_, suspects, cause),) = two.child.recoveries
+    what = "gave no sign of life for 11.0 s (it hung) and was killed by signal 6"
+    assert (suspects, cause) == (["job-1"], f"its process {what}")
+    assert f"error: child t.main.1 {what}" in logged
 
 
 def test_without_suspects_no_solo_child_comes(stage: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,14 @@ def test_a_site_with_mistakes_stays_as_it_was_and_the_others_change(sites: Any, 
     (sites.folder / "c.ini").write_text("[site:gamma]\n")
     sites.done(sites.change.look())
     assert set(sites.daemon.settings.sites) == {"alpha", "beta", "gamma"}
+
+
+def test_what_a_refused_update_has_read_is_still_noticed(sites: Any) -> None:
+    (sites.folder / "a.ini").write_text("[site:alpha]\nname = A\n")
+    os.utime(sites.folder / "a.ini", (1e9, 1e9))
+    sites.config.write_text(sites.config.read_text() + "[nope]\n")
+    assert problems(sites.done(sites.change.update()))
+    assert sites.done(sites.change.look()).sites.changed == ("alpha",)
 
 
 def test_an_update_is_strict_where_a_look_is_not(sites: Any) -> None:

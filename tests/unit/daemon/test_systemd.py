@@ -38,6 +38,10 @@ class Told:
     def heard(self, beginning: str) -> list[str]:
         return [message for message in self.messages if message.startswith(beginning)]
 
+    def states(self) -> list[str]:
+        """What was told of the daemon's state."""
+        return [message.partition("\n")[0] for message in self.messages if not message.startswith("STATUS")]
+
 
 @pytest.fixture
 def clock() -> Clock:
@@ -63,16 +67,35 @@ def test_stopping_is_told_once(clock: Clock) -> None:
     assert told.heard("READY") == []
 
 
-def test_a_reload_is_told_from_beginning_to_end(clock: Clock) -> None:
+def test_reloads_are_told_from_the_first_ones_beginning_to_the_last_ones_end(clock: Clock) -> None:
     daemon = Daemon()
     daemon.settled = True
     told = Told(daemon, clock)
     told.notices.reloading()
+    told.notices.reloading()
+    clock.pump([1] * 5)
     told.notices.reloaded()
-    kinds = [message.partition("\n")[0] for message in told.messages if not message.startswith("STATUS")]
-    assert kinds == ["READY=1", "RELOADING=1", "READY=1"]
+    clock.pump([1] * 5)
+    assert told.states() == ["READY=1", "RELOADING=1"]
+    told.notices.reloaded()
+    assert told.states() == ["READY=1", "RELOADING=1", "READY=1"]
     (reloading,) = told.heard("RELOADING")
     assert int(reloading.partition("MONOTONIC_USEC=")[2]) > 0
+
+
+def test_a_reload_during_the_start_or_the_stop_changes_neither(clock: Clock) -> None:
+    daemon = Daemon()
+    told = Told(daemon, clock)
+    told.notices.reloading()
+    told.notices.reloaded()
+    assert told.states() == []
+    daemon.settled = True
+    clock.advance(1)
+    told.notices.reloading()
+    daemon.stopping = True
+    clock.advance(1)
+    told.notices.reloaded()
+    assert told.states() == ["READY=1", "RELOADING=1", "STOPPING=1"]
 
 
 def test_the_status_is_told_when_it_changes_and_not_too_often(clock: Clock) -> None:

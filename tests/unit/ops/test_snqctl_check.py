@@ -44,3 +44,16 @@ def test_a_state_dir_that_can_not_be_made_is_named(operator: Any) -> None:
     result = operator("check")
     assert result.exit_code == 2
     assert f"snqctl: {operator.config}: [snqd] state_dir: {operator.state} can't be made: " in result.stderr
+
+
+def test_keys_that_only_brokers_know_and_sites_that_are_not_there_are_noted(operator: Any) -> None:
+    operator.configure("[queue]\nbreakout = main/greet, main/greet/gamma\nwire = php\n")
+    result = operator("check")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [line for line in result.stdout.splitlines() if line.startswith("  note")] == [
+        f"  note      {operator.config}: [queue] breakout: is without effect on subsystem db, "
+        "which takes jobs site by site anyway",
+        f"  note      {operator.config}: [queue] wire: is without effect on subsystem db, "
+        "whose jobs no PHP daemon reads",
+        f"  note      {operator.config}: [queue] breakout: main/greet/gamma: no site gamma is known (yet)",
+    ]

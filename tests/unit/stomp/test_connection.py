@@ -189,6 +189,14 @@ def test_without_a_connection_nothing_is_sent() -> None:
     assert failed[0].check(StoreUnavailable)
 
 
+def test_it_is_up_before_anybody_is_told_that_it_may_be_used() -> None:
+    broker = Broker()
+    broker.connection._first_attempt.addCallback(lambda _: broker.events.append("started"))
+    broker.connection.up().addCallback(lambda _: broker.events.append("gotten"))
+    broker.log_in(broker.attempts[0])
+    assert broker.events == ["up", "started", "gotten"]
+
+
 def test_who_waits_for_a_connection_gets_it() -> None:
     broker = Broker()
     got: list[Any] = []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snqd.config.values import PHP_BASE64
 from snqd.core.errors import BadPayload
 from snqd.core.job import JSON, PHP, Job, digest_id
 from snqd.stomp.encoder import encode
@@ -40,6 +42,24 @@ def test_what_php_wrote_stays_php() -> None:
     envelope = open_envelope(body)
     assert envelope is not None
     assert (envelope.site, envelope.queue, envelope.payload) == ("alpha", "thumbs", b"i:7;")
+
+
+@pytest.mark.parametrize("wire", [PHP, PHP_BASE64])
+def test_own_jobs_are_written_as_php_does_where_its_daemons_read_along(wire: str) -> None:
+    headers, body = message.write(JOB, wire=wire)
+    written = b64decode(body) if wire == PHP_BASE64 else body
+    assert written == (
+        b'a:3:{s:4:"site";s:5:"alpha";s:7:"handler";s:6:"thumbs";s:7:"payload";s:19:"a:1:{s:2:"id";i:7;}";}'
+    )
+    job = message.read(Frame("MESSAGE", headers, body), 5.0)
+    assert (job.id, job.created, job.body, job.encoding) == ("job-1", 1700000000.25, b'a:1:{s:2:"id";i:7;}', PHP)
+
+
+@pytest.mark.parametrize("wire", [PHP, PHP_BASE64])
+def test_what_php_wrote_stays_byte_for_byte_on_every_wire(wire: str) -> None:
+    job = Job("job-1", "alpha", "q", b"12345", PHP, created=1.0)
+    headers, body = message.write(job, wire=wire)
+    assert message.read(Frame("MESSAGE", headers, body), 5.0) == job
 
 
 @given(

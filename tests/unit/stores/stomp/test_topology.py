@@ -16,7 +16,25 @@ TOPOLOGY = Topology("/queue/snqd.", {"a": "main", "b": "xmpp"}.__getitem__)
 
 
 def test_jobs_go_to_the_group_of_their_queue() -> None:
-    assert TOPOLOGY.of_queue("b") == "/queue/snqd.xmpp"
+    assert TOPOLOGY.of_job("b", "alpha") == "/queue/snqd.xmpp"
+
+
+BREAKOUTS = {("a", ""): "main/a", ("a", "alpha"): "main/a/alpha", ("b", "beta"): "xmpp:b:beta"}
+
+
+def test_a_sites_own_breakout_comes_before_its_queues_and_that_before_the_group() -> None:
+    topology = Topology("/queue/snqd.", {"a": "main", "b": "xmpp"}.__getitem__, lambda: BREAKOUTS)
+    assert topology.of_job("a", "alpha") == "/queue/snqd.main/a/alpha"
+    assert topology.of_job("a", "beta") == "/queue/snqd.main/a"
+    assert topology.of_job("b", "alpha") == "/queue/snqd.xmpp"
+    assert topology.of_job("b", "beta") == "/queue/snqd.xmpp:b:beta"
+
+
+def test_the_children_of_a_group_take_from_its_breakouts() -> None:
+    topology = Topology("/queue/snqd.", {"a": "main", "b": "xmpp"}.__getitem__, lambda: BREAKOUTS)
+    assert list(topology.breakouts_of("main")) == [("/queue/snqd.main/a", False), ("/queue/snqd.main/a/alpha", True)]
+    assert list(topology.breakouts_of("xmpp")) == [("/queue/snqd.xmpp:b:beta", True)]
+    assert RabbitMq().destination("/queue/snqd.main/a/alpha") == "/queue/snqd.main%2Fa%2Falpha"
 
 
 def test_what_snqd_keeps_for_itself_is_named_under_the_farms_base() -> None:

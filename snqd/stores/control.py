@@ -1,0 +1,43 @@
+"""The control channel: commands that reach every daemon on a store, whatever they say.
+
+They are ephemeral: who does not listen at that moment misses them. So each time that a listener begins to hear, its
+daemon looks at the sites by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:  # snqctl publishes without Twisted
+    from twisted.internet.defer import Deferred
+
+MAX_BYTES = 4096
+"""The longest body; of a longer one a listener hands on only a little more than that."""
+
+
+class ControlListener(Protocol):
+    """Listens in one process, over connections of its own, which are made again for ever."""
+
+    def start(self, heard: Callable[[bytes, str], Any], up: Callable[[], Any]) -> None:
+        """Begin. Nothing fails: what is wrong is logged, and tried again.
+
+        :param heard: called with each message and the way by which it came: a broker's name, or nothing.
+        :param up: called each time that listening begins, at first and when it was interrupted.
+        """
+
+    def stop(self) -> Deferred[Any]:
+        """Listen no more; fires when the connections are gone."""
+
+
+class ControlPublisher(Protocol):
+    """Publishes, from a program without a reactor."""
+
+    def publish(self, body: bytes) -> None:
+        """Tell all listeners; returns when the store has taken it.
+
+        :raises StoreError: where the store does not take part.
+        """
+
+    def close(self) -> None:
+        """Disconnect."""

@@ -1,0 +1,81 @@
+"""The control channel on STOMP brokers: a topic, as StatusNet has it, on each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList
+
+from snqd.config.stomp_servers import StompSettings
+from snqd.core.errors import StoreUnavailable
+from snqd.stomp.connection import StompConnection, Subscription
+from snqd.stomp.endpoints import make_endpoint
+from snqd.stomp.errors import ProtocolError
+from snqd.stomp.frame import Frame
+from snqd.stores.control import MAX_BYTES
+from snqd.stores.stomp.blocking import send_once
+from snqd.stores.stomp.brokers import login_of
+
+
+class StompControlListener:
+    """See :class:`~snqd.stores.control.ControlListener`.
+
+    :raises ConfigError: if the file with the password can't be read.
+    """
+
+    def __init__(self, reactor: Any, settings: StompSettings, topic: str, random: Random) -> None:
+        login = login_of(settings)
+        # Without acknowledgements, and without arguments that only one kind of broker knows.
+        subscription = Subscription("control", topic, {"ack": "auto"})
+        self._connections = [
+            StompConnection(
+                reactor,
+                make_endpoint(reactor, server),
+                login,
+                random,
+                f"{server} for the control channel {topic}",
+                partial(self._message, server),
+                lambda: self._up(),
+                subscriptions=lambda connected: (subscription,),
+            )
+            for server in settings.servers
+        ]
+
+    def start(self, heard: Callable[[bytes, str], Any], up: Callable[[], Any]) -> None:
+        """See :class:`~snqd.stores.control.ControlListener`."""
+        self._heard, self._up = heard, up
+        for connection in self._connections:
+            connection.start()
+
+    def stop(self) -> Deferred[Any]:
+        """See :class:`~snqd.stores.control.ControlListener`."""
+        return DeferredList([connection.stop() for connection in self._connections], consumeErrors=True)
+
+    def _message(self, server: str, frame: Frame, epoch: int) -> None:
+        self._heard(frame.body[: MAX_BYTES + 1], server)
+
+
+class StompControlPublisher:
+    """See :class:`~snqd.stores.control.ControlPublisher`: on every broker that answers, since daemons listen to all."""
+
+    def __init__(self, settings: StompSettings, topic: str) -> None:
+        self._settings = settings
+        self._topic = topic
+
+    def publish(self, body: bytes) -> None:
+        """See :class:`~snqd.stores.control.ControlPublisher`; one broker is enough."""
+        login = login_of(self._settings)
+        problems = []
+        for server in self._settings.servers:
+            try:
+                send_once(server, login, {"destination": self._topic}, body)
+            except (OSError, StoreUnavailable, ProtocolError) as error:
+                problems.append(f"{server}: {error}")
+        if len(problems) == len(self._settings.servers):
+            raise StoreUnavailable("; ".join(problems))
+
+    def close(self) -> None:
+        """See :class:`~snqd.stores.control.ControlPublisher`: each connection was closed at once."""
