@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from snqd.core.errors import StoreError
-from snqd.core.job import Job
+from snqd.core.job import JSON, Job
 from snqd.stores.interface import Claim, IStore, Pauses, Receipt, Want
 from snqd.stores.morgue_writer import MorgueWriter
 from snqd.stores.stomp.ack_marks import AckMarks
@@ -93,6 +93,7 @@ class StompStore:
             )
             for broker in brokers.listen
         ]
+        self._marked = brokers.wire == JSON  # daemons of PHP, where they read along, take marks for broken jobs
         self._marks = AckMarks(reactor, self._sender, self._consumers)
         self._groups: set[str] = set()
         self._breakouts: Breakouts = {}
@@ -119,7 +120,8 @@ class StompStore:
         started = [self._sender.start(), *(consumer.start() for consumer in self._consumers)]
         await DeferredList(started, fireOnOneErrback=True, consumeErrors=True)
         self._sift.start(SIFT_EVERY, now=False)
-        self._marks.start()
+        if self._marked:
+            self._marks.start()
 
     async def _close(self) -> None:
         self._closing = True
