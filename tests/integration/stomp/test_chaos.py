@@ -83,6 +83,9 @@ class Blows:
             return "its acknowledgement was lost with the broker"
         if killed is not None and killed - ON_THE_WAY < end < killed:
             return "its process was killed before its acknowledgement arrived"
+        losses = [cut.at for cut in self.proxy.cuts] + [died for died, _ in self.outages]
+        if run.attempt == again.attempt > 1 and any(loss < run.started for loss in losses):
+            return "it was sent twice to where suspects run alone, since a connection was lost meanwhile"
         return ""
 
 
