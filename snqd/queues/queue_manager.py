@@ -224,6 +224,8 @@ class QueueManager(IoManager):
             self._start(Turn(claimed.job.queue, claimed.job.site, claimed, 0.0))
 
     def _start(self, turn: Turn[Claimed]) -> None:
+        if turn.item.is_lost():
+            return self._fair_turn.refund(turn)
         job = turn.item.job
         try:
             site = self._use.sites.get(job.site)

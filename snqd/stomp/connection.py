@@ -119,6 +119,11 @@ class StompConnection:
             return fail(NotConnected(f"there is no connection to {self._name}: {self._complained or 'not yet'}"))
         return self.protocol.send(destination, headers, body)
 
+    @property
+    def peer(self) -> Any:
+        """The address of the broker that it is connected to, None while it is not."""
+        return self.protocol and self.protocol.transport.getPeer()
+
     async def _stop(self) -> None:
         self._stopping = True
         protocol = self.protocol or self._in_handshake

@@ -26,12 +26,20 @@ class Receipt:
     epoch: int
 
 
+def _never() -> bool:
+    return False
+
+
 @attrs.frozen
 class Claimed:
-    """A job in this process's hands."""
+    """A job in this process's hands.
+
+    :ivar is_lost: whether the store has given it to others meanwhile, so that it should not be started here.
+    """
 
     job: Job
     receipt: Receipt
+    is_lost: Callable[[], bool] = attrs.field(default=_never, eq=False, repr=False)
 
 
 @attrs.frozen

@@ -79,6 +79,7 @@ class Consumer:
             self._went_down,
             self._subscriptions,
         )
+        self._acked: set[str] = set()
         self.dialect: Dialect = Plain()
         self.epoch = 0
         self.sources: dict[str, Source] = {}
@@ -104,6 +105,8 @@ class Consumer:
         """Settle `arrival`; False if its connection is gone, and so is the right to settle it."""
         protocol = self._answering(arrival)
         if protocol is not None:
+            if arrival.job.id:
+                self._acked.add(arrival.source.destination)
             protocol.ack(arrival.message)
         return protocol is not None
 
@@ -113,6 +116,16 @@ class Consumer:
         if protocol is not None:
             protocol.nack(arrival.message)
         return protocol is not None
+
+    def take_acked(self) -> list[str]:
+        """The destinations, as the broker calls them, of which jobs were acknowledged since the last call."""
+        acked, self._acked = self._acked, set()
+        return [self.dialect.destination(each) for each in acked]
+
+    @property
+    def peer(self) -> Any:
+        """See :attr:`StompConnection.peer`."""
+        return self._connection.peer
 
     def _answering(self, arrival: Arrival) -> StompProtocol | None:
         """The session that `arrival` is to be settled over, where it is settled from now on; None if that is gone."""

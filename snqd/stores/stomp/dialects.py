@@ -28,9 +28,11 @@ class Dialect(Protocol):
     """One kind of broker.
 
     :ivar nack_requeues: whether NACK puts a message back to its place.
+    :ivar buffers_acks: whether acknowledgements stay in its memory until the queue rests or has a message to confirm.
     """
 
     nack_requeues: bool
+    buffers_acks: bool
 
     def destination(self, name: str) -> str:
         """The name as the broker can take it."""
@@ -46,6 +48,7 @@ class RabbitMq:
     """RabbitMQ: delays by queues whose messages expire into another. No slash within a name."""
 
     nack_requeues = True
+    buffers_acks = True
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""
@@ -74,6 +77,7 @@ class ActiveMq:
     """ActiveMQ: a scheduler for delays. NACK makes a dead letter of the broker's."""
 
     nack_requeues = False
+    buffers_acks = False
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""
@@ -93,6 +97,7 @@ class Plain:
     """Any other broker: what is delayed stays with the child that got it, unsettled, until it is due."""
 
     nack_requeues = False
+    buffers_acks = False
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""

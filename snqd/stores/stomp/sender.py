@@ -22,7 +22,7 @@ from snqd.stores.stomp.dialects import Dialect, Plain, Target, dialect_of
 from snqd.stores.stomp.topology import Topology
 
 PROBE = "snq-probe"
-"""A header of messages that only make a queue; whoever gets one settles it."""
+"""A header of messages that are no jobs: they make a queue, or mark a place in it; whoever gets one settles it."""
 _MAX_REFUSALS = 3
 
 
@@ -96,6 +96,18 @@ class Sender:
                 return True
             await self._connection.up()
         return False
+
+    @property
+    def peer(self) -> Any:
+        """See :attr:`StompConnection.peer`."""
+        return self._connection.peer
+
+    def mark(self, destination: str) -> Deferred[None]:
+        """Send what is no job and need not arrive; fires when the broker has it on disk.
+
+        :param destination: as the broker calls it.
+        """
+        return self._connection.send(destination, {PROBE: "1", "persistent": "true", "expiration": "1"}, b"")
 
     def _up(self) -> None:
         protocol = self._connection.protocol

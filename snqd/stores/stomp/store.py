@@ -21,9 +21,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from snqd.core.errors import StoreError
-from snqd.core.job import Job
+from snqd.core.job import JSON, Job
 from snqd.stores.interface import Claim, IStore, Pauses, Receipt, Want
 from snqd.stores.morgue_writer import MorgueWriter
+from snqd.stores.stomp.ack_marks import AckMarks
 from snqd.stores.stomp.brokers import Brokers
 from snqd.stores.stomp.consumer import Consumer, Source
 from snqd.stores.stomp.inbox import Arrival, Inbox
@@ -92,6 +93,8 @@ class StompStore:
             )
             for broker in brokers.listen
         ]
+        self._marked = brokers.wire == JSON  # daemons of PHP, where they read along, take marks for broken jobs
+        self._marks = AckMarks(reactor, self._sender, self._consumers)
         self._groups: set[str] = set()
         self._breakouts: Breakouts = {}
         self._settling: set[Deferred[Any]] = set()
@@ -117,11 +120,14 @@ class StompStore:
         started = [self._sender.start(), *(consumer.start() for consumer in self._consumers)]
         await DeferredList(started, fireOnOneErrback=True, consumeErrors=True)
         self._sift.start(SIFT_EVERY, now=False)
+        if self._marked:
+            self._marks.start()
 
     async def _close(self) -> None:
         self._closing = True
         if self._sift.running:
             self._sift.stop()
+        self._marks.stop()
         under_way = self._sorter.close() + list(self._settling)
         if under_way:
             patience: Deferred[Any] = DeferredList(under_way)
