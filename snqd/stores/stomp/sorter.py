@@ -38,6 +38,7 @@ class Sorter:
 
     :param bury: keeps a letter in the morgue.
     :param take: is given what may be claimed now.
+    :param bad_item: told of each message that was no job and lies in the morgue: the letter's queue and its site.
     :ivar doubting: whether a `redelivered` flag may mean that a process died; not while a broker that came back sets
         it on everything.
     :ivar flooding: the site whose jobs go to its lane, empty for none.
@@ -56,6 +57,7 @@ class Sorter:
         inbox: Inbox,
         take: Callable[[Arrival], None],
         random: Random,
+        bad_item: Callable[[str, str], object],
     ) -> None:
         self._reactor = reactor
         self._topology = topology
@@ -65,6 +67,7 @@ class Sorter:
         self._inbox = inbox
         self._take = take
         self._random = random
+        self._bad_item = bad_item
         self._doubtful: list[Arrival] = []
         self._shelved: list[Arrival] = []
         self._calls: set[IDelayedCall] = set()
@@ -234,7 +237,8 @@ class Sorter:
             except StoreUnavailable as error:
                 self.log.error("dead letter {id} waits for the morgue: {error}", id=letter.id, error=error)
             await deferLater(self._reactor, backoff.failed())
-        source.consumer.ack(Arrival(Job(letter.id, "", "", b""), message, source, epoch))
+        if source.consumer.ack(Arrival(Job(letter.id, "", "", b""), message, source, epoch)):
+            self._bad_item(letter.queue, letter.site)
 
 
 def _is_current(arrival: Arrival) -> bool:

@@ -55,6 +55,7 @@ class StompStore:
     :param owner: this process's name, new at each start.
     :param notes: where suspects and pauses are kept.
     :param morgue: takes what can't be decoded; closed with the store.
+    :param bad_item: see :class:`Sorter`.
     """
 
     log = Logger()
@@ -69,6 +70,7 @@ class StompStore:
         notes: Notes,
         morgue: MorgueWriter,
         random: Random,
+        bad_item: Callable[[str, str], object] = lambda queue, site: None,
     ) -> None:
         self._reactor = reactor
         self._topology = topology
@@ -78,7 +80,7 @@ class StompStore:
         self._morgue = morgue
         self._sender = Sender(reactor, brokers, random, topology)
         self._sorter = Sorter(
-            reactor, topology, self._sender, self._notes, morgue.bury, self._inbox, self._accept, random
+            reactor, topology, self._sender, self._notes, morgue.bury, self._inbox, self._accept, random, bad_item
         )
         self._consumers = [
             Consumer(
