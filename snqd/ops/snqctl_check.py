@@ -13,6 +13,7 @@ from snqd.config.settings import QueueSettings
 from snqd.core.errors import ConfigError, SnqdError
 from snqd.core.job import JSON
 from snqd.ops.snqctl_invocation import Invocation, complain, say
+from snqd.sites.site import Site
 
 _NAMES_SHOWN = 8
 _KEYS = {"db": "db", "redis": "redis", "stomp": "stomp_server"}
@@ -65,6 +66,25 @@ def _notes(invocation: Invocation) -> Iterator[str]:
     for (_, site), name in queue.breakout.items():
         if site and site not in settings.sites:
             yield _located(invocation, "queue", "breakout", f"{name}: no site {site} is known (yet)")
+    yield from _doubtful_options(invocation)
+
+
+def _doubtful_options(invocation: Invocation) -> Iterator[str]:
+    from snqd.handlers.loading import find_class
+    from snqd.handlers.near_misses import near_misses
+
+    settings = invocation.settings
+    sites = [Site(record, settings) for record in settings.sites.values() if record.overrides]
+    for queue, daemon in settings.handlers.items():
+        declared = find_class(daemon.target).own_options
+        for option, problem in near_misses(daemon.options, declared).items():
+            yield _located(invocation, f"handler:{queue}", option, problem)
+        for site in sites:
+            handler = site.handler(queue) or daemon
+            own = handler.options.keys() - daemon.options.keys()
+            for option, problem in near_misses(sorted(own), declared).items():
+                source = settings.sites[site.nickname].source
+                yield f"{source}: [site:{site.nickname}] handler:{queue}.{option}: {problem}"
 
 
 def _handlers(invocation: Invocation) -> Iterator[str]:

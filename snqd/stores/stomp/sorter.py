@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -28,6 +28,8 @@ from snqd.stores.stomp.inbox import Arrival, Inbox
 from snqd.stores.stomp.notes import NoteReader, Suspect
 from snqd.stores.stomp.sender import PROBE, Outgoing, Sender
 from snqd.stores.stomp.topology import Topology
+
+T = TypeVar("T")
 
 GRACE = 0.25
 """Seconds that a message waits that another process may have died with, so that its parent can say so."""
@@ -158,10 +160,19 @@ class Sorter:
         self._calls.clear()
         return list(self._under_way)
 
-    def _later(self, work: Coroutine[Any, Any, Any]) -> None:
-        done = Deferred.fromCoroutine(work).addErrback(self._failed)
+    def begin(self, work: Coroutine[Any, Any, T]) -> Deferred[T]:
+        """Begin `work`, which :meth:`close` tells of until it has ended."""
+        done = Deferred.fromCoroutine(work)
         self._under_way.add(done)
-        done.addBoth(lambda _: self._under_way.discard(done))
+
+        def ended(result: T | Failure) -> T | Failure:
+            self._under_way.discard(done)
+            return result
+
+        return done.addBoth(ended)
+
+    def _later(self, work: Coroutine[Any, Any, Any]) -> None:
+        self.begin(work).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(StoreUnavailable) is None:
