@@ -21,6 +21,8 @@ hypothesis.settings.register_profile("developer", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
+SERVERS = ("rabbitmq", "activemq", "postgresql", "mariadb", "redis")
+
 
 @pytest.fixture(autouse=True)
 def _no_timer_left(request: pytest.FixtureRequest) -> Iterator[None]:
@@ -35,6 +37,26 @@ def _no_timer_left(request: pytest.FixtureRequest) -> Iterator[None]:
 def _timers() -> set[object]:
     reactor = sys.modules.get("twisted.internet.reactor")
     return set(reactor.getDelayedCalls()) if reactor is not None else set()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As pytest's own, by a shorter name: a daemon's control socket lies in it, and a socket's path has a limit."""
+    return tmp_path_factory.mktemp("t")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what must run in one process, one after the other, where several run the suite: a file's tests of one server,
+    which is started once for all of them. Unit tests share nothing."""
+    for item in items:
+        if "unit" not in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {_server(item)}"))
+
+
+def _server(item: pytest.Item) -> str:
+    words = item.name.partition("[")[2].lower()
+    return next((server for server in SERVERS if server in words), "")
 
 
 @pytest.fixture

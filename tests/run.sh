@@ -45,7 +45,8 @@ step ruff format --check .
 step mypy
 step sphinx-build -W -n -q --keep-going -b html docs docs/_build/html
 step pytest tests/unit/test_layers.py tests/unit/test_map.py -q
-step pytest "$@"
+# In two processes, since tests wait more than they work. One file's tests of one server stay together (tests/conftest.py).
+step pytest -n 2 --dist loadgroup "$@"
 
 if [ -n "$failed" ]; then die "
 FAILED:$failed"; fi

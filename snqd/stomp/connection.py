@@ -23,6 +23,8 @@ from snqd.stomp.protocol import Login, StompProtocol
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 4.0
 """Seconds between attempts; a broker that is back is found within the longest."""
+MAX_COMPLAINTS = 10
+"""Of so many kinds of failure in turn each is logged once."""
 _EPOCHS = count(1)
 
 
@@ -75,7 +77,7 @@ class StompConnection:
         self._on_down = on_down
         self._backoff = Backoff(FIRST_DELAY, LONGEST_DELAY, random)
         self._subscriptions = subscriptions
-        self._complained = ""
+        self._complaints: list[str] = []
         self._stopping = False
         self._first_attempt: Deferred[None] = Deferred()
         self._waiting: list[Deferred[StompProtocol]] = []
@@ -116,7 +118,7 @@ class StompConnection:
     def send(self, destination: str, headers: Mapping[str, str], body: bytes) -> Deferred[None]:
         """SEND; fires when confirmed, fails with a StoreUnavailable if there is no connection or it is lost before."""
         if self.protocol is None:
-            return fail(NotConnected(f"there is no connection to {self._name}: {self._complained or 'not yet'}"))
+            return fail(NotConnected(f"there is no connection to {self._name}: {self._complaint or 'not yet'}"))
         return self.protocol.send(destination, headers, body)
 
     @property
@@ -207,7 +209,7 @@ class StompConnection:
     def _count(self, protocol: StompProtocol) -> None:
         self.protocol = protocol
         self.log.info("connected to {name}", name=self._name)
-        self._complained = ""
+        self._complaints.clear()
         self._on_up()  # first of all: what others do once they may send depends on which broker this is
         if not self._first_attempt.called:
             self._first_attempt.callback(None)
@@ -222,9 +224,16 @@ class StompConnection:
             self._complain(reason)
         self._on_down()
 
+    @property
+    def _complaint(self) -> str:
+        """What was wrong last."""
+        return self._complaints[-1] if self._complaints else ""
+
     def _complain(self, error: Exception) -> None:
-        """Say what is wrong, once for as long as it stays the same."""
+        """Say what is wrong, each thing once until there is a connection: of several brokers each may have its own."""
         text = str(error) or type(error).__name__
-        if text != self._complained:
-            self._complained = text
+        if text in self._complaints:
+            self._complaints.remove(text)
+        else:
             self.log.error("no connection to {name}, and it is tried again: {error}", name=self._name, error=text)
+        self._complaints = [*self._complaints[1 - MAX_COMPLAINTS :], text]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -29,6 +29,8 @@ from snqd.stores.stomp.notes import NoteReader, Suspect
 from snqd.stores.stomp.sender import PROBE, Outgoing, Sender
 from snqd.stores.stomp.topology import Topology
 
+T = TypeVar("T")
+
 GRACE = 0.25
 """Seconds that a message waits that another process may have died with, so that its parent can say so."""
 
@@ -38,6 +40,7 @@ class Sorter:
 
     :param bury: keeps a letter in the morgue.
     :param take: is given what may be claimed now.
+    :param bad_item: told of each message that was no job and lies in the morgue: the letter's queue and its site.
     :ivar doubting: whether a `redelivered` flag may mean that a process died; not while a broker that came back sets
         it on everything.
     :ivar flooding: the site whose jobs go to its lane, empty for none.
@@ -56,6 +59,7 @@ class Sorter:
         inbox: Inbox,
         take: Callable[[Arrival], None],
         random: Random,
+        bad_item: Callable[[str, str], object],
     ) -> None:
         self._reactor = reactor
         self._topology = topology
@@ -65,6 +69,7 @@ class Sorter:
         self._inbox = inbox
         self._take = take
         self._random = random
+        self._bad_item = bad_item
         self._doubtful: list[Arrival] = []
         self._shelved: list[Arrival] = []
         self._calls: set[IDelayedCall] = set()
@@ -155,10 +160,19 @@ class Sorter:
         self._calls.clear()
         return list(self._under_way)
 
-    def _later(self, work: Coroutine[Any, Any, Any]) -> None:
-        done = Deferred.fromCoroutine(work).addErrback(self._failed)
+    def begin(self, work: Coroutine[Any, Any, T]) -> Deferred[T]:
+        """Begin `work`, which :meth:`close` tells of until it has ended."""
+        done = Deferred.fromCoroutine(work)
         self._under_way.add(done)
-        done.addBoth(lambda _: self._under_way.discard(done))
+
+        def ended(result: T | Failure) -> T | Failure:
+            self._under_way.discard(done)
+            return result
+
+        return done.addBoth(ended)
+
+    def _later(self, work: Coroutine[Any, Any, Any]) -> None:
+        self.begin(work).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(StoreUnavailable) is None:
@@ -234,7 +248,8 @@ class Sorter:
             except StoreUnavailable as error:
                 self.log.error("dead letter {id} waits for the morgue: {error}", id=letter.id, error=error)
             await deferLater(self._reactor, backoff.failed())
-        source.consumer.ack(Arrival(Job(letter.id, "", "", b""), message, source, epoch))
+        if source.consumer.ack(Arrival(Job(letter.id, "", "", b""), message, source, epoch)):
+            self._bad_item(letter.queue, letter.site)
 
 
 def _is_current(arrival: Arrival) -> bool:

@@ -21,7 +21,7 @@ from snqd.stores.factory import make_queue, make_store
 settings = load_file(Path(sys.argv[1]), plugins={})
 make_store(MemoryReactorClock(), settings, "one", lambda name: (), Random())
 make_queue(settings)
-print(*sorted({"txredisapi", "redis", "hiredis", "sqlalchemy", "psycopg", "pymysql"} & sys.modules.keys()))
+print(*sorted({"txredisapi", "redis", "sqlalchemy", "psycopg", "pymysql"} & sys.modules.keys()))
 """
 
 
