@@ -44,6 +44,7 @@ class Sorter:
     :ivar doubting: whether a `redelivered` flag may mean that a process died; not while a broker that came back sets
         it on everything.
     :ivar flooding: the site whose jobs go to its lane, empty for none.
+    :ivar kept: so many of them wait here all the same, lest slots stay empty until they come back from there.
     :ivar ordered: queues whose jobs never go to a lane.
     """
 
@@ -76,6 +77,7 @@ class Sorter:
         self._under_way: set[Deferred[Any]] = set()
         self.doubting = True
         self.flooding = ""
+        self.kept = 0
         self.ordered: set[str] = set()
 
     def arrived(self, message: Frame, source: Source, epoch: int) -> None:
@@ -115,10 +117,15 @@ class Sorter:
             self.move(arrival, self._topology.solo(arrival.source.group))
         elif pause := noted.pause_of(job.queue, job.site):
             self._shelve(arrival, self._topology.paused(arrival.source.group, *pause))
-        elif arrival.source.sifted and job.site == self.flooding and job.queue not in self.ordered:
+        elif self.is_sifted(arrival) and self._inbox.waiting_of(job.site) >= self.kept:
             self.move(arrival, self._topology.lane(arrival.source.group, job.site))
         else:
             self._accept(arrival)
+
+    def is_sifted(self, arrival: Arrival) -> bool:
+        """Whether the job is of those that keep other sites out."""
+        job = arrival.job
+        return arrival.source.sifted and job.site == self.flooding and job.queue not in self.ordered
 
     def is_misplaced(self, arrival: Arrival) -> bool:
         """Whether what waits in the inbox must be sorted again, for what is noted or configured since."""
