@@ -22,7 +22,7 @@ from snqd.stores.stomp.sender import Outgoing
 from snqd.stores.stomp.sorter import Sorter
 from snqd.stores.stomp.topology import Topology
 
-TOPOLOGY = Topology("/queue/snqd.", lambda queue: "main")
+TOPOLOGY = Topology("/queue/snqd.", lambda queue: "main", is_served=lambda queue: queue != "strange")
 
 
 @attrs.define(eq=False)
@@ -71,13 +71,17 @@ class FakeSender:
 class FakeNotes:
     """What a test notes."""
 
-    noted = Noted()
+    def __init__(self) -> None:
+        self.noted = Noted()
+        self.written: list[Deferred[None]] = []
 
     async def refresh(self) -> None:
         """Nothing new."""
 
     async def write(self, action: Callable[[Any], Any]) -> None:
-        """Kept by nobody."""
+        """Not durable before the test says so."""
+        self.written.append(Deferred())
+        await self.written[-1]
 
 
 class SorterBench:

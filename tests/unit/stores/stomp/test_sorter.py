@@ -54,7 +54,8 @@ def test_a_redelivered_job_waits_a_moment_for_its_process_to_be_found_dead() -> 
     assert bench.waiting() == []
     bench.notes.noted = Noted({"a": Suspect("child-1", "killed by signal 9", "", "")})
     bench.clock.advance(GRACE)
-    assert bench.waiting() == ["b"]
+    assert (bench.waiting(), bench.sender.sent) == (["b"], [])
+    bench.notes.written[0].callback(None)  # that it waits to run alone, before it can be found there
     (out,) = bench.sender.sent
     assert (out.destination, out.accused) == (TOPOLOGY.solo("main"), "child-1")
     assert (out.job.attempt, out.job.solo, out.job.reason) == (2, True, "killed by signal 9")
@@ -99,6 +100,18 @@ def test_what_a_pause_covers_is_put_aside_and_comes_back_after_it() -> None:
     bench.notes.noted = Noted(resumed=frozenset({("", "alpha")}))
     bench.sorter.noted()
     assert bench.waiting() == ["b"]
+
+
+def test_jobs_that_nobody_takes_are_put_aside_once_that_is_noted() -> None:
+    bench = SorterBench()
+    bench.arrive(job("a", queue="strange"), job("b", queue="strange"), job("c"))
+    assert (bench.waiting(), bench.sender.sent, len(bench.notes.written)) == (["c"], [], 1)
+    bench.notes.noted = Noted(resumed=frozenset({("strange", "")}))
+    bench.notes.written[0].callback(None)
+    aside = TOPOLOGY.paused("main", "strange", "")
+    assert [(out.job.id, out.destination) for out in bench.sender.sent] == [("a", aside), ("b", aside)]
+    bench.arrive(job("d", queue="strange"), source=bench.source(aside))  # stays there
+    assert (len(bench.sender.sent), bench.waiting()) == (2, ["c"])
 
 
 def test_an_early_job_goes_back_to_where_it_waits_and_a_moment_is_waited_here() -> None:
