@@ -146,7 +146,10 @@ def _topology(current: Callable[[], Settings]) -> Topology:
         group = current().group_of(queue)
         return MAIN if group is None else group.name
 
-    return Topology(current().queue.queue_basename, group_of, lambda: current().queue.breakout)
+    def is_served(queue: str) -> bool:
+        return current().group_of(queue) is not None
+
+    return Topology(current().queue.queue_basename, group_of, lambda: current().queue.breakout, is_served)
 
 
 def _notes(settings: QueueSettings) -> Notes:

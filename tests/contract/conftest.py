@@ -187,11 +187,13 @@ class BrokerBench(Bench):
         self.groups: dict[str, str] = {}
         self.bad_items: list[tuple[str, str]] = []
         self.breakouts: Breakouts = {}
+        self.unserved: set[str] = set()
         self.wire = JSON
         self.topology = Topology(
             f"/queue/{folder.name}.{next(_FARMS)}.",
             lambda queue: self.groups.get(queue, "main"),
             lambda: self.breakouts,
+            lambda queue: queue not in self.unserved,
         )
 
     @classmethod

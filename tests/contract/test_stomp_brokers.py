@@ -334,6 +334,31 @@ async def test_a_flood_goes_to_its_lane_and_lets_others_through(broker_bench: An
     assert handled == {job.id for job in flood}
 
 
+# Queues that nobody serves
+
+
+@ensureDeferred
+async def test_jobs_of_a_queue_without_a_handler_keep_no_others_out_and_run_when_it_has_one(
+    broker_bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("snqd.stores.stomp.intake.MAX_PREFETCH", 100)
+    broker_bench.unserved.add("strange")
+    one = await broker_bench.process()
+    strange = broker_bench.jobs(150, queue="strange")
+    await one.enqueue(*strange, broker_bench.job())
+    assert len(await until(one.claim)) == 1
+    broker_bench.unserved.clear()
+    broker_bench.breakouts = {}  # another configuration
+    two = await broker_bench.process()  # one that has not seen them
+    handled: set[str] = set()
+    while len(handled) < len(strange):
+        for process in (one, two):
+            claim = await process.store.claim({"q": Want(10), "strange": Want(200)})
+            assert all([await process.store.ack(each.receipt) for each in claim.jobs])
+            handled |= set(ids(claim.jobs))
+    assert handled == {job.id for job in strange}
+
+
 # The broker dies
 
 

@@ -19,6 +19,8 @@ SIFT_EVERY = 0.05
 """Seconds between looks."""
 FLOOD_SHARE = 0.9
 """Of the slots in hand; a site that has so many keeps others out."""
+IDLE_SHARE = 0.5
+"""Of the claims; if more of them find a free slot, a flood is none any more."""
 SIFT_ROOM = 100
 """Messages that may be on their way from a queue to a lane at once."""
 
@@ -36,7 +38,7 @@ class FloodWatch:
         self._inbox = inbox
         self._sorter = sorter
         self._sources = sources
-        self._idle_claims = 0
+        self._claims = self._idle_claims = 0
         self._loop = LoopingCall(self._look)
         self._loop.clock = reactor
 
@@ -51,12 +53,12 @@ class FloodWatch:
 
     def claimed(self, wants: Mapping[str, Want]) -> None:
         """A claim asked for these."""
+        self._claims += 1
         self._idle_claims += any(not want.full for want in wants.values())
 
     def _look(self) -> None:
-        slots_full, self._idle_claims = self._idle_claims == 0, 0
         sources = [source for source in self._sources() if source.sifted]
-        if not slots_full or not any(source.is_full or self._sorter.flooding for source in sources):
+        if not self._are_slots_full() or not any(source.is_full or self._sorter.flooding for source in sources):
             self._sorter.flooding = ""
             return
         by_site: Counter[str] = Counter()
@@ -66,6 +68,12 @@ class FloodWatch:
             if number >= FLOOD_SHARE * by_site.total():
                 self._sift(site)
                 self._make_room(sources)
+
+    def _are_slots_full(self) -> bool:
+        """Whether no claim since the last look found a free slot; few did, where a flood is sifted already."""
+        claims, idle = self._claims, self._idle_claims
+        self._claims = self._idle_claims = 0
+        return idle <= (claims * IDLE_SHARE if self._sorter.flooding else 0)
 
     def _make_room(self, sources: Sequence[Source]) -> None:
         enough = min(self._inbox.in_hand() + SIFT_ROOM, MAX_PREFETCH)
@@ -77,8 +85,7 @@ class FloodWatch:
         if not self._sorter.flooding:
             self.log.info("jobs of site {site} keep others out: they go to its lane", site=site)
         self._sorter.flooding = site
-        ordered = self._sorter.ordered
-        for arrival in self._inbox.withdraw(
-            lambda each: each.source.sifted and each.job.site == site and each.job.queue not in ordered
-        ):
-            self._sorter.sort(arrival)
+        self._sorter.kept = self._inbox.in_hand()
+        if self._inbox.waiting_of(site) > self._sorter.kept:
+            for arrival in self._inbox.withdraw(self._sorter.is_sifted):
+                self._sorter.sort(arrival)

@@ -52,9 +52,8 @@ class Intake:
     def listen_to_resumed(self, resumed: Collection[PauseKey]) -> None:
         """Listen to where pauses have put jobs, now that they are over."""
         for group in self._groups:
-            for queue, site in resumed:
-                if not queue or self._topology.group_of(queue) == group:
-                    self._add(self._topology.paused(group, queue, site), group, SMALL_PREFETCH)
+            for queue, site in resumed:  # in the meantime the queue may have gone over to another group
+                self._add(self._topology.paused(group, queue, site), group, SMALL_PREFETCH)
 
     def listen_to_solo(self, queues: Collection[str]) -> None:
         """Listen for suspects of `queues`."""
