@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from benchmarks.disk import sync_waits
 from benchmarks.figures import Figure, median, percentile
 from benchmarks.goals import GOALS
 from benchmarks.peers.catalog import PEERS
@@ -107,8 +108,10 @@ def latency(place: Place) -> Iterator[Figure]:
                 time.sleep(APART)
         until(lambda: len(yard.sheet.waits()) >= STAMPS, "the last job")
         mine = yard.sheet.waits()
+    bare = sync_waits(place.folder, STAMPS, APART)
     for percent, goal in ((50, "under 1"), (99, "under 3")):
-        yield Figure(f"idle latency p{percent}", percentile(mine, percent), "ms", goal=goal)
+        disk = percentile(bare, percent)
+        yield Figure(f"idle latency p{percent}", percentile(mine, percent), "ms", "one fdatasync", disk, goal)
     for peer in PEERS[place.name].latency:
         theirs = tried(peer, place, partial(_waits, peer.number))
         for percent in (50, 99):

@@ -23,7 +23,7 @@ import attrs
 LEAST_COST = 0.0001
 """Seconds that even a job that does nothing costs."""
 FORGET_ABOVE = 16_384
-"""Sites of which something is remembered; ten thousand busy ones must not be forgotten and learned again all the time."""
+"""Sites of which something is remembered: ten thousand busy ones must not be forgotten and learned again each time."""
 _MEMORY = 0.1
 """How much of a mean the latest job makes."""
 

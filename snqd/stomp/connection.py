@@ -22,7 +22,10 @@ from snqd.stomp.protocol import Login, StompProtocol
 
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 4.0
-"""Seconds between attempts; a broker that is back is found within the longest."""
+"""Seconds between attempts."""
+LONGEST_UNREACHED = 0.5
+"""The same while nobody answers there at all, which costs nobody anything: a broker that is back is found within this.
+"""
 MAX_COMPLAINTS = 10
 """Of so many kinds of failure in turn each is logged once."""
 _EPOCHS = count(1)
@@ -78,6 +81,7 @@ class StompConnection:
         self._backoff = Backoff(FIRST_DELAY, LONGEST_DELAY, random)
         self._subscriptions = subscriptions
         self._complaints: list[str] = []
+        self._reached = False
         self._stopping = False
         self._first_attempt: Deferred[None] = Deferred()
         self._waiting: list[Deferred[StompProtocol]] = []
@@ -165,7 +169,8 @@ class StompConnection:
             self._first_attempt.callback(None)
 
     async def _pause(self) -> None:
-        self._step = deferLater(self._reactor, self._backoff.failed())
+        delay = self._backoff.failed()
+        self._step = deferLater(self._reactor, delay if self._reached else min(delay, LONGEST_UNREACHED))
         try:
             await self._step
         except CancelledError:
@@ -180,9 +185,11 @@ class StompConnection:
             lambda: StompProtocol(self._reactor, self._login, lambda frame: self._on_message(frame, epoch))
         )
         factory.noisy = False
+        self._reached = False
         self._step = self._endpoint.connect(factory)
         try:
             protocol: Any = await self._step
+            self._reached = True
         finally:
             self._step = None
         await self._prepare(protocol)

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import LoopingCall
@@ -241,8 +242,10 @@ class StompProtocol(Protocol):
     def _reason(self, reason: Failure | None) -> SnqdError:
         if self._error is not None:
             return self._error
-        why = f": {reason.getErrorMessage()}" if reason is not None else ""
+        why = f": {reason.getErrorMessage().rstrip('.')}" if reason is not None else ""
         if self.connected_frame is None:
+            if reason is not None and reason.check(ConnectionDone, ConnectionLost):
+                why = ""  # how it was closed changes from one time to the next, and tells nothing
             return NoBroker(f"the connection was closed before an answer to CONNECT{why}")
         return NotConnected(f"the connection to the broker was lost{why}")
 

@@ -16,6 +16,9 @@ _CONFIGURATION = """\
   http://activemq.apache.org/schema/core http://activemq.apache.org/schema/core/activemq-core.xsd">
   <broker xmlns="http://activemq.apache.org/schema/core" brokerName="snqd" dataDirectory="{folder}/data"
       useJmx="false" schedulerSupport="true">
+    <plugins><simpleAuthenticationPlugin anonymousAccessAllowed="true"><users>
+      <authenticationUser username="guest" password="guest" groups="all"/>
+    </users></simpleAuthenticationPlugin></plugins>
     <destinationPolicy><policyMap><policyEntries>
       <policyEntry queue=">" maxPageSize="2000"/>
     </policyEntries></policyMap></destinationPolicy>
@@ -34,7 +37,7 @@ _CONFIGURATION = """\
 
 
 class ActiveMq(Broker):
-    """An ActiveMQ broker with KahaDB and the scheduler."""
+    """An ActiveMQ broker with KahaDB and the scheduler; without a name everybody is let in, with one only `guest`."""
 
     name = "ActiveMQ"
 

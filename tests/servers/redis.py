@@ -43,7 +43,7 @@ class RedisServer:
         self.socket = folder / "redis.sock"
         self.process: subprocess.Popen[bytes] | None = None
         self._program = program
-        self._options = options or SAFE
+        self.options = options or SAFE
 
     @property
     def url(self) -> str:
@@ -54,7 +54,7 @@ class RedisServer:
         where = ["--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket)]
         rest = ["--dir", str(self.folder), "--save", "", "--daemonize", "no"]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([self._program, *where, *rest, *self._options], stdout=log, stderr=log)
+            self.process = subprocess.Popen([self._program, *where, *rest, *self.options], stdout=log, stderr=log)
 
     def start(self) -> None:
         self.launch()

@@ -90,6 +90,7 @@ class _Common:
 
 
 _REFUSED = re.compile(r"authentication failed|no pg_hba.conf entry|(role|database) \".*\" does not exist")
+_CROWDED = re.compile(r"too many (clients|connections)|remaining connection slots are reserved")
 
 
 class PostgresqlDialect(_Common):
@@ -137,14 +138,15 @@ class PostgresqlDialect(_Common):
         return [f"{name} is off: set {name} = on in postgresql.conf" for name in off.scalars()]
 
     def _code(self, error: DBAPIError) -> Any:
-        return getattr(error.orig, "sqlstate", None)
+        # What fails before a session begins carries no code. In other languages than English it counts as lost.
+        code = getattr(error.orig, "sqlstate", None)
+        return "53300" if code is None and _CROWDED.search(str(error.orig)) else code
 
     def _refused(self, error: DBAPIError, code: Any) -> bool:
-        # What fails before a session begins carries no code. In other languages than English it counts as lost.
         return code is None and bool(_REFUSED.search(str(error.orig)))
 
     def _connecting_failed(self, error: DBAPIError, code: Any) -> bool:
-        return code is None and isinstance(error, OperationalError | InterfaceError)
+        return code == "53300" or (code is None and isinstance(error, OperationalError | InterfaceError))
 
     def _may_pass(self, error: DBAPIError, code: Any) -> bool:
         # Classes: 08 connection, 25006 read-only, 40 rollback, 53 resources, 55 not in state, 57 operator, 58 system.
@@ -201,13 +203,13 @@ class MariaDbDialect(_Common):
         return arguments[0] if arguments else None
 
     def _connecting_failed(self, error: DBAPIError, code: Any) -> bool:
-        return code in self._lost
+        return code in self._lost | self._crowded
 
     def _refused(self, error: DBAPIError, code: Any) -> bool:
         return code in self._no_entry
 
     def _may_pass(self, error: DBAPIError, code: Any) -> bool:
-        return code in self._full | self._read_only | self._crowded
+        return code in self._full | self._read_only
 
 
 def dialect_of(backend: str) -> Dialect:
