@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
-from twisted.internet.defer import gatherResults, succeed
+from twisted.internet.defer import gatherResults
 from twisted.internet.task import deferLater
 
 from snqd.config.stomp_servers import StompSettings
@@ -340,8 +340,7 @@ async def test_a_process_at_rest_leaves_to_others_what_it_held_while_it_was_busy
     (main,) = [source for source in one.store._intake.sources() if source.sifted]
     assert main.prefetch >= 200
     await one.store.listens()
-    one.store._store.claim({"q": Want(10)})
-    await until(lambda: succeed(main.prefetch == 10))
+    await until(lambda: one.store._store.claim({"q": Want(10)}).addCallback(lambda _: main.prefetch == 10))
     two = await broker_bench.process()
     await two.store.listens()
     await two.enqueue(*broker_bench.jobs(60))

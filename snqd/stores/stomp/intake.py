@@ -32,6 +32,7 @@ class Intake:
         self._groups: set[str] = set()
         self._breakouts: Breakouts = {}
         self._room = MAX_PREFETCH
+        self._room_asked = 0
         self._at_rest: set[Source] = set()
         self._loop = LoopingCall(self._look_for_rest)
         self._loop.clock = reactor
@@ -55,7 +56,7 @@ class Intake:
         :param resumed: see :attr:`snqd.stores.stomp.notes.Noted.resumed`.
         """
         room = min(max((want.room for want in wants.values()), default=0), MAX_PREFETCH)
-        self._room = room or self._room
+        self._room_asked = max(room, self._room_asked)
         groups = {self._topology.group_of(queue) for queue in wants} - self._groups
         is_other = self._breakouts is not self._topology.breakouts()  # another configuration has others, if equal ones
         if not room or not (groups or is_other):
@@ -86,6 +87,8 @@ class Intake:
                 source.consumer.listen(source, min(source.prefetch, limit - source.prefetch))
 
     def _look_for_rest(self) -> None:
+        # The most that was asked for lately: what the manager takes when it has nothing to do.
+        self._room, self._room_asked = self._room_asked or self._room, 0
         at_rest = {source for source in self.sources() if not source.unsettled}
         for source in at_rest & self._at_rest:
             room = min(source.least, self._room)

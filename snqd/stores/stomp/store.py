@@ -132,7 +132,7 @@ class StompStore:
 
     def claim(self, wants: Mapping[str, Want]) -> Deferred[Claim]:
         """See :meth:`IStore.claim`."""
-        noted = self._notes.noted
+        noted, pauses = self._notes.noted, self._notes.noted.pauses
         self._sorter.ordered.update(queue for queue, want in wants.items() if want.ordered)
         if self._intake.listen(wants, noted.resumed):
             self._sorter.noted()
@@ -140,7 +140,7 @@ class StompStore:
         jobs = []
         missing = 0
         for queue, want in wants.items():
-            taken = self._inbox.take(queue, want, noted.pauses)
+            taken = self._inbox.take(queue, want, pauses)
             jobs += taken
             missing = max(missing, want.room - len(taken))
         if missing:

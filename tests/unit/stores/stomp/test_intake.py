@@ -60,6 +60,8 @@ def test_a_source_at_rest_gives_room_back() -> None:
 
 def test_a_source_at_rest_keeps_no_more_than_a_lower_concurrency_wants() -> None:
     clock, intake, sources = bench()
+    clock.advance(REST)
     intake.listen({"q": Want(6)}, ())
+    intake.listen({"q": Want(1)}, ())
     clock.pump([REST, REST])
     assert (sources[MAIN].prefetch, sources[DUE].prefetch) == (6, 6)
