@@ -119,6 +119,16 @@ class StompConnection:
         if self.protocol is not None:
             self._subscribe(self.protocol, subscription).addErrback(self._refused, self.protocol)
 
+    def unsubscribe(self, name: str, destination: str) -> Deferred[None]:
+        """End a subscription on this connection; fires when the broker has confirmed it, fails with NotConnected if the
+        connection is lost before.
+
+        At the next one the subscription must not be among those that are asked for.
+        """
+        if self.protocol is None:
+            return fail(NotConnected(f"there is no connection to {self._name}"))
+        return self.protocol.unsubscribe(name, destination)
+
     def send(self, destination: str, headers: Mapping[str, str], body: bytes) -> Deferred[None]:
         """SEND; fires when confirmed, fails with a StoreUnavailable if there is no connection or it is lost before."""
         if self.protocol is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from snqd.stores.interface import Want
@@ -15,6 +17,8 @@ MAX_PREFETCH = 1000
 """No source has more messages here than so many, whatever is wanted."""
 SMALL_PREFETCH = 4
 """What sources begin with that are seldom busy."""
+REST = 1.0
+"""Seconds between looks for sources at rest; one that is so twice in a row gets less room again."""
 
 
 class Intake:
@@ -22,11 +26,25 @@ class Intake:
 
     log = Logger()
 
-    def __init__(self, topology: Topology, consumers: Sequence[Consumer]) -> None:
+    def __init__(self, reactor: Any, topology: Topology, consumers: Sequence[Consumer]) -> None:
         self._topology = topology
         self._consumers = consumers
         self._groups: set[str] = set()
         self._breakouts: Breakouts = {}
+        self._room = MAX_PREFETCH
+        self._room_asked = 0
+        self._at_rest: set[Source] = set()
+        self._loop = LoopingCall(self._look_for_rest)
+        self._loop.clock = reactor
+
+    def start(self) -> None:
+        """Begin to take room back from sources at rest, which other processes may need more."""
+        self._loop.start(REST, now=False)
+
+    def stop(self) -> None:
+        """End."""
+        if self._loop.running:
+            self._loop.stop()
 
     def sources(self) -> Iterator[Source]:
         """All that is listened to."""
@@ -38,6 +56,7 @@ class Intake:
         :param resumed: see :attr:`snqd.stores.stomp.notes.Noted.resumed`.
         """
         room = min(max((want.room for want in wants.values()), default=0), MAX_PREFETCH)
+        self._room_asked = max(room, self._room_asked)
         groups = {self._topology.group_of(queue) for queue in wants} - self._groups
         is_other = self._breakouts is not self._topology.breakouts()  # another configuration has others, if equal ones
         if not room or not (groups or is_other):
@@ -67,6 +86,16 @@ class Intake:
             if source.alone == alone and source.is_full and source.prefetch < limit:
                 source.consumer.listen(source, min(source.prefetch, limit - source.prefetch))
 
+    def _look_for_rest(self) -> None:
+        # The most that was asked for lately: what the manager takes when it has nothing to do.
+        self._room, self._room_asked = self._room_asked or self._room, 0
+        at_rest = {source for source in self.sources() if not source.unsettled}
+        for source in at_rest & self._at_rest:
+            room = min(source.least, self._room)
+            if source.prefetch > room:
+                source.consumer.shrink(source, room)
+        self._at_rest = at_rest
+
     def _listen_to_group(self, group: str, room: int) -> None:
         self._add(self._topology.of_group(group), group, room, sifted=True)
         self._add(self._topology.due(group), group, max(room // 4, SMALL_PREFETCH))
@@ -91,4 +120,4 @@ class Intake:
     def _add(self, destination: str, group: str, prefetch: int, sifted: bool = False, alone: bool = False) -> None:
         for consumer in self._consumers:
             if destination not in consumer.sources:
-                consumer.listen(Source(destination, group, consumer, sifted, alone), prefetch)
+                consumer.listen(Source(destination, group, consumer, sifted, alone, prefetch), prefetch)

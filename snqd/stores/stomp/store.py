@@ -86,7 +86,7 @@ class StompStore:
         ]
         self._marked = brokers.wire == JSON  # daemons of PHP, where they read along, take marks for broken jobs
         self._marks = AckMarks(reactor, self._sender, self._consumers)
-        self._intake = Intake(topology, self._consumers)
+        self._intake = Intake(reactor, topology, self._consumers)
         self._flood_watch = FloodWatch(reactor, self._inbox, self._sorter, self._intake.sources)
         self._waking: IDelayedCall | None = None
         self._lost_before = False
@@ -106,12 +106,14 @@ class StompStore:
         started = [self._sender.start(), *(consumer.start() for consumer in self._consumers)]
         await DeferredList(started, fireOnOneErrback=True, consumeErrors=True)
         self._flood_watch.start()
+        self._intake.start()
         if self._marked:
             self._marks.start()
 
     async def _close(self) -> None:
         self._closing = True
         self._flood_watch.stop()
+        self._intake.stop()
         self._marks.stop()
         under_way = self._sorter.close()
         if under_way:
@@ -130,7 +132,7 @@ class StompStore:
 
     def claim(self, wants: Mapping[str, Want]) -> Deferred[Claim]:
         """See :meth:`IStore.claim`."""
-        noted = self._notes.noted
+        noted, pauses = self._notes.noted, self._notes.noted.pauses
         self._sorter.ordered.update(queue for queue, want in wants.items() if want.ordered)
         if self._intake.listen(wants, noted.resumed):
             self._sorter.noted()
@@ -138,7 +140,7 @@ class StompStore:
         jobs = []
         missing = 0
         for queue, want in wants.items():
-            taken = self._inbox.take(queue, want, noted.pauses)
+            taken = self._inbox.take(queue, want, pauses)
             jobs += taken
             missing = max(missing, want.room - len(taken))
         if missing:

@@ -38,6 +38,9 @@ class FakeConsumer:
         self.sources[source.destination] = source
         source.prefetch += prefetch
 
+    def shrink(self, source: Source, prefetch: int) -> None:
+        source.prefetch = prefetch
+
     def ack(self, arrival: Arrival) -> bool:
         if arrival.epoch != self.epoch:
             return False
