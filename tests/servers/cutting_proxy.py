@@ -12,6 +12,8 @@ from random import Random
 import attrs
 import psutil
 
+from tests.servers.frame_log import FrameLog, FrameReader, Session
+
 _CHUNK = 65536
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER's value for a close that throws away what is unsent."""
@@ -37,6 +39,7 @@ class CuttingProxy:
     :param port: where to listen; any free one by default.
     :ivar cutting: whether connections that are made now will be cut.
     :ivar cuts: those that were.
+    :ivar frames: what passed.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class CuttingProxy:
         self.port: int = self._listener.getsockname()[1]
         self.cutting = False
         self.cuts: list[Cut] = []
+        self.frames = FrameLog()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -89,7 +93,8 @@ class _Link:
     def __init__(self, proxy: CuttingProxy, near: socket.socket, far: socket.socket, pid: int) -> None:
         self._proxy = proxy
         self._sockets = (near, far)
-        self._pid = pid
+        self._session = Session(pid)
+        self._up, self._down = proxy.frames.of_session(self._session)
 
     def run(self, upwards: float, downwards: float) -> None:
         """Forward, and cut after so many bytes to the broker, or from it; returns at the connection's end."""
@@ -97,9 +102,9 @@ class _Link:
         for each in self._sockets:
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        down = threading.Thread(target=self._forward, args=(far, near, downwards), daemon=True)
+        down = threading.Thread(target=self._forward, args=(far, near, downwards, self._down), daemon=True)
         down.start()
-        self._forward(near, far, upwards)
+        self._forward(near, far, upwards, self._up)
         down.join()
         near.close()
         far.close()
@@ -107,17 +112,20 @@ class _Link:
     def cut(self) -> None:
         """Let neither half go on."""
         self._proxy._open.discard(self)
+        self._session.ended = self._session.ended or time.monotonic()
         for each in self._sockets:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
-    def _forward(self, source: socket.socket, target: socket.socket, left: float) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket, left: float, reader: FrameReader) -> None:
         with contextlib.suppress(OSError):
             while left > 0 and (data := source.recv(int(min(_CHUNK, left)))):
+                reader.passing(data)  # first, or the answer to it might be read before it
                 target.sendall(data)
                 left -= len(data)
         if left <= 0:
-            self._proxy.cuts.append(Cut(self._pid, time.monotonic()))
+            self._session.was_cut = True
+            self._proxy.cuts.append(Cut(self._session.pid, time.monotonic()))
         self.cut()
 
 
