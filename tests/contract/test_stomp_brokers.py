@@ -258,6 +258,11 @@ async def test_a_message_that_is_no_job_becomes_a_dead_letter_and_does_not_come_
 
     (letter,) = await until(buried)
     assert letter.body == b"what is this"
+
+    async def counted() -> list[tuple[str, str]]:
+        return list(broker_bench.bad_items)
+
+    assert await until(counted) == [("main", "")]
     assert "no envelope of site, queue and payload" in letter.reason
     await broker_bench.close(one)
     assert await (await broker_bench.process()).claim() == []

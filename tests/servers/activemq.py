@@ -16,7 +16,7 @@ _CONFIGURATION = """\
   http://activemq.apache.org/schema/core http://activemq.apache.org/schema/core/activemq-core.xsd">
   <broker xmlns="http://activemq.apache.org/schema/core" brokerName="snqd" dataDirectory="{folder}/data"
       useJmx="false" schedulerSupport="true">
-    <plugins><simpleAuthenticationPlugin anonymousAccessAllowed="true"><users>
+    <plugins><simpleAuthenticationPlugin><users>
       <authenticationUser username="guest" password="guest" groups="all"/>
     </users></simpleAuthenticationPlugin></plugins>
     <destinationPolicy><policyMap><policyEntries>
@@ -37,9 +37,11 @@ _CONFIGURATION = """\
 
 
 class ActiveMq(Broker):
-    """An ActiveMQ broker with KahaDB and the scheduler; without a name everybody is let in, with one only `guest`."""
+    """An ActiveMQ broker with KahaDB and the scheduler. It lets nobody in but `guest`."""
 
     name = "ActiveMQ"
+    username = "guest"
+    password = "guest"
 
     @classmethod
     def missing(cls) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 
@@ -13,31 +12,27 @@ from waiting import wait_until
 from snqd import connect
 from snqd.core.errors import StoreUnavailable
 from snqd.stores.stomp import blocking
-from tests.servers.broker import running
 from tests.servers.rabbitmq import RabbitMq
 
 
 @pytest.fixture
-def broker() -> Iterator[RabbitMq]:
-    """RabbitMQ, with no alarm at the end."""
-    if RabbitMq.missing() and not os.environ.get("CI"):
-        pytest.skip(f"needs {RabbitMq.missing()}")
-    broker = running(RabbitMq)
-    assert isinstance(broker, RabbitMq)
+def rabbit(broker: RabbitMq) -> Iterator[RabbitMq]:
+    """The broker, with no alarm at the end."""
     yield broker
     broker.ctl("set_vm_memory_high_watermark", "absolute", "1GB")
 
 
+@pytest.mark.parametrize("broker", [RabbitMq], indirect=True, ids=lambda kind: kind.name)
 def test_a_memory_alarm_is_told_to_all_who_send_and_nothing_is_lost(
-    farm_on: Callable[..., Farm], broker: RabbitMq, monkeypatch: pytest.MonkeyPatch
+    farm_on: Callable[..., Farm], rabbit: RabbitMq, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocking, "CONFIRM_TIMEOUT", 2.0)
     farm = farm_on("farm")
     farm.start()
     queue = connect(farm.config)
     queue.enqueue("alpha", "note", {}, id="before")
-    broker.ctl("set_vm_memory_high_watermark", "0.0001")
-    wait_until(lambda: "memory" in broker.ctl("eval", "rabbit_alarm:get_alarms()."), 10, "the alarm")
+    rabbit.ctl("set_vm_memory_high_watermark", "0.0001")
+    wait_until(lambda: "memory" in rabbit.ctl("eval", "rabbit_alarm:get_alarms()."), 10, "the alarm")
     # RabbitMQ takes what comes first over a connection, and confirms it; then it reads nothing more from that.
     queue.enqueue("alpha", "note", {}, id="first")
     since = time.monotonic()
@@ -49,7 +44,7 @@ def test_a_memory_alarm_is_told_to_all_who_send_and_nothing_is_lost(
     farm.enqueue("alpha", "chain", '{"notes": 30}')
     wait_until(lambda: stuck in farm.log(), 30, "a line about the broker")
     assert len(farm.journal.handled("chain")) == 2
-    broker.ctl("set_vm_memory_high_watermark", "absolute", "1GB")
+    rabbit.ctl("set_vm_memory_high_watermark", "absolute", "1GB")
     wait_until(lambda: len(farm.journal.handled("note")) == 67, 30, "the end of all jobs")
     assert "takes messages again" in farm.log()
     assert farm.stop() == 0

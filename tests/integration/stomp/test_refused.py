@@ -43,14 +43,6 @@ def works(farm: Farm) -> None:
     assert farm.stop() == 0
 
 
-@pytest.fixture
-def rabbit(broker: Broker) -> RabbitMq:
-    """RabbitMQ, whose users and virtual hosts come and go while it runs."""
-    if not isinstance(broker, RabbitMq):
-        pytest.skip("only RabbitMQ has that")
-    return broker
-
-
 def test_a_login_that_is_refused_is_named_and_the_password_is_not(farm_on: Callable[..., Farm], broker: Broker) -> None:
     farm = farm_on("farm", stomp_username="guest", stomp_password="secret-1")
     farm.spawn("-n", "--pidfile=")
@@ -58,21 +50,22 @@ def test_a_login_that_is_refused_is_named_and_the_password_is_not(farm_on: Calla
 
 
 @pytest.fixture
-def vhost(rabbit: RabbitMq, tmp_path: Path) -> Iterator[str]:
+def vhost(broker: RabbitMq, tmp_path: Path) -> Iterator[str]:
     """The name of one that is made in the test."""
     yield "farm-of-" + tmp_path.name
-    rabbit.ctl("delete_vhost", "farm-of-" + tmp_path.name)
+    broker.ctl("delete_vhost", "farm-of-" + tmp_path.name)
 
 
+@pytest.mark.parametrize("broker", [RabbitMq], indirect=True, ids=lambda kind: kind.name)
 def test_a_virtual_host_of_the_farms_own_is_found_once_it_is_there(
-    farm_on: Callable[..., Farm], rabbit: RabbitMq, vhost: str
+    farm_on: Callable[..., Farm], broker: RabbitMq, vhost: str
 ) -> None:
     farm = farm_on("farm", stomp_vhost=vhost, stomp_password="guest")
     farm.spawn("-n", "--pidfile=")
     is_refused_everywhere(farm)
-    rabbit.ctl("add_vhost", vhost)
-    rabbit.ctl("set_permissions", "-p", vhost, rabbit.username, ".*", ".*", ".*")
+    broker.ctl("add_vhost", vhost)
+    broker.ctl("set_permissions", "-p", vhost, broker.username, ".*", ".*", ".*")
     works(farm)
     queue = farm.folder.parent.name + ".main"
-    assert queue in rabbit.ctl("list_queues", "-p", vhost, "name")
-    assert queue not in rabbit.ctl("list_queues", "-p", "/", "name")
+    assert queue in broker.ctl("list_queues", "-p", vhost, "name")
+    assert queue not in broker.ctl("list_queues", "-p", "/", "name")

@@ -1,4 +1,4 @@
-"""Captured MESSAGE frames, byte for byte, from a broker that plays them: each reaches its handler, or the morgue."""
+"""Captured MESSAGE frames, byte for byte, from a player: each reaches its handler, or the morgue and the monitor."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from snqd.wire.envelope import php_job_body
 from snqd.wire.payload import decode, to_json_text
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+BAD_ITEM = b"counter=baditem&owners%5B0%5D=queue%3Amain&owners%5B1%5D=thread%3Afarm.main.1"
 QUEUES = ("distrib", "ostatus", "ping", "peernoop")
 KEEP = """exec: /bin/sh -c 'cat >new-$$ && mv new-$$ kept.$0.$1.$$' {site} {queue}"""
 # The captured MESSAGEs name no subscription, since PHP's SUBSCRIBE has no id; a broker names the id that it was given.
@@ -83,6 +84,25 @@ class Player:
             visitor.sendall(b"".join(each.replace(b"MESSAGE\n", name, 1) for each in frames))
 
 
+@pytest.fixture
+def monitor() -> Iterator[socket.socket]:
+    """Where pings arrive."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.settimeout(20)
+        yield listener
+
+
+def pings(monitor: socket.socket, number: int) -> list[bytes]:
+    """The first so many that are of counters."""
+    found: list[bytes] = []
+    while len(found) < number:
+        ping = monitor.recv(65536)
+        if ping.startswith(b"counter="):
+            found.append(ping)
+    return found
+
+
 @pytest.fixture(params=CASES, ids=lambda case: case[0])
 def case(request: pytest.FixtureRequest) -> tuple[str, str]:
     found: tuple[str, str] = request.param
@@ -121,10 +141,15 @@ def kept(farm: Farm) -> Counter[tuple[str, str]]:
 
 
 def test_captured_messages_reach_their_handlers_or_the_morgue(
-    case: tuple[str, str], player: Player, tmp_path: Path
+    case: tuple[str, str], player: Player, monitor: socket.socket, tmp_path: Path
 ) -> None:
     sample, base = case
-    queue = {"subsystem": "stomp", "stomp_server": f"127.0.0.1:{player.port}", "queue_basename": base}
+    queue = {
+        "subsystem": "stomp",
+        "stomp_server": f"127.0.0.1:{player.port}",
+        "queue_basename": base,
+        "monitor": f"udp://127.0.0.1:{monitor.getsockname()[1]}",
+    }
     farm = Farm(
         tmp_path,
         sites=["peer"],
@@ -139,6 +164,10 @@ def test_captured_messages_reach_their_handlers_or_the_morgue(
         assert kept(farm) == good
         assert len(farm.dead()) == len(bad)
         assert all(letter["reason"] for letter in farm.dead())
+        counted = pings(monitor, len(good) + len(bad))
+        assert [ping for ping in counted if b"baditem" in ping] == [BAD_ITEM] * len(bad)
+        wait_until(lambda: sum(row["dead"] for row in farm.status()["queues"]) == len(bad), 10, "the count")
+        assert [row["site"] for row in farm.status()["sites"]] == ["peer"]
         assert len(set(player.acknowledged)) == len(player.acknowledged)
         assert farm.stop() == 0
     finally:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from random import Random
 
 import psutil
@@ -16,6 +17,7 @@ from waiting import wait_until
 from snqd import connect
 from snqd.core.errors import StoreUnavailable
 from snqd.stores.stomp import blocking
+from tests.servers.activemq import ActiveMq
 from tests.servers.broker import Broker
 from tests.servers.cutting_proxy import CuttingProxy
 from tests.servers.strangers import CLOSING, HTTP, SILENT, Stranger
@@ -53,6 +55,7 @@ def resident(farm: Farm) -> int:
     return sum(process.memory_info().rss for process in psutil.Process(farm.daemon.pid).children())
 
 
+@pytest.mark.parametrize("broker", [ActiveMq], indirect=True, ids=lambda kind: kind.name)
 def test_strangers_are_named_and_not_hammered_and_a_broker_in_their_place_is_found(
     farm_on: Callable[..., Farm], broker: Broker, strangers: dict[str, Stranger]
 ) -> None:
@@ -88,10 +91,11 @@ def test_strangers_are_named_and_not_hammered_and_a_broker_in_their_place_is_fou
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_a_program_that_enqueues_is_told_soon_what_is_wrong(
-    farm_on: Callable[..., Farm], strangers: dict[str, Stranger], kind: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, strangers: dict[str, Stranger], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocking, "LOGIN_TIMEOUT", 1.0)
-    farm = farm_on("farm", stomp_server=f"127.0.0.1:{strangers[kind].port}")
+    queue = {"subsystem": "stomp", "stomp_server": f"127.0.0.1:{strangers[kind].port}"}
+    farm = Farm(tmp_path, sections={"queue": queue})
     since = time.monotonic()
     with pytest.raises(StoreUnavailable, match=f"127.0.0.1:{strangers[kind].port}: {WRONG[kind]}.*stomp_server"):
         connect(farm.config).enqueue("alpha", "note", {})
