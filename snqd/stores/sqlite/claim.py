@@ -92,6 +92,9 @@ ORDER BY n LIMIT 1
 LAST = "\U0010ffff"
 """Behind every site's name."""
 
+Offers = list[tuple[str, list[int]]]
+"""Sites in their turn, each with the keys of its first jobs."""
+
 
 @attrs.frozen
 class _Look:
@@ -111,13 +114,14 @@ class LeaseLost(Exception):
 
 
 class FairClaim:
-    """Claims for one owner; remembers for each queue the site that was served last.
+    """Claims for one owner; remembers for each queue the site that was served last, and how many had something.
 
     Runs inside a write transaction.
     """
 
     def __init__(self) -> None:
         self._cursors: dict[str, str] = {}
+        self._found: dict[str, int] = {}
 
     def claim(self, connection: sqlite3.Connection, owner: int, wants: Mapping[str, Want], now: float) -> Claim:
         """Take what is wanted.
@@ -154,19 +158,33 @@ class FairClaim:
         return look
 
     def _keys(self, connection: sqlite3.Connection, queue: str, want: Want) -> list[int]:
-        offers = self._offers(connection, queue, want)
-        taken = share_out(want.room, offers, want.held)
+        taken, offers = self._shares(connection, queue, want)
+        self._found[queue] = max(len(offers), 1)
         if taken:
             self._cursors[queue] = [site for site, _ in offers if site in taken][-1]
         return [key for keys in taken.values() for key in keys]
 
-    def _offers(self, connection: sqlite3.Connection, queue: str, want: Want) -> list[tuple[str, list[int]]]:
+    def _shares(self, connection: sqlite3.Connection, queue: str, want: Want) -> tuple[dict[str, list[int]], Offers]:
+        """What to take, and what was to be had.
+
+        A hundred sites that offer a whole claim each would be read in vain: they are asked for a little more than an
+        even share, and for all only where that was too little.
+        """
+        enough = 1 if want.ordered else want.room
+        depth = min(enough, 1 + -(-want.room // self._found.get(queue, 1)))
+        offers = self._offers(connection, queue, want, depth)
+        taken = share_out(want.room, offers, want.held)
+        if depth < enough and any(len(keys) == depth for keys in taken.values()):
+            offers = self._offers(connection, queue, want, enough)
+            taken = share_out(want.room, offers, want.held)
+        return taken, offers
+
+    def _offers(self, connection: sqlite3.Connection, queue: str, want: Want, depth: int) -> Offers:
         cursor = self._cursors.get(queue, "")
         limit = max(want.room, FEW_SITES)
-        room = 1 if want.ordered else want.room
 
-        def sites(after: str, upto: str, limit: int) -> list[tuple[str, list[int]]]:
-            arguments = {"queue": queue, "after": after, "upto": upto, "room": room, "limit": limit}
+        def sites(after: str, upto: str, limit: int) -> Offers:
+            arguments = {"queue": queue, "after": after, "upto": upto, "room": depth, "limit": limit}
             (text,) = connection.execute(_SITES[want.ordered], arguments).fetchone()
             return [(site, keys) for site, keys in json.loads(text)]
 

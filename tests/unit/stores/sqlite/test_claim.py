@@ -152,3 +152,30 @@ def test_no_claim_scans_or_sorts_the_table(queue: Queue, ordered: bool) -> None:
         plans = [row[3] for sql in seen for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
     assert any("job_ready" in step for step in plans)
     assert not [step for step in plans if step == "SCAN job" or "AUTOMATIC" in step]
+
+
+def test_a_claim_reads_little_more_than_it_takes_where_many_sites_offer_much(queue: Queue) -> None:
+    for number in range(50):
+        queue.enqueue(f"site{number}", 50)
+    queue.claim(q=Want(50))
+    _, many = queue.cost(q=Want(50))
+    queue.enqueue("flood", 200, queue="r")
+    queue.claim(r=Want(50))
+    _, one = queue.cost(r=Want(50))
+    assert many < 3 * one
+
+
+def test_a_site_that_is_left_alone_is_given_the_whole_room_at_once(queue: Queue) -> None:
+    for number in range(50):
+        queue.enqueue(f"site{number}")
+    queue.enqueue("long", 100)
+    assert len(queue.claim(q=Want(51)).jobs) == 51
+    assert sites(queue.claim(q=Want(50))) == ["long"] * 50
+
+
+def test_the_room_is_evened_out_though_some_sites_have_more_than_their_share_to_catch_up(queue: Queue) -> None:
+    for number in range(4):
+        queue.enqueue(f"site{number}", 50)
+    queue.claim(q=Want(4))
+    claim = queue.claim(q=Want(20, {"site0": 20, "site1": 20, "site2": 20}))
+    assert Counter(sites(claim)) == {"site3": 20}
