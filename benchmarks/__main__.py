@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import platform
 import signal
@@ -15,6 +16,7 @@ from rich.table import Table
 from benchmarks import chaos, fairness, memory, sites, speed
 from benchmarks.figures import Figure, shown
 from benchmarks.places import PLACES, Place
+from benchmarks.yard import CHECKOUT
 
 Measurement = Callable[[Place], Iterator[Figure]]
 
@@ -31,6 +33,7 @@ def main() -> int:
     """Measure what is named, or what has peers."""
     asked = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends what it has started
+    compileall.compile_dir(CHECKOUT / "snqd", quiet=1)  # else every start compiles: the yard's daemons write no .pyc
     console = Console(width=max(Console().width, 170))
     console.print(f"{os.cpu_count()} CPUs, {platform.machine()}, Python {platform.python_version()}")
     for store in list(PLACES) if asked.all else asked.store or ["sqlite"]:
