@@ -12,7 +12,7 @@ from benchmarks.goals import GOALS
 from benchmarks.peers.catalog import PEERS
 from benchmarks.peers.crew import Crew, Peer, beside, tried
 from benchmarks.places import Place
-from benchmarks.sheet import until
+from benchmarks.sheet import LONGEST, until
 from benchmarks.yard import Yard
 from snqd import connect
 
@@ -73,7 +73,8 @@ def enqueue(place: Place) -> Iterator[Figure]:
     for _ in range(ROUNDS):
         with Yard(place) as yard:
             started = time.monotonic()
-            yard.farm.enqueue("alpha", "noop", "-", input=lines)
+            answer = yard.farm.snqctl("enqueue", "alpha", "noop", "-", input=lines, timeout=LONGEST)
+            assert answer.returncode == 0, answer.stderr
             rates.append(LINES / (time.monotonic() - started))
             bare.append(yard.fill("noop", LINES, b'{"image": 1, "size": "large"}'))
             single.append(_singles(yard))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from snqd.wire.control_message import MAX_BODY_BYTES, BadControlMessage, ControlMessage, Received
+from snqd.wire.control_message import MAX_BYTES, BadControlMessage, ControlMessage, Received
 
 MAX_AGE = 120.0
 """Seconds after which a command is too old, by this host's clock."""
@@ -126,8 +126,8 @@ def _first(values: Mapping[Any, V]) -> V:
 
 def _trusted(body: bytes, trust: Trust) -> ControlMessage:
     """What `body` says, read only if it may be believed."""
-    if len(body) > MAX_BODY_BYTES:
-        raise BadControlMessage(f"it has more than {MAX_BODY_BYTES} bytes")
+    if len(body) > MAX_BYTES:
+        raise BadControlMessage(f"it has more than {MAX_BYTES} bytes")
     received = Received.of(body)
     if received.signature and trust.key is not None:
         if not received.is_signed_with(trust.key):

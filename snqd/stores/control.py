@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:  # snqctl publishes without Twisted
     from twisted.internet.defer import Deferred
 
-MAX_BYTES = 4096
-"""The longest body; of a longer one a listener hands on only a little more than that."""
-
 
 class ControlListener(Protocol):
     """Listens in one process, over connections of its own, which are made again for ever."""

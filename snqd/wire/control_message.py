@@ -15,7 +15,8 @@ import attrs
 from snqd.core.errors import BadName, SnqdError
 from snqd.core.names import check_id, check_site
 
-MAX_BODY_BYTES = 4096
+MAX_BYTES = 4096
+"""The longest message; of a longer one a listener hands on only a little more than that."""
 COMMANDS = ("update", "restart", "stop")
 # The version is in it: whoever does not know it can't check the signature either.
 _OWN = re.compile(rb"snqd1 (-|[0-9a-f]{64}) (\{.*\})", re.DOTALL)

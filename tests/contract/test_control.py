@@ -18,8 +18,9 @@ from twisted.protocols.portforward import ProxyFactory, ProxyServer
 
 from snqd.config.load import load_file
 from snqd.config.settings import Settings
-from snqd.stores.control import MAX_BYTES, ControlListener
+from snqd.stores.control import ControlListener
 from snqd.stores.factory import make_control_listener, make_control_publisher
+from snqd.wire.control_message import MAX_BYTES
 from tests.contract.conftest import redis_server
 from tests.servers.activemq import ActiveMq
 from tests.servers.broker import Broker, running

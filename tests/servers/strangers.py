@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 
 HTTP = "speaks HTTP"
 CLOSING = "closes at once"
 SILENT = "never answers"
+DRIPPING = "sends line feeds for ever"
 _REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Stranger:
     """Accepts connections, from a thread, and behaves as its kind does.
 
-    :param kind: HTTP, CLOSING or SILENT.
+    :param kind: HTTP, CLOSING, SILENT or DRIPPING.
     :ivar visits: how often somebody has connected.
     """
 
@@ -44,10 +46,19 @@ class Stranger:
             except OSError:
                 return
             self.visits += 1
-            if self.kind == SILENT:
+            if self.kind in (SILENT, DRIPPING):
                 self._kept.append(visitor)
+                if self.kind == DRIPPING:
+                    threading.Thread(target=_drip, args=(visitor,), daemon=True).start()
                 continue
             with contextlib.suppress(OSError), visitor:
                 if self.kind == HTTP:
                     visitor.recv(65536)
                     visitor.sendall(_REFUSAL)
+
+
+def _drip(visitor: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            visitor.sendall(b"\n")
+            time.sleep(0.1)

@@ -10,11 +10,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from snqd.config.redis_address import RedisAddress
-from snqd.stores.control import MAX_BYTES
 from snqd.stores.redis.link import Link
 from snqd.stores.redis.listener import SubscribedConnection
 from snqd.stores.redis.login import log_in
 from snqd.stores.redis.names import control_channel
+from snqd.wire.control_message import MAX_BYTES
 
 PING_EVERY = 15.0
 """Seconds between looks whether the connection still lives."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, Double, Identity, LargeBinary, MetaData, Table, func, select
 
-from snqd.stores.control import MAX_BYTES
 from snqd.stores.sql.schema import Migration, db_now
 from snqd.stores.sql.server import SqlServer
+from snqd.wire.control_message import MAX_BYTES
 
 KEPT = 600.0
 """Seconds after which a message is deleted by whoever publishes the next one; by the database's clock."""

@@ -15,9 +15,9 @@ from snqd.stomp.connection import StompConnection, Subscription
 from snqd.stomp.endpoints import make_endpoint
 from snqd.stomp.errors import ProtocolError
 from snqd.stomp.frame import Frame
-from snqd.stores.control import MAX_BYTES
 from snqd.stores.stomp.blocking import send_once
 from snqd.stores.stomp.brokers import login_of
+from snqd.wire.control_message import MAX_BYTES
 
 
 class StompControlListener:

@@ -145,8 +145,9 @@ class Sender:
             self._watch.lost()
             return failure
 
-        self._watch.sent()
-        return self._connection.send(destination, headers, body).addCallbacks(confirmed, lost)
+        sending = self._connection.send(destination, headers, body)
+        self._watch.sent()  # not before: what can't be said is never confirmed
+        return sending.addCallbacks(confirmed, lost)
 
 
 def frames_of(

@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snqd.stores.control import MAX_BYTES
 from snqd.wire.control_message import (
     COMMANDS,
-    MAX_BODY_BYTES,
     BadControlMessage,
     ControlMessage,
     Received,
@@ -125,7 +123,3 @@ def test_a_senders_name_can_not_play_with_the_log() -> None:
 def test_whatever_comes_is_read_or_refused(body: bytes) -> None:
     with contextlib.suppress(BadControlMessage):
         assert Received.of(body).read().command in COMMANDS
-
-
-def test_stores_hand_on_what_may_be_a_message() -> None:
-    assert MAX_BYTES == MAX_BODY_BYTES

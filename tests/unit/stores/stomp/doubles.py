@@ -7,11 +7,16 @@ from random import Random
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from snqd.core.job import Job
-from snqd.stomp.frame import Frame
+from snqd.stomp.connection import LONGEST_DELAY
+from snqd.stomp.encoder import encode
+from snqd.stomp.frame import Frame, Version
+from snqd.stomp.parser import Parser
 from snqd.stores.morgue import Letter
 from snqd.stores.stomp import message
 from snqd.stores.stomp.consumer import Source
@@ -21,8 +26,53 @@ from snqd.stores.stomp.notes import Noted
 from snqd.stores.stomp.sender import Outgoing
 from snqd.stores.stomp.sorter import Sorter
 from snqd.stores.stomp.topology import Topology
+from tests.unit.stomp.doubles import Transport
 
 TOPOLOGY = Topology("/queue/snqd.", lambda queue: "main", is_served=lambda queue: queue != "strange")
+
+
+class BrokerEnd:
+    """An endpoint, and the broker behind it, which a test plays."""
+
+    def __init__(self, server: str = "RabbitMQ/3.10.8") -> None:
+        self.clock = Clock()
+        self.server = server
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        self.protocol, self.transport = factory.buildProtocol(None), Transport()
+        self.protocol.makeConnection(self.transport)
+        return succeed(self.protocol)
+
+    def log_in(self) -> list[Frame]:
+        """Let the client in, and confirm what it sends then, which is returned."""
+        self.sent()
+        self.say("CONNECTED", version="1.2", server=self.server)
+        return self.confirm()
+
+    def sent(self) -> list[Frame]:
+        self.clock.advance(0)
+        data = self.transport.value()
+        self.transport.clear()
+        parser = Parser()
+        parser.version = Version.V1_2
+        return list(parser.feed(data))
+
+    def confirm(self) -> list[Frame]:
+        """Answer to what asks for it."""
+        frames = self.sent()
+        for frame in frames:
+            if "receipt" in frame.headers:
+                self.say("RECEIPT", receipt_id=frame.headers["receipt"])
+        return frames
+
+    def say(self, command: str, **headers: str) -> None:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.protocol.dataReceived(encode(command, named, b""))
+
+    def lose(self) -> None:
+        """The connection is gone, and the client is about to log in to the next one."""
+        self.protocol.connectionLost(Failure(ConnectionLost()))
+        self.clock.advance(LONGEST_DELAY)
 
 
 @attrs.define(eq=False)

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
-
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ConnectionLost
-from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 
 from snqd.core.job import Job
-from snqd.stomp.connection import LONGEST_DELAY
-from snqd.stomp.encoder import encode
-from snqd.stomp.frame import Frame, Version
-from snqd.stomp.parser import Parser
+from snqd.stomp.frame import Frame
 from snqd.stomp.protocol import Login
 from snqd.stores.stomp.consumer import Consumer, Source
 from snqd.stores.stomp.inbox import Arrival
-from tests.unit.stomp.doubles import Transport
+from tests.unit.stores.stomp.doubles import BrokerEnd
 
 
-class Bench:
-    """A consumer, connected to a broker that a test plays."""
+class Bench(BrokerEnd):
+    """A consumer on the broker."""
 
     def __init__(self, server: str = "RabbitMQ/3.10.8") -> None:
-        self.clock = Clock()
-        self.server = server
+        super().__init__(server)
         self.arrived: list[Arrival] = []
         self.consumer = Consumer(
             self.clock, self, Login(), Random(7), "the broker", self._arrived, lambda: None, lambda epoch: None  # type: ignore[arg-type]
@@ -36,43 +26,8 @@ class Bench:
         self.consumer.start()
         self.log_in()
 
-    def connect(self, factory: Any) -> Deferred[Any]:
-        self.protocol, self.transport = factory.buildProtocol(None), Transport()
-        self.protocol.makeConnection(self.transport)
-        return succeed(self.protocol)
-
-    def log_in(self) -> None:
-        self.sent()
-        self.say("CONNECTED", version="1.2", server=self.server)
-        self.confirm()
-
-    def sent(self) -> list[Frame]:
-        self.clock.advance(0)
-        data = self.transport.value()
-        self.transport.clear()
-        parser = Parser()
-        parser.version = Version.V1_2
-        return list(parser.feed(data))
-
-    def confirm(self) -> list[Frame]:
-        """Answer to what asks for it."""
-        frames = self.sent()
-        for frame in frames:
-            if "receipt" in frame.headers:
-                self.say("RECEIPT", receipt_id=frame.headers["receipt"])
-        return frames
-
-    def say(self, command: str, **headers: str) -> None:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.protocol.dataReceived(encode(command, named, b""))
-
     def deliver(self, number: str, subscription: str = "1") -> None:
         self.say("MESSAGE", subscription=subscription, ack=number, message_id=number, destination="/queue/a")
-
-    def reconnect(self) -> None:
-        self.protocol.connectionLost(Failure(ConnectionLost()))
-        self.clock.advance(LONGEST_DELAY)
-        self.log_in()
 
     def _arrived(self, message: Frame, source: Source, epoch: int) -> None:
         self.arrived.append(Arrival(Job(message.headers["ack"], "alpha", "q", b"1"), message, source, epoch))
@@ -85,7 +40,8 @@ def commands(frames: list[Frame]) -> list[tuple[str, str]]:
 def test_only_the_connection_that_brought_a_message_settles_it() -> None:
     bench = Bench()
     bench.deliver("m-1")
-    bench.reconnect()
+    bench.lose()
+    bench.log_in()
     bench.deliver("m-1")
     old, new = bench.arrived
     assert (bench.consumer.ack(old), bench.consumer.nack(old), bench.sent()) == (False, False, [])
