@@ -21,7 +21,7 @@ Measurement = Callable[[Place], Iterator[Figure]]
 COMPARED: tuple[Measurement, ...] = (speed.noop, speed.waiting, speed.enqueue, speed.latency, fairness.quiet)
 OTHERS: tuple[Measurement, ...] = (
     *(speed.backlog, memory.memory, sites.folder, sites.table),
-    *(fairness.hundred, fairness.killer, chaos.chaos),
+    *(fairness.flood, fairness.hundred, fairness.killer, chaos.chaos),
 )
 MEASUREMENTS = {measure.__name__: measure for measure in (*COMPARED, *OTHERS)}
 COLUMNS = ("ratio", "measured", "", "goal", "beside", "", "what", "note")

@@ -10,7 +10,7 @@ from functools import partial
 from benchmarks.figures import Figure, jain, percentile
 from benchmarks.goals import GOALS
 from benchmarks.peers.catalog import PEERS
-from benchmarks.peers.crew import Crew
+from benchmarks.peers.crew import Crew, beside, tried
 from benchmarks.places import Place
 from benchmarks.sheet import SERVICE, until
 from benchmarks.yard import Yard
@@ -18,6 +18,7 @@ from snqd import connect
 
 FLOOD = 50_000
 QUIET_JOBS = 100
+FEW = 20
 APART = 0.02
 
 
@@ -35,17 +36,53 @@ def quiet(place: Place) -> Iterator[Figure]:
     goal = GOALS.get((place.name, "quiet"), "under 100")
     yield Figure("wait of a quiet site's job, p95", mine, "ms", goal=goal, note=f"{left:,} of the flood left")
     for peer in PEERS[place.name].quiet:
-        with Crew(peer, place) as crew:
-            crew.fill("wait", str(SERVICE), peer.number)
-            crew.start()
-            crew.send("stamps", APART, QUIET_JOBS)
-            until(partial(_has, crew, QUIET_JOBS), "the last of the quiet site's jobs")
-            theirs = percentile(crew.sheet.waits(), 95)
-        yield Figure("beside", mine, "ms", peer.told, theirs, note=f"a flood of {peer.number:,}")
+        theirs = tried(peer, place, partial(_behind_flood, peer.number))
+        at = partial(percentile, percent=95)
+        yield beside("beside", mine, "ms", peer, theirs, at, f"a flood of {peer.number:,}")
 
 
-def _has(crew: Crew, number: int) -> bool:
-    return len(crew.sheet.waits()) >= number
+def _behind_flood(number: int, crew: Crew) -> list[float]:
+    crew.fill("wait", str(SERVICE), number)
+    crew.start()
+    crew.send("stamps", APART, QUIET_JOBS)
+    until(lambda: len(crew.sheet.waits()) >= QUIET_JOBS, "the last of the quiet site's jobs")
+    return crew.sheet.waits()
+
+
+def flood(place: Place) -> Iterator[Figure]:
+    """20 jobs of one site behind another's 50,000 of 5 ms, ten at once in each of two children; 20 more afterwards."""
+    few = {"queue": {"concurrency": 10}}
+    with Yard(place, few) as yard:
+        yard.fill("stamp", FLOOD)
+        yard.start()
+        alone = yard.sheet.rate(FLOOD)
+    with Yard(place, few) as yard:
+        yard.fill("stamp", FLOOD)
+        _stamp(yard)
+        yard.start()
+        until(lambda: yard.sheet.done() > 0, "the first job")
+        started, first = time.monotonic(), yard.sheet.done()
+        until(lambda: len(yard.sheet.waits()) >= FEW, "the last of the quiet site's first jobs")
+        sifted, left = time.monotonic() - started, FLOOD - yard.sheet.done()
+        _stamp(yard)
+        until(lambda: len(yard.sheet.waits()) >= 2 * FEW, "the last of the quiet site's later jobs")
+        later, left_later = percentile(yard.sheet.waits()[FEW:], 95), FLOOD - yard.sheet.done()
+        until(lambda: yard.sheet.done() >= FLOOD, "the last of the flood")
+        beside = (FLOOD - first) / (time.monotonic() - started)
+    yield Figure("until the last of the quiet site's jobs", sifted * 1000, "ms", goal="under 5,000", note=_left(left))
+    yield Figure("their wait afterwards, p95", later, "ms", goal="under 200", note=_left(left_later))
+    yield Figure("the flood's rate beside them", beside, "jobs/s", "alone", alone, "ratio 0.9")
+
+
+def _left(number: int) -> str:
+    return f"{number:,} of the flood left"
+
+
+def _stamp(yard: Yard) -> None:
+    with connect(str(yard.farm.config)) as queue:
+        for _ in range(FEW):
+            queue.enqueue("beta", "stamp", time.monotonic())
+            time.sleep(APART)
 
 
 def hundred(place: Place) -> Iterator[Figure]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
+from benchmarks.disk import sync_waits
 from benchmarks.figures import Figure, median, percentile
 from benchmarks.goals import GOALS
 from benchmarks.peers.catalog import PEERS
-from benchmarks.peers.crew import Crew, Peer
+from benchmarks.peers.crew import Crew, Peer, beside, tried
 from benchmarks.places import Place
 from benchmarks.sheet import until
 from benchmarks.yard import Yard
@@ -48,15 +50,18 @@ def _drained(
             yard.start()
             rates.append(yard.sheet.rate(NOOPS))
         for peer, measured in theirs.items():
-            with Crew(peer, place) as crew:
-                crew.fill(task, argument, peer.number)
-                crew.start()
-                measured.append(crew.sheet.rate(peer.number))
+            measured += tried(peer, place, partial(_drain, task, argument, peer.number))
     goal = GOALS.get((place.name, task), "")
     yield Figure(name, median(rates), "jobs/s", goal=goal, note=_spread(rates))
     for peer, measured in theirs.items():
         note = f"{peer.number:,} jobs; {_spread(measured)}"
-        yield Figure("beside", median(rates), "jobs/s", peer.told, median(measured), note=note)
+        yield beside("beside", median(rates), "jobs/s", peer, measured, median, note)
+
+
+def _drain(task: str, argument: str, number: int, crew: Crew) -> list[float]:
+    crew.fill(task, argument, number)
+    crew.start()
+    return [crew.sheet.rate(number)]
 
 
 def enqueue(place: Place) -> Iterator[Figure]:
@@ -73,8 +78,7 @@ def enqueue(place: Place) -> Iterator[Figure]:
             bare.append(yard.fill("noop", LINES, b'{"image": 1, "size": "large"}'))
             single.append(_singles(yard))
         for peer, measured in theirs.items():
-            with Crew(peer, place) as crew:
-                measured.append(crew.send("each", SINGLES))
+            measured += tried(peer, place, lambda crew: [crew.send("each", SINGLES)])
     goal = GOALS.get((place.name, "enqueue"), "")
     yield Figure(
         "enqueue by snqctl, from its start to its end", median(rates), "jobs/s", "the same store, no parsing",
@@ -82,8 +86,7 @@ def enqueue(place: Place) -> Iterator[Figure]:
     )  # fmt: skip
     yield Figure("snqd.connect, job by job", median(single), "jobs/s", note=_spread(single))
     for peer, measured in theirs.items():
-        note = _spread(measured)
-        yield Figure("beside", median(single), "jobs/s", f"{peer.name}'s client", median(measured), note=note)
+        yield beside("beside its client", median(single), "jobs/s", peer, measured, median, _spread(measured))
 
 
 def _singles(yard: Yard) -> float:
@@ -105,23 +108,24 @@ def latency(place: Place) -> Iterator[Figure]:
                 time.sleep(APART)
         until(lambda: len(yard.sheet.waits()) >= STAMPS, "the last job")
         mine = yard.sheet.waits()
+    bare = sync_waits(place.folder, STAMPS, APART)
     for percent, goal in ((50, "under 1"), (99, "under 3")):
-        yield Figure(f"idle latency p{percent}", percentile(mine, percent), "ms", goal=goal)
+        disk = percentile(bare, percent)
+        yield Figure(f"idle latency p{percent}", percentile(mine, percent), "ms", "one fdatasync", disk, goal)
     for peer in PEERS[place.name].latency:
-        theirs = _peer_waits(peer, place)
+        theirs = tried(peer, place, partial(_waits, peer.number))
         for percent in (50, 99):
-            own, other = percentile(mine, percent), percentile(theirs, percent)
-            yield Figure(f"beside, p{percent}", own, "ms", peer.told, other, note=f"{peer.number} jobs")
+            own, at = percentile(mine, percent), partial(percentile, percent=percent)
+            yield beside(f"beside, p{percent}", own, "ms", peer, theirs, at, f"{peer.number} jobs")
 
 
-def _peer_waits(peer: Peer, place: Place) -> list[float]:
-    with Crew(peer, place) as crew:
-        crew.send("stamps", 0, 1)  # when it has come the workers are up
-        crew.start()
-        until(lambda: bool(crew.sheet.waits()), "the first job")
-        crew.send("stamps", APART, peer.number)
-        until(lambda: len(crew.sheet.waits()) > peer.number, "the last job")
-        return crew.sheet.waits()[1:]
+def _waits(number: int, crew: Crew) -> list[float]:
+    crew.send("stamps", 0, 1)  # when it has come the workers are up
+    crew.start()
+    until(lambda: bool(crew.sheet.waits()), "the first job")
+    crew.send("stamps", APART, number)
+    until(lambda: len(crew.sheet.waits()) > number, "the last job")
+    return crew.sheet.waits()[1:]
 
 
 def backlog(place: Place) -> Iterator[Figure]:
@@ -138,4 +142,4 @@ def backlog(place: Place) -> Iterator[Figure]:
 
 
 def _spread(values: Sequence[float]) -> str:
-    return f"{min(values):,.0f} to {max(values):,.0f}"
+    return f"{min(values):,.0f} to {max(values):,.0f}" if values else ""

@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 import attrs
 import psutil
 
+from benchmarks.figures import Figure
 from benchmarks.places import Place
 from benchmarks.sheet import Sheet
 
@@ -104,3 +106,28 @@ class Crew:
                 self._processes.append(
                     subprocess.Popen(command, cwd=self._folder, env=self._environment, stdout=log, stderr=log)
                 )
+
+
+def tried(peer: Peer, place: Place, measure: Callable[[Crew], list[float]]) -> list[float]:
+    """What `measure` gives for a crew of the peer's, nothing if that fails: then its log is printed, and why."""
+    try:
+        with Crew(peer, place) as crew:
+            return measure(crew)
+    except (subprocess.CalledProcessError, OSError) as error:
+        print(f"{peer.told} failed: {error}", file=sys.stderr)
+        return []
+
+
+def beside(
+    name: str,
+    value: float,
+    unit: str,
+    peer: Peer,
+    theirs: list[float],
+    figure: Callable[[list[float]], float],
+    note: str,
+) -> Figure:
+    """snqd's `value` beside the peer's `figure` of what it gave."""
+    if not theirs:
+        return Figure(name, value, unit, peer.told, note="failed, see its log above")
+    return Figure(name, value, unit, peer.told, figure(theirs), note=note)

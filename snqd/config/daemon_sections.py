@@ -129,6 +129,7 @@ def _stomp(values: Mapping[str, Any], at: Callable[[str], Path]) -> StompSetting
         username=values["stomp_username"] or "",
         password=values["stomp_password"] or "",
         password_file=at(values["stomp_password_file"]) if values["stomp_password_file"] else None,
+        vhost=values["stomp_vhost"],
         manual_failover=values["stomp_manual_failover"],
         enqueue_on=values["stomp_enqueue_on"] or "",
     )

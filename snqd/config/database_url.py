@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from snqd.config.problems import shown
@@ -19,6 +21,20 @@ DRIVERS = {
     "mariadb+pymysql": "mariadb+pymysql",
 }
 """The drivers that snqd brings, by what people write."""
+
+CONNECT_TIMEOUT = 10
+"""Seconds after which a server that does not answer counts as down."""
+
+_LIBPQ: Mapping[str, Any] = {
+    "application_name": "snqd",
+    "connect_timeout": CONNECT_TIMEOUT,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+_MYSQL: Mapping[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, "read_timeout": 60, "write_timeout": 60}
+_CONNECT_ARGS = {"psycopg": _LIBPQ, "psycopg2": _LIBPQ, "pymysql": _MYSQL, "mysqldb": _MYSQL}
 
 _SERVERS = "postgresql://user@host/database or mariadb://user@host/database"
 
@@ -44,6 +60,14 @@ def database_url(text: str) -> str:
 def sqlite_file(url: str) -> Path | None:
     """The file of an SQLite URL, None for a database on a server."""
     return Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
+
+
+def connect_args(driver: str, in_url: Container[str]) -> dict[str, Any]:
+    """What SQLAlchemy's `driver` is told, so that a server that is silent does not hold up its client for ever.
+
+    :param in_url: the names of what the URL says itself, which holds.
+    """
+    return {name: value for name, value in _CONNECT_ARGS.get(driver, {}).items() if name not in in_url}
 
 
 def without_password(url: str) -> str:

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 import attrs
 
 from snqd.config.daemon_sections import check_delay
-from snqd.config.document import Document, free_entries, read_values
+from snqd.config.document import Document, free_entries, read_values, unknown_key
 from snqd.config.ini import Section
 from snqd.config.problems import Problems, did_you_mean, nearest
 from snqd.config.schema import HANDLER, HANDLERS
 from snqd.config.settings import HandlerSettings, QueueSettings
-from snqd.config.targets import ENTRY_POINTS, read_plugin, read_target
+from snqd.config.targets import ENTRY_POINTS, read_plugin, read_target, takes_options
 from snqd.config.values import BadValue
 from snqd.core.errors import BadName
 from snqd.core.names import check_queue
@@ -106,6 +106,10 @@ def _handler(
     queue: str, target: _Target, section: Section, defaults: QueueSettings, problems: Problems
 ) -> HandlerSettings:
     values = read_values(HANDLER, section, problems)
+    options = free_entries(HANDLER, section)
+    if not takes_options(target.text):
+        for name in options:
+            problems.at(section, name, unknown_key(name, HANDLER))
     own = frozenset(name for name, entry in section.entries.items() if entry.value and name in HANDLER.by_name)
     retry = RetryPolicy(
         defaults.retry.max_retries if values["max_retries"] is None else values["max_retries"],
@@ -124,7 +128,7 @@ def _handler(
         weight=values["weight"],
         ordered=values["ordered"],
         http_allow=values["http_allow"] or (),
-        options=free_entries(HANDLER, section),
+        options=options,
         where=target.where,
         own=own,
     )

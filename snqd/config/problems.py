@@ -49,10 +49,13 @@ class Problems:
         self._found.append((self._rank.get(file, -1), line, _printable(f"{place}: {message}")))
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The one of `known` that `word` was probably meant to be, empty where none is near."""
+def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """The one of `known` that `word` was probably meant to be, empty where none is near.
+
+    :param likeness: from 0, where anything is near, to 1, where only the same word is.
+    """
     by_lower = {name.lower(): name for name in known}
-    near = get_close_matches(word.lower(), by_lower, n=1)
+    near = get_close_matches(word.lower(), by_lower, n=1, cutoff=likeness)
     return by_lower[near[0]] if near else ""
 
 

@@ -143,6 +143,7 @@ QUEUE = SectionKind(
         Key("stomp_username", "", one_line, "name to log in with at the brokers"),
         Key("stomp_password", "", one_line, "password that goes with it"),
         Key("stomp_password_file", "", one_line, "file that holds the password instead"),
+        Key("stomp_vhost", "/", one_line, "virtual host of the brokers that the farm is on; ActiveMQ has none"),
         Key("stomp_manual_failover", "yes", boolean, "yes: listen to all brokers; no: to one that is up"),
         Key("stomp_enqueue_on", "", stomp_server, "the broker that jobs are sent to; empty: one that is up"),
         Key(

@@ -14,7 +14,7 @@ from snqd.config.ini import Section
 from snqd.config.problems import Problems
 from snqd.config.schema import APP, HANDLER, KINDS, SITE, Key, PerSite
 from snqd.config.settings import HandlerSettings, QueueSettings, SiteSettings
-from snqd.config.targets import OFF
+from snqd.config.targets import OFF, takes_options
 from snqd.core.retry import RetryPolicy
 
 APP_PREFIX = "app."
@@ -111,6 +111,8 @@ class _SiteReader:
             self._check_handler_key(section, name, declared, self.handlers.on[queue])
         elif key.lower() in HANDLER.by_name:
             self.problems.at(section, name, f"unknown key: write {HANDLER_PREFIX}{queue}.{key.lower()}")
+        elif not takes_options(self.handlers.on[queue].target):
+            self.problems.at(section, name, unknown_key(key, HANDLER))
         return True
 
     def _check_handler_key(self, section: Section, name: str, key: Key, daemon: HandlerSettings) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from snqd.config.database_url import CONNECT_TIMEOUT, DRIVERS, connect_args, without_password
 from snqd.core.errors import SnqdError
 
 READ_EVERY = 60.0
@@ -39,8 +41,7 @@ class SiteTable:
     def __init__(self, url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.url = url
         self._monotonic = monotonic
-        self._engine = _engine(url)
-        self._place = self._engine.url.render_as_string(hide_password=True)
+        self._engine, self._place = _engine(url)
         self._files: dict[str, str] = {}
         self._mark: Any = None
         self._read_at = -READ_EVERY
@@ -52,13 +53,9 @@ class SiteTable:
         :raises TableUnreadable: saying why.
         """
         from sqlalchemy import text
-        from sqlalchemy.exc import SQLAlchemyError
 
-        try:
-            with self._engine.connect() as connection:
-                rows = connection.execute(text(_ROWS)).mappings().all()
-        except SQLAlchemyError as error:
-            raise TableUnreadable(f"the table status_network of {self._place} can't be read: {_why(error)}") from error
+        with self._errors_in_words(), self._engine.connect() as connection:
+            rows = connection.execute(text(_ROWS)).mappings().all()
         files = {f"{self._place}#{row['nickname']}": site_text(row) for row in rows}
         # The old text where it still holds, so that ten thousand sites are not in memory twice.
         self._files = {name: old if (old := self._files.get(name)) == new else new for name, new in files.items()}
@@ -82,11 +79,23 @@ class SiteTable:
         from sqlalchemy import text
         from sqlalchemy.exc import SQLAlchemyError
 
-        try:
-            with self._engine.connect() as connection:
+        with self._errors_in_words(), self._engine.connect() as connection:
+            try:
                 return tuple(connection.execute(text(_MARK)).one())
-        except SQLAlchemyError:
-            return None  # a table without that column; one that can't be read at all is told of by read()
+            except SQLAlchemyError:
+                return None  # a table without that column; one that can't be read at all is told of by read()
+
+    @contextmanager
+    def _errors_in_words(self) -> Iterator[None]:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise TableUnreadable(
+                f"the table status_network of {self._place} can't be read: {_why(error)}: see whether this is "
+                "the right database, can be reached from here, and lets this user read the table"
+            ) from error
 
 
 def site_text(row: Mapping[str, Any]) -> str:
@@ -101,16 +110,24 @@ def _one_line(value: Any) -> str:
     return _CONTROL.sub(" ", str(value))
 
 
-def _engine(url: str) -> Any:
+def _engine(url: str) -> tuple[Any, str]:
+    """The way to the database, and its URL as it may be shown."""
     try:
-        from sqlalchemy import create_engine
+        from sqlalchemy import create_engine, make_url
         from sqlalchemy.exc import ArgumentError
     except ImportError as error:
         raise TableUnreadable(f"SQLAlchemy is not installed ({error}): pip install SQLAlchemy") from error
     try:
-        return create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+        said = make_url(url)
+        used = said.set(drivername=DRIVERS.get(said.drivername, said.drivername))
+        args = connect_args(used.get_driver_name(), used.query)
+        if "read_timeout" in args:  # PyMySQL's connect_timeout ends where the server's greeting should begin
+            args["read_timeout"] = CONNECT_TIMEOUT
+        engine = create_engine(used, pool_size=1, max_overflow=0, pool_pre_ping=True, connect_args=args)
     except (ArgumentError, ImportError, TypeError) as error:
         raise TableUnreadable(f"no database can be reached by this URL: {_why(error)}") from error
+    shown = said.render_as_string(hide_password=True)
+    return engine, shown if used.get_backend_name() == "sqlite" else without_password(shown)
 
 
 def _why(error: Exception) -> str:

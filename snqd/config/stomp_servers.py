@@ -23,6 +23,7 @@ class StompSettings:
     :ivar servers: as the operator names them; empty where the subsystem is another.
     :ivar username: empty where none is wanted.
     :ivar password_file: what holds the password; wins over `password`. None where there is none.
+    :ivar vhost: the virtual host on each of them.
     :ivar manual_failover: listen to all servers, and not only to one that is up.
     :ivar enqueue_on: the one of `servers` that jobs are sent to; empty for any that is up.
     """
@@ -31,6 +32,7 @@ class StompSettings:
     username: str = ""
     password: str = attrs.field(default="", repr=False)
     password_file: Path | None = None
+    vhost: str = "/"
     manual_failover: bool = True
     enqueue_on: str = ""
 

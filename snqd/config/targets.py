@@ -60,6 +60,11 @@ def read_target(text: str, plugins: Mapping[str, str], folder: str) -> str | Non
     raise BadValue(f"{shown(text)} is no handler: {_KINDS}")
 
 
+def takes_options(target: str) -> bool:
+    """Whether a handler can have options of its own: a class can, a command or a web service can't."""
+    return not target.startswith(("exec:", "http://", "https://"))
+
+
 def read_plugin(target: str) -> str:
     """The dotted path of what an entry point names.
 

@@ -22,40 +22,82 @@ import attrs
 
 LEAST_COST = 0.0001
 """Seconds that even a job that does nothing costs."""
-FORGET_ABOVE = 4096
+FORGET_ABOVE = 16_384
+"""Sites of which something is remembered: ten thousand busy ones must not be forgotten and learned again each time."""
 _MEMORY = 0.1
 """How much of a mean the latest job makes."""
 
 T = TypeVar("T")
 
 
-class Usage:
-    """Who has used how many weighted seconds, and where those that are being served stand."""
+class Account:
+    """How many weighted seconds somebody has used."""
 
-    def __init__(self) -> None:
-        self.used: dict[str, float] = {}
+    __slots__ = ("used",)
+
+    def __init__(self, used: float) -> None:
+        self.used = used
+
+
+class SiteAccount(Account):
+    """A site's.
+
+    :ivar waiting: how many of its jobs wait, in all queues.
+    :ivar queues: how its queues share.
+    """
+
+    __slots__ = ("queues", "waiting")
+
+    def __init__(self, used: float) -> None:
+        super().__init__(used)
+        self.waiting = 0
+        self.queues = Usage(Account)
+
+
+A = TypeVar("A", bound=Account)
+
+
+class Usage(Generic[A]):
+    """The accounts of those who share, and where those that are being served stand.
+
+    :param make: a new account that has used so much.
+    """
+
+    __slots__ = ("_make", "_top", "accounts", "floor")
+
+    def __init__(self, make: Callable[[float], A]) -> None:
+        self._make = make
+        self.accounts: dict[str, A] = {}
         self.floor = 0.0
         self._top = 0.0
 
-    def enter(self, name: str) -> None:
-        """`name` wants to be served again."""
-        self.used[name] = max(self.used.get(name, 0.0), self.floor)
+    def of(self, name: str) -> A:
+        """The account of `name`; who has none starts level with those being served."""
+        account = self.accounts.get(name)
+        if account is None:
+            account = self.accounts[name] = self._make(self.floor)
+        return account
 
-    def serve(self, name: str, cost: float) -> None:
-        """`name` is served, at `cost` weighted seconds."""
-        used = self.used[name]
+    def enter(self, account: A) -> None:
+        """Its owner wants to be served again."""
+        if account.used < self.floor:
+            account.used = self.floor
+
+    def serve(self, account: A, cost: float) -> None:
+        """Its owner is served, at `cost` weighted seconds."""
+        used = account.used
         if used > self.floor:  # max() would cost five times as much, several times a job
             self.floor = used
-        self.used[name] = used = used + cost
+        account.used = used = used + cost
         if used > self._top:
             self._top = used
 
-    def charge(self, name: str, cost: float) -> None:
-        """Correct what `name` has used by `cost` weighted seconds."""
-        used = self.used.get(name, self.floor) + cost
+    def charge(self, account: A, cost: float) -> None:
+        """Correct what its owner has used by `cost` weighted seconds."""
+        used = account.used + cost
         if used < 0.0:
             used = 0.0
-        self.used[name] = used
+        account.used = used
         if used > self._top:
             self._top = used
 
@@ -63,9 +105,10 @@ class Usage:
         """Nobody wants to be served: whoever comes next starts level with all others."""
         self.floor = self._top
 
-    def forget(self, but: Callable[[str], bool]) -> None:
+    def forget(self, but: Callable[[A], bool]) -> None:
         """Drop those who would enter at the floor anyway, `but` some."""
-        self.used = {name: used for name, used in self.used.items() if used > self.floor or but(name)}
+        kept = {name: each for name, each in self.accounts.items() if each.used > self.floor or but(each)}
+        self.accounts = kept
 
 
 class MeanCosts:
@@ -89,14 +132,34 @@ class MeanCosts:
         means[site] = mean + (cost - mean) * _MEMORY
 
 
+class Backlog(Generic[T]):
+    """What waits of one site in one queue, and who pays for it.
+
+    :ivar account: the site's.
+    :ivar share: the queue's, among those of the site.
+    """
+
+    __slots__ = ("account", "items", "share", "site")
+
+    def __init__(self, site: str, account: SiteAccount, share: Account) -> None:
+        self.site = site
+        self.account = account
+        self.share = share
+        self.items: deque[T] = deque()
+
+
 class Lane(Generic[T]):
     """What waits in one queue, by site."""
 
     def __init__(self) -> None:
-        self.waiting: dict[str, deque[T]] = {}
-        self.heap: list[tuple[float, int, str]] = []
+        self.waiting: dict[str, Backlog[T]] = {}
+        self.heap: list[tuple[float, int, Backlog[T]]] = []
         """Sites by what they had used when they were put in; brought up to date when they come to the top."""
         self.size = 0
+
+    def items(self) -> list[T]:
+        """All of it."""
+        return [item for backlog in self.waiting.values() for item in backlog.items]
 
 
 @attrs.define
@@ -123,14 +186,14 @@ class FairTurn(Generic[T]):
         self._site_weight = site_weight
         self._queue_weight = queue_weight
         self._lanes: dict[str, Lane[T]] = {}
-        self._sites = Usage()
-        self._queues_of: dict[str, Usage] = {}
+        self._size = 0
+        self._sites = Usage(SiteAccount)
         self._ticks = count()
         self._forget_above = FORGET_ABOVE
         self.costs = MeanCosts()
 
     def __len__(self) -> int:
-        return sum(lane.size for lane in self._lanes.values())
+        return self._size
 
     def waiting(self, queue: str) -> int:
         """How many jobs of `queue` wait."""
@@ -140,20 +203,21 @@ class FairTurn(Generic[T]):
     def waiting_by_site(self, queue: str) -> Mapping[str, int]:
         """How many jobs of `queue` wait, for each site that has some."""
         lane = self._lanes.get(queue)
-        return {site: len(items) for site, items in lane.waiting.items()} if lane is not None else {}
+        return {site: len(backlog.items) for site, backlog in lane.waiting.items()} if lane is not None else {}
 
     def add(self, queue: str, site: str, item: T) -> None:
         """One more waits."""
         lane = self._lanes.get(queue)
         if lane is None:
             lane = self._lanes[queue] = Lane()
-        items = lane.waiting.get(site)
-        if items is None:
-            items = lane.waiting[site] = deque()
-            self._enter(queue, site)
-            heappush(lane.heap, (self._sites.used[site], next(self._ticks), site))
-        items.append(item)
+        backlog = lane.waiting.get(site)
+        if backlog is None:
+            backlog = lane.waiting[site] = self._enter(queue, site)
+            heappush(lane.heap, (backlog.account.used, next(self._ticks), backlog))
+        backlog.items.append(item)
+        backlog.account.waiting += 1
         lane.size += 1
+        self._size += 1
 
     def next(self, open_to: Callable[[str], bool]) -> Turn[T] | None:
         """Take out the job whose turn it is, among the queues that are `open_to` more; None if there is none."""
@@ -161,8 +225,8 @@ class FairTurn(Generic[T]):
         chosen_queue = ""
         for queue, lane in self._lanes.items():
             if lane.size and open_to(queue):
-                used, tick, site = self._head(lane)
-                key = (used, self._queues_of[site].used[queue], tick)
+                used, tick, backlog = _head(lane)
+                key = (used, backlog.share.used, tick)
                 if chosen is None or key < chosen:
                     chosen, chosen_queue = key, queue
         return self._take(chosen_queue) if chosen is not None else None
@@ -178,62 +242,60 @@ class FairTurn(Generic[T]):
         self._charge(turn, -turn.charged)
 
     def _charge(self, turn: Turn[T], seconds: float) -> None:
-        self._sites.charge(turn.site, seconds / self._site_weight(turn.site))
-        queues = self._queues_of.get(turn.site)
-        if queues is not None:
-            queues.charge(turn.queue, seconds / self._queue_weight(turn.queue))
+        account = self._sites.of(turn.site)
+        self._sites.charge(account, seconds / self._site_weight(turn.site))
+        account.queues.charge(account.queues.of(turn.queue), seconds / self._queue_weight(turn.queue))
 
     def clear(self) -> list[T]:
         """Take out everything that waits."""
-        items = [item for lane in self._lanes.values() for some in lane.waiting.values() for item in some]
-        self._lanes.clear()
-        return items
+        return [item for queue in list(self._lanes) for item in self.drop(queue)]
 
     def drop(self, queue: str) -> list[T]:
         """Take out everything of `queue` that waits."""
         lane = self._lanes.pop(queue, None)
-        return [item for some in lane.waiting.values() for item in some] if lane is not None else []
+        if lane is None:
+            return []
+        for backlog in lane.waiting.values():
+            backlog.account.waiting -= len(backlog.items)
+        self._size -= lane.size
+        return lane.items()
 
-    def _enter(self, queue: str, site: str) -> None:
-        if not any(lane.size for lane in self._lanes.values()):
-            self._sites.rest()
-        if len(self._sites.used) > self._forget_above:
-            self._forget()
-        if not self._waits(site):
-            self._sites.enter(site)
-        queues = self._queues_of.get(site)
-        if queues is None:
-            queues = self._queues_of[site] = Usage()
-        queues.enter(queue)
-
-    def _forget(self) -> None:
-        self._sites.forget(self._waits)
-        self._queues_of = {site: usage for site, usage in self._queues_of.items() if site in self._sites.used}
-        self._forget_above = max(FORGET_ABOVE, 2 * len(self._sites.used))
-
-    def _waits(self, site: str) -> bool:
-        return any(lane.waiting.get(site) for lane in self._lanes.values())
-
-    def _head(self, lane: Lane[T]) -> tuple[float, int, str]:
-        used = self._sites.used
-        while True:
-            at, tick, site = head = lane.heap[0]
-            now = used[site]
-            if now == at:
-                return head
-            heapreplace(lane.heap, (now, tick, site))
+    def _enter(self, queue: str, site: str) -> Backlog[T]:
+        sites = self._sites
+        if not self._size:
+            sites.rest()
+        if len(sites.accounts) > self._forget_above:
+            sites.forget(lambda account: account.waiting > 0)
+            self._forget_above = max(FORGET_ABOVE, 2 * len(sites.accounts))
+        account = sites.of(site)
+        if not account.waiting:
+            sites.enter(account)
+        share = account.queues.of(queue)
+        account.queues.enter(share)
+        return Backlog(site, account, share)
 
     def _take(self, queue: str) -> Turn[T]:
         lane = self._lanes[queue]
-        site = heappop(lane.heap)[2]
-        items = lane.waiting[site]
-        item = items.popleft()
+        backlog = heappop(lane.heap)[2]
+        site, account = backlog.site, backlog.account
+        item = backlog.items.popleft()
+        account.waiting -= 1
         lane.size -= 1
+        self._size -= 1
         charged = self.costs.expected(queue, site) or LEAST_COST
-        self._sites.serve(site, charged / self._site_weight(site))
-        self._queues_of[site].serve(queue, charged / self._queue_weight(queue))
-        if items:
-            heappush(lane.heap, (self._sites.used[site], next(self._ticks), site))
+        self._sites.serve(account, charged / self._site_weight(site))
+        account.queues.serve(backlog.share, charged / self._queue_weight(queue))
+        if backlog.items:
+            heappush(lane.heap, (account.used, next(self._ticks), backlog))
         else:
             del lane.waiting[site]
         return Turn(queue, site, item, charged)
+
+
+def _head(lane: Lane[T]) -> tuple[float, int, Backlog[T]]:
+    while True:
+        at, tick, backlog = head = lane.heap[0]
+        now = backlog.account.used
+        if now == at:
+            return head
+        heapreplace(lane.heap, (now, tick, backlog))

@@ -118,6 +118,13 @@ class _Base:
         """
         check_body(body, JSON, self.settings.queue.wire_of_jobs)
 
+    def bad_item(self, queue: str, site: str) -> None:
+        """Count what is a dead letter since nobody can read it, and tell the monitor."""
+        known = self.settings.sites.get(site)
+        self.counters.settled += 1
+        self.counters.of(queue, site).dead += 1
+        self.pinger.counter("baditem", queue, known.server if known is not None else "")
+
     def site_weight(self, nickname: str) -> float:
         """The site's, 1 for one that is not configured."""
         site = self.settings.sites.get(nickname)
@@ -141,7 +148,13 @@ class _Queueing:
         self._children = settings.daemon.state_dir / CHILDREN
         self._morgue = MorgueWriter(base.reactor, make_morgue(settings.queue), settings.queue.dead_letter_dir)
         self.store = make_store(
-            base.reactor, settings, spec.incarnation, self._suspects_of, base.random, lambda: base.settings
+            base.reactor,
+            settings,
+            spec.incarnation,
+            self._suspects_of,
+            base.random,
+            lambda: base.settings,
+            base.bad_item,
         )
         # Room for the most that [queue] concurrency may ever allow, since it can change while this process runs.
         self._ledger = CrashLedger(self._ledger_of(spec.incarnation), spec.incarnation, MOST_AT_ONCE)
@@ -197,7 +210,7 @@ class _Queueing:
         from snqd.queues.queue_item_poller import Outlets
         from snqd.queues.queue_items import QueueItemTables
 
-        outlets = Outlets(self.store.enqueue, self.store.depths, self._morgue.bury)
+        outlets = Outlets(self.store.enqueue, self.store.depths, self._morgue.bury, self._base.bad_item)
         return QueueItemTables(self._base.reactor, lambda: self._base.settings, outlets)
 
     def _gnusocial_lists(self) -> IIoManager:
@@ -205,7 +218,7 @@ class _Queueing:
         from snqd.stores.redis.store import RedisStore
 
         assert isinstance(self.store, RedisStore)  # the configuration sees to it
-        return GnuSocialLists(self._base.sites, self.store.foreign_lists(), self._morgue)
+        return GnuSocialLists(self._base.sites, self.store.foreign_lists(), self._morgue, self._base.bad_item)
 
     def _ledger_of(self, incarnation: str) -> Path:
         return self._children / f"{incarnation}.ledger"

@@ -11,35 +11,31 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
 import attrs
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred, succeed
-from twisted.internet.protocol import connectionDone
-from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger, globalLogBeginner
 from twisted.python.failure import Failure
 
 from snqd.config.settings import Settings
-from snqd.config.sources import SourceChanges
 from snqd.core.errors import SnqdError
 from snqd.daemon import exit_codes, ipc
+from snqd.daemon.child_channel import ChildChannel
 from snqd.daemon.child_config import ChildConfiguration, InThread
 from snqd.daemon.child_log import LevelledLines
 from snqd.daemon.child_reload import ChildReload
 from snqd.daemon.child_spec import EXCLUSIVE, SOLO, ChildSpec
 from snqd.daemon.log_levels import LogLevels
 from snqd.daemon.parts import Builder, Parts
-from snqd.daemon.restart_policy import YOUNG
+from snqd.daemon.pulse import Pulse
 from snqd.daemon.solo_patience import SoloPatience
 from snqd.daemon.version import VERSION
 from snqd.io.interface import IIoManager, Scope
 
-BEAT_EVERY = 1.0
-FIRST_JOB_LOOK_EVERY = 0.1
 ANSWER_TIMEOUT = 2.0
 SWITCH_INTERVAL = 0.0005
 """Seconds: a thread that computes holds up the reactor so long only."""
@@ -49,75 +45,12 @@ class VersionsDiffer(SnqdError):
     """Parent and child are of different versions."""
 
 
-class ChildChannel(ipc.Channel):
-    """The child's end of the pipes; translates only."""
-
-    def __init__(self, child: Child) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._child = child
-
-    @ipc.Recover.responder
-    def recover(self, owner: str, suspects: list[str], cause: str) -> Deferred[dict[str, Any]]:
-        """Answer once it is durable."""
-        return self._child.recover(owner, suspects, cause).addCallback(lambda freed: {"freed": freed})
-
-    @ipc.Report.responder
-    def report(self) -> dict[str, Any]:
-        """Answer what a heartbeat would carry."""
-        return self._child.figures()
-
-    @ipc.Prepare.responder
-    def prepare(self, changes: dict[str, Any], check: list[str]) -> Deferred[dict[str, Any]]:
-        """Answer with what is wrong."""
-        return self._child.reload.prepare(SourceChanges.from_json(changes), check)
-
-    @ipc.Commit.responder
-    def commit(self) -> dict[str, Any]:
-        """Pass it on."""
-        self._child.reload.commit()
-        return {}
-
-    @ipc.Drop.responder
-    def drop(self) -> dict[str, Any]:
-        """Pass it on."""
-        self._child.reload.drop()
-        return {}
-
-    @ipc.TakeOver.responder
-    def take_over(self) -> dict[str, Any]:
-        """Pass it on; what fails then is told as a boot failure."""
-        self._child.take_over()
-        return {}
-
-    @ipc.SetLogLevel.responder
-    def set_log_level(self, namespace: str, level: str) -> dict[str, Any]:
-        """Pass it on."""
-        self._child.levels.set(namespace, level)
-        return {}
-
-    @ipc.Wake.responder
-    def wake(self) -> dict[str, Any]:
-        """Pass it on."""
-        self._child.wake()
-        return {}
-
-    @ipc.Stop.responder
-    def stop(self) -> dict[str, Any]:
-        """Pass it on."""
-        self._child.leave(exit_codes.DONE)
-        return {}
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The parent is dead."""
-        super().connectionLost(reason)
-        self._child.orphaned()
-
-
 class Child:
     """This process, from boot to exit. Every way out is the reactor's stop, which waits for the drain.
 
     :param build: puts the parts together.
     :param in_thread: see :class:`~snqd.daemon.child_config.ChildConfiguration`.
+    :ivar pulse: what it tells its parent again and again.
     :ivar reload: how it goes over to another configuration.
     :ivar levels: of this process's log.
     :ivar exit_code: see :mod:`snqd.daemon.exit_codes`.
@@ -133,22 +66,15 @@ class Child:
         self._parts: Parts | None = None
         self._ready = False
         self._leaving = False
-        self._handled = 0
         self.reload = ChildReload()
         self._boot: Deferred[Any] = succeed(None)
         self._patience = SoloPatience()
-        self._beats = self._looping(self.beat)
-        self._first_job = self._looping(self._look_for_first_job)
+        self.pulse = Pulse(reactor, self._send_heartbeat, self._look_at)
         self.channel = ChildChannel(self)
         self.levels = LogLevels()
         self.levels.apply(spec.log_levels)
         self.exit_code = exit_codes.DONE
         reactor.addSystemEventTrigger("before", "shutdown", self._drain)
-
-    def _looping(self, call: Any) -> LoopingCall:
-        looping = LoopingCall(call)
-        looping.clock = self._reactor
-        return looping
 
     def start(self) -> Deferred[Any]:
         """Boot; fires when the child is up, or has told why it can't be."""
@@ -162,10 +88,10 @@ class Child:
                 f"the daemon runs snqd {self._spec.version}, but snqd {VERSION} is installed by now: the children that "
                 "run go on; stop and start the daemon to bring up the new version"
             )
-        self._beats.start(BEAT_EVERY)
+        self.pulse.begin()
         configuration = ChildConfiguration(self._spec, self._in_thread)
         self._spec = attrs.evolve(self._spec, sources="")  # of ten thousand sites it takes megabytes
-        self._parts = self._build(self._reactor, configuration.settings, self._spec)
+        self._parts = self.pulse.parts = self._build(self._reactor, configuration.settings, self._spec)
         self.reload.begin(configuration, self._parts)
         self._parts.io_master.on_leave = self.leave
         if self._parts.missed_sites is not None:
@@ -178,9 +104,8 @@ class Child:
         yield self._parts.io_master.start()
         self._ready = not self._waits
         yield self.channel.ask(ipc.Ready, version=VERSION)
-        self.beat()  # the parent learns from it what a fresh child needs
-        self._first_job.start(FIRST_JOB_LOOK_EVERY)
-        self._reactor.callLater(YOUNG, self._stop_looking)
+        self.pulse.beat()  # the parent learns from it what a fresh child needs
+        self.pulse.look_for_first_job()
 
     @property
     def _waits(self) -> bool:
@@ -220,32 +145,13 @@ class Child:
             lambda failure: self.log.debug("the parent did not answer: {why}", why=failure.getErrorMessage())
         )
 
-    def figures(self) -> dict[str, Any]:
-        """A report, and the counters since the last one."""
-        if self._parts is None:
-            return {"report": {"state": "init", "rss_bytes": rss_bytes()}, "counters": []}
-        counters = self._parts.counters.take()
-        self._handled += sum(handled for _, _, _, handled, *_ in counters)
-        counted = {"handled": self._handled, "settled": self._parts.counters.settled, "rss_bytes": rss_bytes()}
-        return {"report": {**self._parts.io_master.report(), **counted}, "counters": counters}
-
-    def beat(self) -> Deferred[Any]:
-        """Send a heartbeat; a solo child that has had nothing to do for long leaves."""
-        figures = self.figures()
-        report = figures["report"]
-        if self._spec.role == SOLO and self._ready and self._patience.exhausted(report, self._reactor.seconds()):
-            self.leave(exit_codes.DONE)
+    def _send_heartbeat(self, figures: dict[str, Any]) -> Deferred[Any]:
         return self._answered(self.channel.ask(ipc.Heartbeat, **figures))
 
-    def _look_for_first_job(self) -> None:
-        # The parent should know that this child did work even if it dies before its first second is over.
-        if self._parts is not None and self._parts.counters.settled:
-            self._stop_looking()
-            self.beat()
-
-    def _stop_looking(self) -> None:
-        if self._first_job.running:
-            self._first_job.stop()
+    def _look_at(self, report: Mapping[str, Any]) -> None:
+        """A solo child that has had nothing to do for long leaves."""
+        if self._spec.role == SOLO and self._ready and self._patience.exhausted(report, self._reactor.seconds()):
+            self.leave(exit_codes.DONE)
 
     def recover(self, owner: str, suspects: Sequence[str], cause: str) -> Deferred[int]:
         """Free what the dead process `owner` held.
@@ -287,22 +193,14 @@ class Child:
         if self._parts is not None:
             yield self._parts.io_master.drain(self.reload.drain_timeout)
             yield self._parts.io_master.stop()
-        if self._beats.running:
-            self._beats.stop()
-        self._stop_looking()
+        self.pulse.stop()
         if self.channel.transport is not None:
-            yield self.beat()
+            yield self.pulse.beat()
 
 
 def _chain(failure: Failure) -> str:
     # Failure's own text leaves out the exceptions that this one was raised from, such as the plug-in's.
     return "".join(traceback.format_exception(None, failure.value, failure.getTracebackObject()))
-
-
-def rss_bytes() -> int:
-    """Resident memory of this process."""
-    with open("/proc/self/statm", "rb") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def prepare_process() -> None:

@@ -103,12 +103,11 @@ class Recovery(Service):
             return 0  # it left nothing: it closed its ledger, or never made one
         except (OSError, ValueError, IndexError) as error:
             self.log.error(
-                "the crash ledger {path} can't be read ({error!r}); set aside as .damaged, "
-                "the jobs come back when their lease ends",
+                "the crash ledger {path} can't be read ({error!r}); {aside}, the jobs come back when their lease ends",
                 path=path,
                 error=error,
+                aside=_set_aside(path),
             )
-            path.rename(path.with_suffix(".damaged"))
             return 0
         self._estates.append(Estate(path, remains, cause))
         return len(remains.started)
@@ -167,3 +166,12 @@ class Recovery(Service):
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
+
+
+def _set_aside(path: Path) -> str:
+    """Give an unreadable ledger another name, and say so; a folder that is read-only, too, must keep no child away."""
+    try:
+        path.rename(path.with_suffix(".damaged"))
+    except OSError as error:
+        return f"it could not be set aside as .damaged either ({error.strerror})"
+    return "set aside as .damaged"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import traceback as tracebacks
-from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -71,7 +70,7 @@ def _shown(target: str) -> str:
     return target
 
 
-def find_class(target: str) -> Callable[[HandlerSettings], QueueHandler]:
+def find_class(target: str) -> type[QueueHandler]:
     """The handler class behind a target: ``exec:``, an http(s) URL, the name of an entry point, or a dotted path.
 
     :raises TypeError: if what it names is no QueueHandler.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from snqd.core.errors import SnqdError
 
@@ -40,10 +40,12 @@ class Reject(SnqdError):
 class QueueHandler:
     """Base class of handlers: one instance a process for each queue, and one more for each site with its own options.
 
+    :cvar own_options: names of options that resemble keys of snqd, which would be taken for slips of the pen.
     :ivar settings: what ``[handler:QUEUE]`` and the site say; `settings.options` are the handler's own keys.
     :ivar reactor: set before :meth:`start`; time and connections go through it, so that tests can pass a Clock.
     """
 
+    own_options: ClassVar[Collection[str]] = ()
     reactor: Any
 
     def __init__(self, settings: HandlerSettings) -> None:

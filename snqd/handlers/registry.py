@@ -14,6 +14,7 @@ from snqd.core.errors import NoHandler
 from snqd.core.outcome import Outcome
 from snqd.handlers import invoke
 from snqd.handlers.loading import HandlerLoadError, load_handler
+from snqd.handlers.near_misses import near_misses
 from snqd.handlers.queue_handler import QueueHandler
 from snqd.handlers.running_job import RunningJob
 from snqd.handlers.threads import HandlerThreads, make_pool
@@ -135,6 +136,7 @@ class HandlerRegistry:
                 variant = _variant(each)
                 if variant not in self._variants and variant not in built:
                     built[variant] = self._build(each)
+                    self._warn_of_near_misses(built[variant], each.options, f"[handler:{queue}] ")
                 shared[queue] = built[variant] if variant in built else self._variants[variant]
         except HandlerLoadError:
             self._retire(built.values())
@@ -177,12 +179,15 @@ class HandlerRegistry:
                 f"site {site.nickname} has no handler for queue {queue}: name one in [handlers], "
                 f"unless [site:{site.nickname}] switches it off on purpose"
             )
-        if settings is self._settings.get(queue):
+        daemons = self._settings.get(queue)
+        if settings is daemons:
             return self._shared[queue]
         variant = _variant(settings)
         slot = self._variants.get(variant)
         if slot is None:
             slot = self._variants[variant] = self._build(settings)
+            own = settings.options.keys() - (daemons.options.keys() if daemons else ())
+            self._warn_of_near_misses(slot, sorted(own), f"[site:{site.nickname}] handler:{queue}.")
         return slot
 
     def close(self) -> Deferred[None]:
@@ -199,6 +204,10 @@ class HandlerRegistry:
 
     def _build(self, settings: HandlerSettings) -> Slot:
         return Slot(load_handler(settings, self._reactor), self._reactor, self._threads_for(settings))
+
+    def _warn_of_near_misses(self, slot: Slot, options: Iterable[str], where: str) -> None:
+        for option, problem in near_misses(options, slot.handler.own_options).items():
+            self.log.warn("{where}{option}: {problem}", where=where, option=option, problem=problem)
 
     def _retire(self, slots: Iterable[Slot]) -> None:
         for slot in slots:

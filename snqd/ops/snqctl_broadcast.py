@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from snqd.config.control_key import read_control_key
 from snqd.core.errors import DaemonNotRunning, StoreError
-from snqd.ops.control import call
+from snqd.ops.control import ControlFailed, call
 from snqd.ops.snqctl_invocation import Invocation, complain, say
 from snqd.stores.factory import make_control_publisher
 from snqd.wire.control_message import ControlMessage, encode, new_message
@@ -51,11 +51,7 @@ def _everywhere(invocation: Invocation, message: ControlMessage, here: Callable[
             if running:
                 here()
         finally:
-            told = _told(published)
-    if not running and told:
-        say("the daemons on the store were told; none runs on this host")
-    elif told:
-        say("the other daemons on the store were told")
+            told = _told(published, running)
     return DONE if told else FAILED
 
 
@@ -65,6 +61,8 @@ def _announced(invocation: Invocation, message: ControlMessage) -> bool:
         call(invocation.settings.daemon.control, "expect", id=message.id)
     except DaemonNotRunning:
         return False
+    except ControlFailed as error:  # it may hear of it twice then; that the others do not hear of it would be worse
+        complain(f"{error}; it is asked nevertheless")
     return True
 
 
@@ -76,10 +74,13 @@ def _publish(invocation: Invocation, body: bytes) -> None:
         publisher.close()
 
 
-def _told(published: Future[None]) -> bool:
+def _told(published: Future[None], running: bool) -> bool:
+    """Whether all others were told, which is said, whatever becomes of this host's daemon."""
     try:
         published.result()
     except StoreError as error:
         complain(f"other daemons were not told: {error}")
         return False
+    others = "the other daemons on the store were told"
+    say(others if running else "the daemons on the store were told; none runs on this host")
     return True

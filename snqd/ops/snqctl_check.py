@@ -9,11 +9,15 @@ import click
 
 from snqd.config.control_key import read_control_key
 from snqd.config.database_url import sqlite_file, without_password
+from snqd.config.settings import QueueSettings
 from snqd.core.errors import ConfigError, SnqdError
 from snqd.core.job import JSON
 from snqd.ops.snqctl_invocation import Invocation, complain, say
+from snqd.sites.site import Site
 
 _NAMES_SHOWN = 8
+_KEYS = {"db": "db", "redis": "redis", "stomp": "stomp_server"}
+"""Where each subsystem's store is named."""
 _TO_BE_MADE = " (made when it is first needed)"
 
 
@@ -31,12 +35,22 @@ def check(invocation: Invocation) -> int:
     say(f"  sites     {_listed(settings.sites)}")
     say(f"  handlers  {_listed(settings.handlers)}")
     say(f"  groups    {_listed(settings.groups)}")
-    for name, url in (("jobs", settings.queue.db), ("morgue", settings.queue.morgue)):
-        path = sqlite_file(url)
-        say(f"  {name:<8}  {without_password(url)}{_TO_BE_MADE if path and not path.exists() else ''}")
+    say(f"  jobs      {_place_of_jobs(settings.queue)}")
+    say(f"  morgue    {_database(settings.queue.morgue)}")
     for note in _notes(invocation):
         say(f"  note      {note}")
     return 0
+
+
+def _place_of_jobs(queue: QueueSettings) -> str:
+    if queue.subsystem == "stomp":
+        return ", ".join(queue.stomp.servers)
+    return str(queue.redis) if queue.subsystem == "redis" else _database(queue.db)
+
+
+def _database(url: str) -> str:
+    path = sqlite_file(url)
+    return f"{without_password(url)}{_TO_BE_MADE if path and not path.exists() else ''}"
 
 
 def _notes(invocation: Invocation) -> Iterator[str]:
@@ -52,6 +66,25 @@ def _notes(invocation: Invocation) -> Iterator[str]:
     for (_, site), name in queue.breakout.items():
         if site and site not in settings.sites:
             yield _located(invocation, "queue", "breakout", f"{name}: no site {site} is known (yet)")
+    yield from _doubtful_options(invocation)
+
+
+def _doubtful_options(invocation: Invocation) -> Iterator[str]:
+    from snqd.handlers.loading import find_class
+    from snqd.handlers.near_misses import near_misses
+
+    settings = invocation.settings
+    sites = [Site(record, settings) for record in settings.sites.values() if record.overrides]
+    for queue, daemon in settings.handlers.items():
+        declared = find_class(daemon.target).own_options
+        for option, problem in near_misses(daemon.options, declared).items():
+            yield _located(invocation, f"handler:{queue}", option, problem)
+        for site in sites:
+            handler = site.handler(queue) or daemon
+            own = handler.options.keys() - daemon.options.keys()
+            for option, problem in near_misses(sorted(own), declared).items():
+                source = settings.sites[site.nickname].source
+                yield f"{source}: [site:{site.nickname}] handler:{queue}.{option}: {problem}"
 
 
 def _handlers(invocation: Invocation) -> Iterator[str]:
@@ -80,7 +113,7 @@ def _folder(invocation: Invocation) -> Iterator[str]:
 
 
 def _stores(invocation: Invocation) -> Iterator[str]:
-    yield from _store(invocation, "db", _look_at_queue)
+    yield from _store(invocation, _KEYS[invocation.settings.queue.subsystem], _look_at_queue)
     yield from _store(invocation, "morgue", _look_at_morgue)
 
 

@@ -76,8 +76,8 @@ class _Table:
         return None if self._depths is None else self._depths.get(name, [])
 
     def names(self, configured: Mapping[str, Any]) -> list[str]:
-        """Configured names in their order, then those that only turn up in a store."""
-        found = {*(self._tallies or ()), *(self._depths or ())}
+        """Configured names in their order, then those that only turn up in a store; not "", whose site nobody knows."""
+        found = {*(self._tallies or ()), *(self._depths or ())} - {""}
         return [*configured, *sorted(found - set(configured))]
 
 

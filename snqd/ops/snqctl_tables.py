@@ -15,6 +15,8 @@ from snqd.ops.snqctl_invocation import printable
 from snqd.ops.snqctl_report import busiest
 
 TOP_SITES = 20
+TABLE_WIDTH = 80
+"""Columns that a terminal should have."""
 
 
 _RATIO = {"fold": 1}
@@ -25,11 +27,12 @@ def console() -> Console:
     return Console(highlight=False)
 
 
-def table(columns: Mapping[str, str], rows: Iterable[Sequence[object]]) -> Table:
+def table(columns: Mapping[str, str], rows: Iterable[Sequence[object]], cut: bool = False) -> Table:
     """A plain table.
 
     :param columns: headings and how their cells stand: ``left``, ``right``, ``whole`` (left, never broken, to be
         copied), or ``fold``, which takes the rest.
+    :param cut: give each row one line, and cut what is too long for it; else it goes on in the next.
     """
     made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading, kind in columns.items():
@@ -38,7 +41,7 @@ def table(columns: Mapping[str, str], rows: Iterable[Sequence[object]]) -> Table
             heading, justify=justify, overflow="fold", no_wrap=kind in ("right", "whole"), ratio=_RATIO.get(kind)
         )
     for row in rows:
-        made.add_row(*(Text(cell(value)) for value in row))
+        made.add_row(*(Text(cell(value), no_wrap=cut, overflow="ellipsis" if cut else None) for value in row))
     return made
 
 
@@ -87,19 +90,19 @@ def daemon_line(daemon: Mapping[str, Any]) -> str:
     )
 
 
-def child_table(groups: Iterable[Mapping[str, Any]]) -> Table:
+def child_table(groups: Iterable[Mapping[str, Any]], cut: bool = False) -> Table:
     """All children of `groups`."""
-    return table(_CHILD_COLUMNS, _children(groups))
+    return table(_CHILD_COLUMNS, _children(groups), cut)
 
 
-def queue_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+def queue_table(rows: Iterable[Mapping[str, Any]], cut: bool = False) -> Table:
     """Queues, in the order given."""
-    return table(_QUEUE_COLUMNS, map(_queue, rows))
+    return table(_QUEUE_COLUMNS, map(_queue, rows), cut)
 
 
-def site_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+def site_table(rows: Iterable[Mapping[str, Any]], cut: bool = False) -> Table:
     """Sites, in the order given."""
-    return table(_SITE_COLUMNS, map(_site, rows))
+    return table(_SITE_COLUMNS, map(_site, rows), cut)
 
 
 _CHILD_COLUMNS = {

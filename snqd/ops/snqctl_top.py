@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import click
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 
 from snqd.core.errors import SnqdError
@@ -16,10 +16,12 @@ from snqd.ops.snqctl_keys import CTRL_C, read_key, single_keys
 from snqd.ops.snqctl_report import Backlog, report
 from snqd.ops.snqctl_status import ask, look
 from snqd.ops.snqctl_tables import console
-from snqd.ops.snqctl_top_view import BY_KEY, ORDERS, Look, keys_line, view
+from snqd.ops.snqctl_top_view import BY_KEY, ORDERS, Look, Screen, keys_line, view
 from snqd.stores.interface import Pauses
 
 QUIT = ("q", "Q", CTRL_C)
+REDRAW_EVERY = 0.5
+"""Seconds after which a terminal that was resized is drawn again at the latest."""
 
 
 @click.command()
@@ -61,9 +63,8 @@ def _watch(out: Console, order: str, interval: float, look: Callable[[], Look]) 
         while True:
             seen, due = look(), time.monotonic() + interval
             while (wait := due - time.monotonic()) > 0:
-                # Read the height anew each time: terminals are resized.
-                live.update(Group(keys_line(order), view(seen, order, out.height)), refresh=True)
-                key = read_key(stdin, wait)
+                live.update(Screen(keys_line(order), view(seen, order, out.height)), refresh=True)
+                key = read_key(stdin, min(wait, REDRAW_EVERY))
                 if key is None or key in QUIT:
                     return
                 order = BY_KEY.get(key, order)

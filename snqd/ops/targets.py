@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
+from snqd.config.problems import did_you_mean, nearest
 from snqd.config.settings import Settings
 from snqd.core.errors import NoHandler
 from snqd.core.names import check_queue, check_site
@@ -30,12 +29,5 @@ def check_known_queue(settings: Settings, queue: str) -> None:
     :raises NoHandler: if nobody handles it.
     """
     if check_queue(queue) not in settings.handlers:
-        near = _near(queue, settings.handlers)
+        near = did_you_mean(nearest(queue, settings.handlers))
         raise NoHandler(f"queue {queue} has no handler: name one in [handlers] of {settings.path}{near}")
-
-
-def _near(queue: str, known: Collection[str]) -> str:
-    import difflib  # only whoever mistypes pays for it
-
-    near = difflib.get_close_matches(queue, known, 1)
-    return f" (did you mean {near[0]}?)" if near else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -40,17 +40,21 @@ class GnuSocialLists(IoManager):
 
     :param lists: where they are.
     :param morgue: for items that can't be decoded; they lie there before they leave their list.
+    :param bad_item: told the queue and site of each such item.
     """
 
     log = Logger()
     scope = Scope.SINGLE_ONLY
     poll_interval = 1.0
 
-    def __init__(self, sites: SiteRegistry, lists: Lists, morgue: MorgueWriter) -> None:
+    def __init__(
+        self, sites: SiteRegistry, lists: Lists, morgue: MorgueWriter, bad_item: Callable[[str, str], object]
+    ) -> None:
         super().__init__()
         self._sites = sites
         self._lists = lists
         self._morgue = morgue
+        self._bad_item = bad_item
         self._quiet = False
 
     def poll(self) -> Deferred[bool]:
@@ -76,10 +80,14 @@ class GnuSocialLists(IoManager):
     async def _sweep(self, name: str, site: str, items: Sequence[bytes]) -> bool:
         jobs = [(item, await self._job(site, item)) for item in items]
         try:
-            return await self._lists.take(name, jobs) > 0
+            taken = await self._lists.take(name, jobs)
         except StoreError as error:
             self.log.warn("the list {name} of site {site} is swept later: {error}", name=name, site=site, error=error)
             return False
+        for _, job in jobs if taken else ():
+            if job is None:
+                self._bad_item(UNKNOWN, site)
+        return taken > 0
 
     async def _job(self, site: str, item: bytes) -> Job | None:
         """The job in `item`; None if there is none, and then it lies in the morgue."""

@@ -56,11 +56,13 @@ class Outlets:
     :ivar enqueue: the store's; fires when jobs are durable.
     :ivar depths: the store's.
     :ivar bury: the morgue's.
+    :ivar bad_item: told the queue and site of each row that is buried.
     """
 
     enqueue: Callable[[Sequence[Job]], Deferred[None]]
     depths: Callable[[], Awaitable[list[Depth] | None]]
     bury: Callable[[Letter], Deferred[None]]
+    bad_item: Callable[[str, str], object]
 
 
 class ItemPoller(IoManager):
@@ -191,13 +193,16 @@ class ItemPoller(IoManager):
         if not rows:
             return 0
         try:
-            jobs = [job for row in rows if (job := await self._job(row))]
-            await self._accepted(jobs)
+            jobs = [(row, await self._job(row)) for row in rows]
+            await self._accepted([job for _, job in jobs if job is not None])
         except BaseException:
             await self._in_thread(items.close)
             raise
         await self._in_thread(items.commit)
         self._intake.took(Counter(row.table.site for row in rows))
+        for row, job in jobs:
+            if job is None:
+                self._outlets.bad_item(row.transport, row.table.site)
         return len(rows)
 
     async def _job(self, row: Item) -> Job | None:

@@ -13,16 +13,17 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from snqd.core.errors import NoHandler, SnqdError, UnknownSite
 from snqd.core.fair_turn import FairTurn, Turn
-from snqd.core.outcome import DeadLetter, Outcome, Retry
+from snqd.core.outcome import Outcome
 from snqd.core.retry import RetryPolicy, site_patience
-from snqd.handlers.registry import HandlerRegistry, Slot
+from snqd.handlers.registry import HandlerRegistry
 from snqd.handlers.running_job import RunningJob, Surroundings
 from snqd.io.interface import Master
 from snqd.io.io_manager import IoManager
+from snqd.queues.admission import Admitted, Refused, SiteMissing, admit
 from snqd.queues.claimer import Claimer
 from snqd.queues.crash_ledger import CrashLedger
+from snqd.queues.in_flight import InFlight, Running
 from snqd.queues.settler import Ended, Settler
 from snqd.queues.slots import Slots
 from snqd.sites.registry import SiteRegistry
@@ -56,33 +57,13 @@ class Equipment:
     site_missed: Callable[[str], Any] = lambda nickname: None
 
 
-@attrs.define(eq=False)
-class Running:
-    """A job that a handler works on.
-
-    :ivar ledger_slot: to be cleared at its end.
-    :ivar job: as the handler sees it.
-    :ivar slot: the handler.
-    :ivar policy: the queue's, for this site.
-    :ivar work: the handler's Deferred, once it gave one.
-    """
-
-    turn: Turn[Claimed]
-    job: RunningJob
-    slot: Slot
-    policy: RetryPolicy
-    started: float
-    ledger_slot: int
-    work: Deferred[Outcome] | None = None
-
-
 class QueueManager(IoManager):
     """The way of a job through this process:
 
     1. `_ask` claims as many jobs of each queue as there is room for, and `_take` puts them into FairTurn;
     2. `_run` starts those whose turn it is while there are slots;
-    3. `_start` writes the job into the crash ledger and calls its handler;
-    4. `_ended` clears the ledger and hands the outcome to the Settler;
+    3. `_start` has it admitted, written into the crash ledger by InFlight, and calls its handler;
+    4. `_ended` has it cleared from there, and hands the outcome to the Settler;
     5. the settlement reaches the store together with the next claim.
 
     Suspects are left to a :class:`SoloQueueManager`.
@@ -97,7 +78,7 @@ class QueueManager(IoManager):
         self._slots = slots
         self._fair_turn = fair_turn
         self._claimer = Claimer(equipment.reactor, equipment.random, self._ask, self._take)
-        self._running: set[Running] = set()
+        self._running = InFlight(equipment.reactor, slots, fair_turn, equipment.ledger)
         self._settling = 0
         self._suspects: frozenset[str] = frozenset()
         self._leaving = False
@@ -112,11 +93,10 @@ class QueueManager(IoManager):
 
     def report(self) -> dict[str, Any]:
         """See :class:`snqd.io.interface.Reporting`."""
-        shares = Counter((running.turn.queue, running.turn.site) for running in self._running)
         return {
             "in_flight": len(self._running),
             "solo_waiting": bool(self._suspects),
-            "shares": [[queue, site, number] for (queue, site), number in shares.items()],
+            "shares": [[queue, site, number] for (queue, site), number in self._running.by_queue_and_site().items()],
         }
 
     def quiet(self) -> None:
@@ -225,36 +205,27 @@ class QueueManager(IoManager):
 
     def _start(self, turn: Turn[Claimed]) -> None:
         if turn.item.is_lost():
-            return self._fair_turn.refund(turn)
-        job = turn.item.job
-        try:
-            site = self._use.sites.get(job.site)
-            policy = site.retry_policy(job.queue)
-            if policy.exhausted(job.attempt):
-                reason = f"{job.reason} (attempt {job.attempt - 1} of {1 + policy.max_retries})"
-                return self._refuse(turn, DeadLetter(reason), policy, site.server)
-            slot = self._use.handlers.for_site(site, job.queue)
-        except UnknownSite as error:
             self._fair_turn.refund(turn)
-            return self._wait_for_site(turn, str(error))
-        except NoHandler as error:
-            return self._refuse(turn, DeadLetter(str(error)), self._use.policy)
-        except SnqdError as error:  # the site's own options are wrong
-            return self._refuse(turn, Retry(str(error)), self._use.policy)
-        seen = RunningJob(job, site, self._use.surroundings)
-        return self._call(Running(turn, seen, slot, policy, self._reactor.seconds(), self._use.ledger.started(job.id)))
+            return
+        use = self._use
+        match admit(turn.item.job, use.sites, use.handlers, use.policy):
+            case Admitted(site, policy, slot):
+                job = RunningJob(turn.item.job, site, use.surroundings)
+                self._call(self._running.begin(turn, job, slot, policy))
+            case Refused(outcome, policy, server):
+                self._fair_turn.refund(turn)
+                self._settle(turn.queue, Ended(turn.item, outcome, policy, server, ran=False))
+            case SiteMissing(reason):
+                self._fair_turn.refund(turn)
+                self._wait_for_site(turn, reason)
 
     def _wait_for_site(self, turn: Turn[Claimed], reason: str) -> None:
-        """Jobs outrun the configuration of their site, and outlive it: they wait, and no attempt is counted."""
         self._use.site_missed(turn.site)
         age = self._use.surroundings.now() - turn.item.job.created
         self._settling += 1
         self._use.settler.hold_back(turn.item, site_patience(age), reason).addCallback(self._settled, turn.queue)
 
     def _call(self, running: Running) -> None:
-        self._slots.take(running.turn.queue)
-        running.slot.take()
-        self._running.add(running)
         outcome = running.slot.run(running.job)
         if isinstance(outcome, Deferred):
             running.work = outcome
@@ -264,13 +235,8 @@ class QueueManager(IoManager):
         else:
             self._ended(outcome, running)
 
-    def _refuse(self, turn: Turn[Claimed], outcome: Outcome, policy: RetryPolicy, server: str = "") -> None:
-        """Settle a job that no handler may see."""
-        self._fair_turn.refund(turn)
-        self._settle(turn.queue, Ended(turn.item, outcome, policy, server, ran=False))
-
     def _ended(self, outcome: Outcome, running: Running) -> None:
-        seconds = self._free(running)
+        seconds = self._running.end(running)
         site, turn = running.job.site, running.turn
         ended = Ended(turn.item, outcome, running.policy, site.server, running.job.follow_ups, seconds)
         self._settle(turn.queue, ended)
@@ -286,16 +252,6 @@ class QueueManager(IoManager):
                 "all threads of queue {queue} are stuck in jobs that timed out: this process makes room", queue=queue
             )
             self.master.leave(1)
-
-    def _free(self, running: Running) -> float:
-        """Give up the job's slot; returns for how many seconds it was taken."""
-        seconds: float = max(self._reactor.seconds() - running.started, 0.0)
-        self._use.ledger.ended(running.ledger_slot)
-        self._running.discard(running)
-        self._slots.free(running.turn.queue)
-        running.slot.give()
-        self._fair_turn.ended(running.turn, seconds)
-        return seconds
 
     def _go_on_after(self, _: None) -> None:
         """A handler that waited has ended: its slot is free."""
@@ -326,16 +282,13 @@ class QueueManager(IoManager):
 
     def _interrupt(self) -> None:
         """The time to drain is over."""
-        running = list(self._running)
-        if running:
-            self.log.warn("{number} jobs did not end in time and are given back", number=len(running))
-        for each in running:
-            if each.work is not None:
-                each.work.cancel()
+        if self._running:
+            self.log.warn("{number} jobs did not end in time and are given back", number=len(self._running))
+            self._running.interrupt()
 
     def _interrupted(self, failure: Failure, running: Running) -> None:
         failure.trap(CancelledError)
-        self._free(running)
+        self._running.end(running)
         self._give_back([running.turn.item])
 
     def _check_drained(self) -> None:

@@ -22,7 +22,12 @@ from snqd.stomp.protocol import Login, StompProtocol
 
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 4.0
-"""Seconds between attempts; a broker that is back is found within the longest."""
+"""Seconds between attempts."""
+LONGEST_UNREACHED = 0.5
+"""The same while nobody answers there at all, which costs nobody anything: a broker that is back is found within this.
+"""
+MAX_COMPLAINTS = 10
+"""Of so many kinds of failure in turn each is logged once."""
 _EPOCHS = count(1)
 
 
@@ -75,7 +80,8 @@ class StompConnection:
         self._on_down = on_down
         self._backoff = Backoff(FIRST_DELAY, LONGEST_DELAY, random)
         self._subscriptions = subscriptions
-        self._complained = ""
+        self._complaints: list[str] = []
+        self._reached = False
         self._stopping = False
         self._first_attempt: Deferred[None] = Deferred()
         self._waiting: list[Deferred[StompProtocol]] = []
@@ -113,10 +119,20 @@ class StompConnection:
         if self.protocol is not None:
             self._subscribe(self.protocol, subscription).addErrback(self._refused, self.protocol)
 
+    def unsubscribe(self, name: str, destination: str) -> Deferred[None]:
+        """End a subscription on this connection; fires when the broker has confirmed it, fails with NotConnected if the
+        connection is lost before.
+
+        At the next one the subscription must not be among those that are asked for.
+        """
+        if self.protocol is None:
+            return fail(NotConnected(f"there is no connection to {self._name}"))
+        return self.protocol.unsubscribe(name, destination)
+
     def send(self, destination: str, headers: Mapping[str, str], body: bytes) -> Deferred[None]:
         """SEND; fires when confirmed, fails with a StoreUnavailable if there is no connection or it is lost before."""
         if self.protocol is None:
-            return fail(NotConnected(f"there is no connection to {self._name}: {self._complained or 'not yet'}"))
+            return fail(NotConnected(f"there is no connection to {self._name}: {self._complaint or 'not yet'}"))
         return self.protocol.send(destination, headers, body)
 
     @property
@@ -153,7 +169,8 @@ class StompConnection:
             self._first_attempt.callback(None)
 
     async def _pause(self) -> None:
-        self._step = deferLater(self._reactor, self._backoff.failed())
+        delay = self._backoff.failed()
+        self._step = deferLater(self._reactor, delay if self._reached else min(delay, LONGEST_UNREACHED))
         try:
             await self._step
         except CancelledError:
@@ -168,9 +185,11 @@ class StompConnection:
             lambda: StompProtocol(self._reactor, self._login, lambda frame: self._on_message(frame, epoch))
         )
         factory.noisy = False
+        self._reached = False
         self._step = self._endpoint.connect(factory)
         try:
             protocol: Any = await self._step
+            self._reached = True
         finally:
             self._step = None
         await self._prepare(protocol)
@@ -207,7 +226,7 @@ class StompConnection:
     def _count(self, protocol: StompProtocol) -> None:
         self.protocol = protocol
         self.log.info("connected to {name}", name=self._name)
-        self._complained = ""
+        self._complaints.clear()
         self._on_up()  # first of all: what others do once they may send depends on which broker this is
         if not self._first_attempt.called:
             self._first_attempt.callback(None)
@@ -222,9 +241,16 @@ class StompConnection:
             self._complain(reason)
         self._on_down()
 
+    @property
+    def _complaint(self) -> str:
+        """What was wrong last."""
+        return self._complaints[-1] if self._complaints else ""
+
     def _complain(self, error: Exception) -> None:
-        """Say what is wrong, once for as long as it stays the same."""
+        """Say what is wrong, each thing once until there is a connection: of several brokers each may have its own."""
         text = str(error) or type(error).__name__
-        if text != self._complained:
-            self._complained = text
+        if text in self._complaints:
+            self._complaints.remove(text)
+        else:
             self.log.error("no connection to {name}, and it is tried again: {error}", name=self._name, error=text)
+        self._complaints = [*self._complaints[1 - MAX_COMPLAINTS :], text]

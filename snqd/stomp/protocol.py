@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import LoopingCall
@@ -16,7 +17,7 @@ from zope.interface import implementer
 
 from snqd.core.errors import SnqdError
 from snqd.stomp.encoder import HEART_BEAT, encode
-from snqd.stomp.errors import BrokerError, NotConnected, ProtocolError
+from snqd.stomp.errors import BrokerError, LoginRefused, NoBroker, NotConnected, ProtocolError
 from snqd.stomp.frame import Frame, Version
 from snqd.stomp.heart_beats import TOLERANCE, HeartBeats, agree, header
 from snqd.stomp.parser import Parser
@@ -219,7 +220,8 @@ class StompProtocol(Protocol):
             for frame in self._parser.feed(data):
                 self._dispatch(frame)
         except ProtocolError as error:
-            self.drop(error)
+            what = f"the broker said what is no STOMP ({error})"
+            self.drop(NotConnected(what) if self.connected_frame is not None else NoBroker(what))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Fail everybody who waits."""
@@ -238,8 +240,14 @@ class StompProtocol(Protocol):
             done.errback(error)
 
     def _reason(self, reason: Failure | None) -> SnqdError:
-        why = f": {reason.getErrorMessage()}" if reason is not None else ""
-        return self._error or NotConnected(f"the connection to the broker was lost{why}")
+        if self._error is not None:
+            return self._error
+        why = f": {reason.getErrorMessage().rstrip('.')}" if reason is not None else ""
+        if self.connected_frame is None:
+            if reason is not None and reason.check(ConnectionDone, ConnectionLost):
+                why = ""  # how it was closed changes from one time to the next, and tells nothing
+            return NoBroker(f"the connection was closed before an answer to CONNECT{why}")
+        return NotConnected(f"the connection to the broker was lost{why}")
 
     def _lose(self) -> None:
         self.transport.unregisterProducer()  # TLS waits for a producer's end
@@ -249,7 +257,7 @@ class StompProtocol(Protocol):
         self.transport.abortConnection()
 
     def _no_answer(self) -> None:
-        self.drop(NotConnected(f"the broker did not answer to CONNECT within {HANDSHAKE_TIMEOUT:.0f} s"))
+        self.drop(NoBroker(f"the broker did not answer to CONNECT within {HANDSHAKE_TIMEOUT:.0f} s"))
 
     def _cancel(self, call: IDelayedCall | None) -> None:
         if call is not None and call.active():
@@ -284,7 +292,8 @@ class StompProtocol(Protocol):
     def _broker_error(self, frame: Frame) -> None:
         """A broker closes the connection after an ERROR; some leave that to us."""
         detail = " ".join(frame.body.decode(errors="replace").split())[:_DETAIL_CHARS]
-        self.drop(BrokerError(frame.headers.get("message", "ERROR").strip(), detail))
+        kind = BrokerError if self.connected_frame is not None else LoginRefused
+        self.drop(kind(frame.headers.get("message", "ERROR").strip(), detail))
 
     def _every(self, interval: float, call: Callable[[], object]) -> None:
         loop = LoopingCall(call)

@@ -31,12 +31,15 @@ def make_store(
     suspects_of: Callable[[str], Collection[str]],
     random: Random,
     current: Callable[[], Settings] | None = None,
+    bad_item: Callable[[str, str], object] = lambda queue, site: None,
 ) -> IStore:
     """A store for one process, not opened yet.
 
     :param owner: the process's name, new at each start.
     :param suspects_of: the ids of the jobs that the process of that name was running, by its crash ledger.
     :param current: the settings in force, where they may change: groups and breakouts follow them.
+    :param bad_item: told the queue and site, as far as they are known, of each dead letter that the store makes of what
+        nobody can read.
     """
     queue = settings.queue
     lease: dict[str, Any] = {"lease": queue.lease, "suspects_of": suspects_of, "random": random}
@@ -53,7 +56,7 @@ def make_store(
         morgue = MorgueWriter(reactor, make_morgue(queue), queue.dead_letter_dir)
         brokers, notes = brokers_of(reactor, queue.stomp, queue.wire_of_jobs), _notes(queue)
         topology = _topology(current or (lambda: settings))
-        return StompStore(reactor, brokers, topology, owner, notes, morgue, random)
+        return StompStore(reactor, brokers, topology, owner, notes, morgue, random, bad_item)
     if queue.db_file is None:
         from snqd.stores.sql.store import SqlStore
 
@@ -143,7 +146,10 @@ def _topology(current: Callable[[], Settings]) -> Topology:
         group = current().group_of(queue)
         return MAIN if group is None else group.name
 
-    return Topology(current().queue.queue_basename, group_of, lambda: current().queue.breakout)
+    def is_served(queue: str) -> bool:
+        return current().group_of(queue) is not None
+
+    return Topology(current().queue.queue_basename, group_of, lambda: current().queue.breakout, is_served)
 
 
 def _notes(settings: QueueSettings) -> Notes:

@@ -11,13 +11,7 @@ from pathlib import Path
 
 import pytest
 from farm import Farm
-from load import Load
 from waiting import wait_until
-
-from snqd import connect
-
-SECONDS = 20
-JOBS_OF_A_SITE = 20
 
 
 def edit(farm: Farm, old: str, new: str) -> None:
@@ -193,24 +187,3 @@ def test_sites_of_a_table_come_and_go(make_farm: Callable[..., Farm]) -> None:
     wait_until(lambda: len(farm.journal.handled()) == 2, 10, "a job of the table's new site")
     sites = json.loads(farm.snqctl("sites", "--json").stdout)
     assert [site["source"] for site in sites if site["site"] == "gamma"] == [f"sqlite:///{farm.folder}/farm.db#gamma"]
-
-
-@pytest.mark.slow
-def test_sites_that_come_and_go_every_second_under_load_drop_no_job(with_folder: Farm) -> None:
-    farm = with_folder
-    farm.start()
-    count = 0
-    with Load(farm.config, ("alpha", "beta"), 200, {"seconds": 0.005}) as load:
-        for number in range(SECONDS):
-            define(farm, f"site{number}")
-            queue = connect(farm.config)
-            queue.enqueue_many([(f"site{number}", "note", {"seconds": 0.005})] * JOBS_OF_A_SITE)
-            queue.close()
-            count += JOBS_OF_A_SITE
-            time.sleep(1)
-            (farm.folder / "sites" / f"site{number}.ini").unlink()
-    for number in range(SECONDS):  # what a site left behind when it went
-        define(farm, f"site{number}")
-    wait_until(lambda: len(farm.journal.handled()) == count + len(load.ids), 60, "every job")
-    assert {len(runs) for runs in farm.journal.by_job().values()} == {1}
-    assert farm.dead() == []

@@ -185,12 +185,15 @@ class BrokerBench(Bench):
         super().__init__(folder)
         self.broker = running(self.server)
         self.groups: dict[str, str] = {}
+        self.bad_items: list[tuple[str, str]] = []
         self.breakouts: Breakouts = {}
+        self.unserved: set[str] = set()
         self.wire = JSON
         self.topology = Topology(
             f"/queue/{folder.name}.{next(_FARMS)}.",
             lambda queue: self.groups.get(queue, "main"),
             lambda: self.breakouts,
+            lambda queue: queue not in self.unserved,
         )
 
     @classmethod
@@ -205,7 +208,8 @@ class BrokerBench(Bench):
         brokers = Brokers([attrs.evolve(broker, endpoint=gate)], broker, login, self.wire)
         notes = FileNotes(self.folder / "morgue.db")
         morgue = MorgueWriter(reactor, Morgue(self.folder / "morgue.db"))
-        store = StompStore(reactor, brokers, self.topology, name, notes, morgue, random.Random())
+        bad_item = lambda *names: self.bad_items.append(names)  # noqa: E731
+        store = StompStore(reactor, brokers, self.topology, name, notes, morgue, random.Random(), bad_item)
         return PatientStore(store, self, gate)
 
 

@@ -84,7 +84,7 @@ class PatientStore:
     async def listens(self) -> None:
         """Ask for a job for the first time, so that the broker sends what comes."""
         self._gate.open()
-        if not self._store._groups:
+        if not self._store._intake._groups:
             await self._store.claim({"q": Want(1)})
         await self._subscribed()
 

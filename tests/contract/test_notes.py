@@ -64,3 +64,11 @@ def test_pauses_and_what_was_paused_once(notes: Notes) -> None:
     assert (noted.paused, noted.resumed) == ({("", "alpha"), ("r", "beta")}, {("q", "")})
     notes.pause("q", "", True)
     assert notes.read().resumed == frozenset()
+
+
+def test_what_is_put_aside_counts_as_resumed_and_a_pause_stays_one(notes: Notes) -> None:
+    notes.pause("q", "", True)
+    for queue in ("q", "r", "r"):
+        notes.put_aside(queue)
+    noted = notes.read()
+    assert (noted.paused, noted.resumed) == ({("q", "")}, {("r", "")})

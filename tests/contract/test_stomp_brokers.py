@@ -258,6 +258,11 @@ async def test_a_message_that_is_no_job_becomes_a_dead_letter_and_does_not_come_
 
     (letter,) = await until(buried)
     assert letter.body == b"what is this"
+
+    async def counted() -> list[tuple[str, str]]:
+        return list(broker_bench.bad_items)
+
+    assert await until(counted) == [("main", "")]
     assert "no envelope of site, queue and payload" in letter.reason
     await broker_bench.close(one)
     assert await (await broker_bench.process()).claim() == []
@@ -327,6 +332,73 @@ async def test_a_flood_goes_to_its_lane_and_lets_others_through(broker_bench: An
         assert await gatherResults([one.store.ack(each.receipt) for each in claimed]) == [True] * len(claimed)
         handled |= set(ids(claimed))
     assert handled == {job.id for job in flood}
+
+
+# How much one process may hold
+
+
+@ensureDeferred
+async def test_a_process_at_rest_leaves_to_others_what_it_held_while_it_was_busy(broker_bench: Any) -> None:
+    one = await broker_bench.process()
+    await one.enqueue(*broker_bench.jobs(200))
+    assert all(await gatherResults([one.store.ack(each.receipt) for each in await one.claim(200)]))
+    (main,) = [source for source in one.store._intake.sources() if source.sifted]
+    assert main.prefetch >= 200
+    await one.store.listens()
+    await until(lambda: one.store._store.claim({"q": Want(10)}).addCallback(lambda _: main.prefetch == 10))
+    two = await broker_bench.process()
+    await two.store.listens()
+    await two.enqueue(*broker_bench.jobs(60))
+    assert len(await two.claim(50)) == 50
+    assert len(await one.claim(10)) == 10
+
+
+@ensureDeferred
+async def test_what_is_on_its_way_when_a_process_takes_less_is_settled_all_the_same(broker_bench: Any) -> None:
+    one = await broker_bench.process()
+    await one.store.listens()
+    (main,) = [source for source in one.store._intake.sources() if source.sifted]
+    jobs = broker_bench.jobs(40)
+    main.consumer.listen(main, 9)
+    transport = main.consumer._connection.protocol.transport
+    transport.pauseProducing()
+    await one.enqueue(*jobs)
+    await deferLater(reactor, 0.2)  # ten of them lie in the socket's buffer by now
+    main.consumer.shrink(main, 5)
+    transport.resumeProducing()
+    handled: list[str] = []
+    while len(handled) < len(jobs):
+        claimed = await one.claim(20)
+        assert all([await one.store.ack(each.receipt) for each in claimed])
+        handled += ids(claimed)
+    assert sorted(handled) == sorted(job.id for job in jobs)
+    await broker_bench.close(one)
+    assert await (await broker_bench.process()).claim() == []
+
+
+# Queues that nobody serves
+
+
+@ensureDeferred
+async def test_jobs_of_a_queue_without_a_handler_keep_no_others_out_and_run_when_it_has_one(
+    broker_bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("snqd.stores.stomp.intake.MAX_PREFETCH", 100)
+    broker_bench.unserved.add("strange")
+    one = await broker_bench.process()
+    strange = broker_bench.jobs(150, queue="strange")
+    await one.enqueue(*strange, broker_bench.job())
+    assert len(await until(one.claim)) == 1
+    broker_bench.unserved.clear()
+    broker_bench.breakouts = {}  # another configuration
+    two = await broker_bench.process()  # one that has not seen them
+    handled: set[str] = set()
+    while len(handled) < len(strange):
+        for process in (one, two):
+            claim = await process.store.claim({"q": Want(10), "strange": Want(200)})
+            assert all([await process.store.ack(each.receipt) for each in claim.jobs])
+            handled |= set(ids(claim.jobs))
+    assert handled == {job.id for job in strange}
 
 
 # The broker dies

@@ -84,7 +84,7 @@ async def tried(text: str) -> tuple[bool, str]:
     up = connection.protocol is not None
     if up:
         await connection.send("/queue/a", {}, b"hello")
-    complaint = connection._complained
+    complaint = connection._complaint
     await connection.stop()
     return up, complaint
 

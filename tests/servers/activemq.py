@@ -16,6 +16,9 @@ _CONFIGURATION = """\
   http://activemq.apache.org/schema/core http://activemq.apache.org/schema/core/activemq-core.xsd">
   <broker xmlns="http://activemq.apache.org/schema/core" brokerName="snqd" dataDirectory="{folder}/data"
       useJmx="false" schedulerSupport="true">
+    <plugins><simpleAuthenticationPlugin><users>
+      <authenticationUser username="guest" password="guest" groups="all"/>
+    </users></simpleAuthenticationPlugin></plugins>
     <destinationPolicy><policyMap><policyEntries>
       <policyEntry queue=">" maxPageSize="2000"/>
     </policyEntries></policyMap></destinationPolicy>
@@ -34,9 +37,11 @@ _CONFIGURATION = """\
 
 
 class ActiveMq(Broker):
-    """An ActiveMQ broker with KahaDB and the scheduler."""
+    """An ActiveMQ broker with KahaDB and the scheduler. It lets nobody in but `guest`."""
 
     name = "ActiveMQ"
+    username = "guest"
+    password = "guest"
 
     @classmethod
     def missing(cls) -> str:

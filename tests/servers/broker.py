@@ -86,7 +86,8 @@ def running(kind: type[Broker]) -> Broker:
 
 def answers(port: int, username: str, password: str) -> bool:
     """Whether a broker on `port` lets us in."""
-    login = f"CONNECT\naccept-version:1.2\nhost:/\nlogin:{username}\npasscode:{password}\n\n\0"
+    who = f"login:{username}\npasscode:{password}\n" if username else ""
+    login = f"CONNECT\naccept-version:1.2\nhost:/\n{who}\n\0"
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             connection.sendall(login.encode())

@@ -34,16 +34,19 @@ class CuttingProxy:
 
     :param shortest: bytes after which a connection is cut at the earliest.
     :param longest: and at the latest; spread evenly over the powers between.
+    :param port: where to listen; any free one by default.
     :ivar cutting: whether connections that are made now will be cut.
     :ivar cuts: those that were.
     """
 
-    def __init__(self, target: int, random: Random, shortest: int = 2_000, longest: int = 2_000_000) -> None:
+    def __init__(
+        self, target: int, random: Random, shortest: int = 2_000, longest: int = 2_000_000, port: int = 0
+    ) -> None:
         self._target = target
         self._random = random
         self._shortest = shortest
         self._longest = longest
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self._open: set[_Link] = set()
         self.port: int = self._listener.getsockname()[1]
         self.cutting = False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import psutil
 
 from tests.servers.broker import Broker, free_port, lacks
 
 _SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+_CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 
 
 class RabbitMq(Broker):
@@ -50,6 +52,15 @@ class RabbitMq(Broker):
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1",
         }
         return [_SERVER], env
+
+    def ctl(self, *arguments: str) -> str:
+        """What ``rabbitmqctl ARGUMENTS`` prints about this node."""
+        _, env = self.command()
+        done = subprocess.run(
+            [_CONTROL, "-q", *arguments], env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
 
     def kill(self) -> None:
         """SIGKILL; the port mapper that the node has started is killed too, it would stay for ever."""

@@ -28,12 +28,7 @@ class Refused(ConnectionLost):
 
 
 class Dialect(Protocol):
-    """How to deal with one kind of server.
-
-    :ivar connect_args: what the driver is told where the URL does not say otherwise.
-    """
-
-    connect_args: Mapping[str, Any]
+    """How to deal with one kind of server."""
 
     def set_up(self, connection: Any, record: Any) -> None:
         """Prepare the driver's new connection."""
@@ -102,14 +97,6 @@ _LIMITED = re.compile(r"too many connections for (role|database)")
 class PostgresqlDialect(_Common):
     """PostgreSQL by psycopg."""
 
-    connect_args: Mapping[str, Any] = {
-        "application_name": "snqd",
-        "connect_timeout": 10,
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 25_000,
-    }
     conflicts = frozenset({"23505", "40001", "40P01", "55P03"})
     advice = {
         "25006": "the server is read-only: name the primary, or add target_session_attrs=read-write to the URL",
@@ -173,7 +160,6 @@ class PostgresqlDialect(_Common):
 class MariaDbDialect(_Common):
     """MariaDB by PyMySQL."""
 
-    connect_args: Mapping[str, Any] = {"connect_timeout": 10, "read_timeout": 60, "write_timeout": 60}
     conflicts = frozenset({1020, 1062, 1205, 1213})
     _lost = frozenset({0, 1053, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
     _full = frozenset({1021, 1026, 1030, 1114})

@@ -21,6 +21,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from snqd.config.database_url import connect_args
 from snqd.core.errors import StoreError
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.sql.dialects import Conflict, Refused, dialect_of
@@ -241,7 +242,7 @@ class QueueItems:
             self._engine = create_engine(
                 self._url,
                 isolation_level="READ COMMITTED",
-                connect_args=dict(self._dialect.connect_args),
+                connect_args=connect_args(self._url.get_driver_name(), self._url.query),
                 poolclass=NullPool,
             )
             event.listen(self._engine, "connect", self._dialect.set_up)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
-from snqd.config.database_url import without_password
+from snqd.config.database_url import connect_args, without_password
 from snqd.core.errors import SchemaTooNew, StoreError
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.sql.dialects import Conflict, dialect_of
@@ -182,7 +182,7 @@ class SqlServer:
         return self._engine
 
     def _connect_args(self) -> dict[str, Any]:
-        return {key: value for key, value in self.dialect.connect_args.items() if key not in self._url.query}
+        return connect_args(self._url.get_driver_name(), self._url.query)
 
     def _bring_up_to_date(self, connection: Connection) -> None:
         if self._up_to_date:

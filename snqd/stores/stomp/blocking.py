@@ -6,14 +6,14 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from itertools import count
-from time import time
+from time import monotonic, time
 
 from snqd.config.stomp_servers import StompSettings
 from snqd.core.errors import StoreError, StoreUnavailable
 from snqd.core.job import JSON, Job
 from snqd.stomp.encoder import encode
 from snqd.stomp.endpoints import PLAIN_PORT, TLS_PORT
-from snqd.stomp.errors import BrokerError, NotConnected, ProtocolError
+from snqd.stomp.errors import BrokerError, LoginRefused, NoBroker, NotConnected, ProtocolError
 from snqd.stomp.frame import Frame, Version
 from snqd.stomp.parser import Parser
 from snqd.stomp.protocol import Login
@@ -24,8 +24,10 @@ from snqd.stores.stomp.notes import Notes
 from snqd.stores.stomp.sender import Outgoing, frames_of
 from snqd.stores.stomp.topology import Topology
 
-TIMEOUT = 30.0
-"""Seconds that the broker may be silent while something is expected of it."""
+LOGIN_TIMEOUT = 10.0
+"""Seconds that a broker has to be reached, and then again to let us in, whatever it says meanwhile."""
+CONFIRM_TIMEOUT = 30.0
+"""Seconds that it has to take what is sent, and to confirm the next of it."""
 _READ_BYTES = 65536
 
 
@@ -97,7 +99,7 @@ class StompQueue:
                 return self._session
             except (OSError, StoreUnavailable, ProtocolError) as error:
                 problems.append(f"{server}: {error}")
-        raise NotConnected("; ".join(problems))
+        raise NotConnected(f"no broker takes jobs: {'; '.join(problems)}")
 
     def _disconnect(self) -> None:
         if self._session is not None:
@@ -144,9 +146,17 @@ class _Session:
             number = str(next(self._numbers))
             waiting.add(number)
             data.append(encode("SEND", {**headers, "receipt": number}, body, self._parser.version))
-        self._write(b"".join(data))
-        while waiting:
-            waiting.discard(self._next("RECEIPT").headers.get("receipt-id", ""))
+        self._write(b"".join(data), CONFIRM_TIMEOUT)
+        try:
+            while waiting:
+                waiting.discard(self._next("RECEIPT", CONFIRM_TIMEOUT).headers.get("receipt-id", ""))
+        except TimeoutError as error:
+            raise NotConnected(
+                f"the broker has not confirmed {len(waiting)} of {len(frames)} messages within {CONFIRM_TIMEOUT:g} s: "
+                "a memory or disk alarm stops those who send (see its log), and it may take them when that is over"
+            ) from error
+        except ProtocolError as error:
+            raise NotConnected(f"the broker said what is no STOMP ({error})") from error
 
     def close(self) -> None:
         """Hang up; everything sent was confirmed."""
@@ -156,18 +166,33 @@ class _Session:
         headers = {"accept-version": ",".join(version.value for version in Version), "host": login.host}
         if login.username:
             headers.update(login=login.username, passcode=login.password)
-        self._write(encode("CONNECT", headers))
-        connected = self._next("CONNECTED")
-        self._parser.version = Version(connected.headers.get("version", "1.0"))
+        self._write(encode("CONNECT", headers), LOGIN_TIMEOUT)
+        try:
+            connected = self._next("CONNECTED", LOGIN_TIMEOUT)
+            self._parser.version = Version(connected.headers.get("version", "1.0").strip())
+        except TimeoutError as error:
+            raise NoBroker(f"the broker did not answer to CONNECT within {LOGIN_TIMEOUT:g} s") from error
+        except (ProtocolError, ValueError) as error:
+            raise NoBroker(f"the broker said what is no STOMP ({error})") from error
+        except NotConnected as error:
+            raise NoBroker(f"the connection was closed before an answer to CONNECT: {error}") from error
+        except BrokerError as error:
+            raise LoginRefused(error.message, error.detail) from error
         return connected
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes, timeout: float) -> None:
+        self._connection.settimeout(timeout)
         try:
             self._connection.sendall(data)
         except OSError as error:
             raise NotConnected(f"the broker can't be written to: {error}") from error
 
-    def _next(self, command: str) -> Frame:
+    def _next(self, command: str, timeout: float) -> Frame:
+        """The next frame of that kind.
+
+        :raises TimeoutError: if it has not come after so many seconds, whatever else has.
+        """
+        deadline = monotonic() + timeout
         while True:
             for frame in self._frames:
                 if frame.command == "ERROR":
@@ -175,13 +200,18 @@ class _Session:
                     raise BrokerError(frame.headers.get("message", "ERROR").strip(), detail)
                 if frame.command == command:
                     return frame
-            self._frames = self._parser.feed(self._read())
+            self._frames = self._parser.feed(self._read(deadline - monotonic()))
 
-    def _read(self) -> bytes:
+    def _read(self, patience: float) -> bytes:
+        if patience <= 0:
+            raise TimeoutError
+        self._connection.settimeout(patience)
         try:
             data = self._connection.recv(_READ_BYTES)
+        except TimeoutError:
+            raise
         except OSError as error:
-            raise NotConnected(f"the broker does not answer: {error}") from error
+            raise NotConnected(f"the connection to the broker was lost: {error}") from error
         if not data:
             raise NotConnected("the broker has closed the connection")
         return data
@@ -194,12 +224,12 @@ def _connected(server: str) -> socket.socket:
         scheme, rest = _from_endpoint(server)
     if scheme == "unix":
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(TIMEOUT)
+        connection.settimeout(LOGIN_TIMEOUT)
         connection.connect(rest)
         return connection
     secure = scheme in ("ssl", "stomp+ssl", "tls")
     host, port, trust = _address(rest, TLS_PORT if secure else PLAIN_PORT)
-    connection = socket.create_connection((host, port), timeout=TIMEOUT)
+    connection = socket.create_connection((host, port), timeout=LOGIN_TIMEOUT)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if not secure:
         return connection

@@ -67,7 +67,7 @@ def login_of(settings: StompSettings) -> Login:
         except (OSError, UnicodeDecodeError) as error:
             problem = f"[queue] stomp_password_file: {settings.password_file} can't be read: {error}"
             raise ConfigError([problem]) from error
-    return Login(settings.username, password)
+    return Login(settings.username, password, settings.vhost)
 
 
 def _any_of(brokers: Sequence[Broker]) -> Broker:

@@ -10,7 +10,9 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.python.failure import Failure
 
+from snqd.core.errors import StoreUnavailable
 from snqd.stomp.connection import StompConnection, Subscription
 from snqd.stomp.frame import Frame
 from snqd.stomp.protocol import Login, StompProtocol
@@ -25,7 +27,8 @@ class Source:
     :ivar group: whose jobs it holds.
     :ivar sifted: whether what floods it is moved to lanes.
     :ivar alone: whether its jobs are suspects.
-    :ivar prefetch: how many of its messages may be unsettled here.
+    :ivar least: how many of its messages may be unsettled here when it has been at rest.
+    :ivar prefetch: how many may be now.
     :ivar unsettled: how many are.
     """
 
@@ -34,6 +37,7 @@ class Source:
     consumer: Consumer
     sifted: bool = False
     alone: bool = False
+    least: int = 1
     prefetch: int = 0
     unsettled: int = 0
 
@@ -66,6 +70,7 @@ class Consumer:
         self._told_up = on_up
         self._told_down = on_down
         self._shares: dict[str, tuple[Source, int]] = {}
+        self._ending: dict[str, Source] = {}
         self._names = count(1)
         self._early: list[tuple[Frame, int]] = []
         self._connection = StompConnection(
@@ -95,11 +100,23 @@ class Consumer:
     def listen(self, source: Source, prefetch: int) -> None:
         """Take up to `prefetch` messages more from `source`."""
         self.sources[source.destination] = source
-        source.prefetch += prefetch
         # More room is a further subscription: brokers can't change one, and RabbitMQ takes no ACK for one that ended.
-        name = str(next(self._names))
-        self._shares[name] = (source, prefetch)
-        self._connection.subscribe(self._subscription(name))
+        self._subscribe(str(next(self._names)), source, prefetch)
+
+    def shrink(self, source: Source, prefetch: int) -> None:
+        """Take up to `prefetch` messages from `source` from now on, of which none may be unsettled.
+
+        What is on its way meanwhile must not stay unsettled here: where nobody knows, all stays as it is.
+        """
+        if self.dialect.unsubscribe_frees is None:
+            return
+        destination = self.dialect.destination(source.destination)
+        for name in [name for name, (of, _) in self._shares.items() if of is source]:
+            del self._shares[name]
+            self._ending[name] = source
+            self._connection.unsubscribe(name, destination).addBoth(self._unsubscribed, name)
+        source.prefetch = 0
+        self.listen(source, prefetch)
 
     def ack(self, arrival: Arrival) -> bool:
         """Settle `arrival`; False if its connection is gone, and so is the right to settle it."""
@@ -143,11 +160,29 @@ class Consumer:
         source, prefetch = self._shares[name]
         return Subscription(name, self.dialect.destination(source.destination), self.dialect.prefetch(prefetch))
 
+    def _subscribe(self, name: str, source: Source, prefetch: int) -> None:
+        source.prefetch += prefetch
+        self._shares[name] = (source, prefetch)
+        self._connection.subscribe(self._subscription(name))
+
+    def _unsubscribed(self, result: Failure | None, name: str) -> None:
+        self._ending.pop(name, None)
+        if isinstance(result, Failure):
+            result.trap(StoreUnavailable)  # with the connection
+
+    def _share_of(self, name: str) -> tuple[Source, int] | None:
+        ending = self._ending.get(name)
+        if ending is not None and self.dialect.unsubscribe_frees is False:
+            # It was on its way already, and is to be settled here: for that its subscription must be there again.
+            del self._ending[name]
+            self._subscribe(name, ending, 1)
+        return self._shares.get(name)
+
     def _arrived(self, message: Frame, epoch: int) -> None:
         if self._connection.protocol is None:
             self._early.append((message, epoch))  # not before the connection counts: there would be no way to settle it
             return
-        share = self._shares.get(message.headers.get("subscription", ""))
+        share = self._share_of(message.headers.get("subscription", ""))
         if share is not None:
             share[0].unsettled += 1
             self._on_message(message, share[0], epoch)

@@ -28,10 +28,13 @@ class Dialect(Protocol):
     """One kind of broker.
 
     :ivar nack_requeues: whether NACK puts a message back to its place.
+    :ivar unsubscribe_frees: whether what is unsettled goes back at the end of its subscription, and not at that of the
+        connection; None where that is not known.
     :ivar buffers_acks: whether acknowledgements stay in its memory until the queue rests or has a message to confirm.
     """
 
     nack_requeues: bool
+    unsubscribe_frees: bool | None
     buffers_acks: bool
 
     def destination(self, name: str) -> str:
@@ -48,6 +51,7 @@ class RabbitMq:
     """RabbitMQ: delays by queues whose messages expire into another. No slash within a name."""
 
     nack_requeues = True
+    unsubscribe_frees: bool | None = False
     buffers_acks = True
 
     def destination(self, name: str) -> str:
@@ -77,6 +81,7 @@ class ActiveMq:
     """ActiveMQ: a scheduler for delays. NACK makes a dead letter of the broker's."""
 
     nack_requeues = False
+    unsubscribe_frees: bool | None = True
     buffers_acks = False
 
     def destination(self, name: str) -> str:
@@ -97,6 +102,7 @@ class Plain:
     """Any other broker: what is delayed stays with the child that got it, unsettled, until it is due."""
 
     nack_requeues = False
+    unsubscribe_frees: bool | None = None
     buffers_acks = False
 
     def destination(self, name: str) -> str:

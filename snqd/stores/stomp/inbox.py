@@ -122,6 +122,10 @@ class Inbox:
         """What waits."""
         return (arrival for shares in self._waiting.values() for share in shares.values() for arrival in share)
 
+    def waiting_of(self, site: str) -> int:
+        """How many jobs of `site` wait."""
+        return sum(len(shares[site]) for shares in self._waiting.values() if site in shares)
+
     def in_hand(self) -> int:
         """How many are in the manager's hands."""
         return len(self._in_hand)

@@ -59,7 +59,7 @@ class Noted:
 
     :ivar suspects: by job id.
     :ivar paused: as (queue, site), with an empty one for all.
-    :ivar resumed: what was paused once and may have jobs left where its pause put them.
+    :ivar resumed: what was paused or not served once, and may have jobs left where they were put then.
     """
 
     suspects: dict[str, Suspect] = attrs.field(factory=dict)
@@ -113,6 +113,9 @@ class Notes(Protocol):
     def pause(self, queue: str, site: str, paused: bool) -> None:
         """Note that something is paused, or no longer."""
 
+    def put_aside(self, queue: str) -> None:
+        """Note that jobs of a queue that is not served lie where its pause would put them."""
+
 
 class FileNotes:
     """Notes in a morgue that is an SQLite file."""
@@ -162,6 +165,11 @@ class FileNotes:
                 connection.execute("INSERT OR REPLACE INTO pause (queue, site, paused) VALUES (?, ?, 1)", (queue, site))
             else:
                 connection.execute("UPDATE pause SET paused = 0 WHERE queue = ? AND site = ?", (queue, site))
+
+    def put_aside(self, queue: str) -> None:
+        """See :class:`Notes`."""
+        with self._file.transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO pause (queue, site, paused) VALUES (?, '', 0)", (queue,))
 
 
 class NoteReader:

@@ -10,7 +10,9 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from snqd.core.errors import StoreError, StoreUnavailable
 from snqd.core.job import JSON, Job
@@ -18,12 +20,14 @@ from snqd.stomp.connection import StompConnection
 from snqd.stomp.errors import BrokerError, ProtocolError
 from snqd.stores.stomp import message
 from snqd.stores.stomp.brokers import Brokers
+from snqd.stores.stomp.confirm_watch import ConfirmWatch
 from snqd.stores.stomp.dialects import Dialect, Plain, Target, dialect_of
 from snqd.stores.stomp.topology import Topology
 
 PROBE = "snq-probe"
 """A header of messages that are no jobs: they make a queue, or mark a place in it; whoever gets one settles it."""
 _MAX_REFUSALS = 3
+_LOOK_EVERY = 1.0
 
 
 @attrs.frozen
@@ -53,14 +57,22 @@ class Sender:
         self._made_in = 0
         self._dialect: Dialect = Plain()
         broker = brokers.send
-        self._connection = StompConnection(reactor, broker.endpoint, brokers.login, random, broker.name, on_up=self._up)
+        self._watch = ConfirmWatch(reactor, broker.name)
+        self._looking = LoopingCall(self._watch.look)
+        self._looking.clock = reactor
+        self._connection = StompConnection(
+            reactor, broker.endpoint, brokers.login, random, f"{broker.name} for sending", on_up=self._up
+        )
 
     def start(self) -> Deferred[None]:
         """Connect; fires when the first attempt has succeeded or failed."""
+        self._looking.start(_LOOK_EVERY, now=False)
         return self._connection.start()
 
     def stop(self) -> Deferred[None]:
         """Disconnect."""
+        if self._looking.running:
+            self._looking.stop()
         return self._connection.stop()
 
     async def send(self, jobs: Sequence[Outgoing]) -> None:
@@ -107,7 +119,7 @@ class Sender:
 
         :param destination: as the broker calls it.
         """
-        return self._connection.send(destination, {PROBE: "1", "persistent": "true", "expiration": "1"}, b"")
+        return self._sent(destination, {PROBE: "1", "persistent": "true", "expiration": "1"}, b"")
 
     def _up(self) -> None:
         protocol = self._connection.protocol
@@ -123,7 +135,18 @@ class Sender:
             # Same connection, so the broker makes the queue before it takes what follows; a failure fails that too.
             made = self._connection.send(probe.pop("destination"), probe, nothing)
             made.addErrback(lambda failure: failure.trap(StoreUnavailable))
-        return self._connection.send(headers.pop("destination"), headers, body)
+        return self._sent(headers.pop("destination"), headers, body)
+
+    def _sent(self, destination: str, headers: dict[str, str], body: bytes) -> Deferred[None]:
+        def confirmed(nothing: None) -> None:
+            self._watch.confirmed()
+
+        def lost(failure: Failure) -> Failure:
+            self._watch.lost()
+            return failure
+
+        self._watch.sent()
+        return self._connection.send(destination, headers, body).addCallbacks(confirmed, lost)
 
 
 def frames_of(

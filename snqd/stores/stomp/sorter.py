@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -29,6 +29,8 @@ from snqd.stores.stomp.notes import NoteReader, Suspect
 from snqd.stores.stomp.sender import PROBE, Outgoing, Sender
 from snqd.stores.stomp.topology import Topology
 
+T = TypeVar("T")
+
 GRACE = 0.25
 """Seconds that a message waits that another process may have died with, so that its parent can say so."""
 
@@ -38,9 +40,11 @@ class Sorter:
 
     :param bury: keeps a letter in the morgue.
     :param take: is given what may be claimed now.
+    :param bad_item: told of each message that was no job and lies in the morgue: the letter's queue and its site.
     :ivar doubting: whether a `redelivered` flag may mean that a process died; not while a broker that came back sets
         it on everything.
     :ivar flooding: the site whose jobs go to its lane, empty for none.
+    :ivar kept: so many of them wait here all the same, lest slots stay empty until they come back from there.
     :ivar ordered: queues whose jobs never go to a lane.
     """
 
@@ -56,6 +60,7 @@ class Sorter:
         inbox: Inbox,
         take: Callable[[Arrival], None],
         random: Random,
+        bad_item: Callable[[str, str], object],
     ) -> None:
         self._reactor = reactor
         self._topology = topology
@@ -65,12 +70,15 @@ class Sorter:
         self._inbox = inbox
         self._take = take
         self._random = random
+        self._bad_item = bad_item
         self._doubtful: list[Arrival] = []
         self._shelved: list[Arrival] = []
+        self._unserved: dict[str, list[Arrival]] = {}
         self._calls: set[IDelayedCall] = set()
         self._under_way: set[Deferred[Any]] = set()
         self.doubting = True
         self.flooding = ""
+        self.kept = 0
         self.ordered: set[str] = set()
 
     def arrived(self, message: Frame, source: Source, epoch: int) -> None:
@@ -110,15 +118,23 @@ class Sorter:
             self.move(arrival, self._topology.solo(arrival.source.group))
         elif pause := noted.pause_of(job.queue, job.site):
             self._shelve(arrival, self._topology.paused(arrival.source.group, *pause))
-        elif arrival.source.sifted and job.site == self.flooding and job.queue not in self.ordered:
+        elif not self._topology.is_served(job.queue):
+            self._put_aside(arrival)
+        elif self.is_sifted(arrival) and self._inbox.waiting_of(job.site) >= self.kept:
             self.move(arrival, self._topology.lane(arrival.source.group, job.site))
         else:
             self._accept(arrival)
 
+    def is_sifted(self, arrival: Arrival) -> bool:
+        """Whether the job is of those that keep other sites out."""
+        job = arrival.job
+        return arrival.source.sifted and job.site == self.flooding and job.queue not in self.ordered
+
     def is_misplaced(self, arrival: Arrival) -> bool:
         """Whether what waits in the inbox must be sorted again, for what is noted or configured since."""
         pause = self._notes.noted.pause_of(arrival.job.queue, arrival.job.site)
-        is_elsewhere = pause is not None or self._is_of_another_group(arrival)
+        is_served = self._topology.is_served(arrival.job.queue)
+        is_elsewhere = pause is not None or not is_served or self._is_of_another_group(arrival)
         return self._accusation(arrival) is not None or (is_elsewhere and not arrival.source.alone)
 
     def _is_of_another_group(self, arrival: Arrival) -> bool:
@@ -155,10 +171,19 @@ class Sorter:
         self._calls.clear()
         return list(self._under_way)
 
-    def _later(self, work: Coroutine[Any, Any, Any]) -> None:
-        done = Deferred.fromCoroutine(work).addErrback(self._failed)
+    def begin(self, work: Coroutine[Any, Any, T]) -> Deferred[T]:
+        """Begin `work`, which :meth:`close` tells of until it has ended."""
+        done = Deferred.fromCoroutine(work)
         self._under_way.add(done)
-        done.addBoth(lambda _: self._under_way.discard(done))
+
+        def ended(result: T | Failure) -> T | Failure:
+            self._under_way.discard(done)
+            return result
+
+        return done.addBoth(ended)
+
+    def _later(self, work: Coroutine[Any, Any, Any]) -> None:
+        self.begin(work).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(StoreUnavailable) is None:
@@ -189,6 +214,34 @@ class Sorter:
             self._shelved.append(arrival)  # it came from there; sent again, it would come again
         else:
             self.move(arrival, destination)
+
+    def _put_aside(self, arrival: Arrival) -> None:
+        """Nobody here takes jobs of its queue: let it wait where it keeps no others out, until somebody does."""
+        queue = arrival.job.queue
+        if (queue, "") in self._notes.noted.resumed:
+            self._shelve(arrival, self._topology.paused(arrival.source.group, queue, ""))
+            return
+        self._unserved.setdefault(queue, []).append(arrival)
+        if len(self._unserved[queue]) == 1:
+            self._later(self._note_unserved(queue))
+
+    async def _note_unserved(self, queue: str) -> None:
+        """Before any is sent there, so that all processes listen to where they are once the queue is served."""
+        self.log.warn(
+            "no handler is configured for queue {queue}: its jobs are put aside until one is; "
+            "name one in [handlers], and update",
+            queue=queue,
+        )
+        backoff = Backoff(0.5, 15.0, self._random)
+        while True:
+            try:
+                await self._notes.write(lambda notes: notes.put_aside(queue))
+                break
+            except StoreUnavailable as error:
+                self.log.warn("jobs of queue {queue} can't be put aside yet: {error}", queue=queue, error=error)
+            await deferLater(self._reactor, backoff.failed())
+        for arrival in self._unserved.pop(queue):
+            self.sort(arrival)
 
     def _doubt(self, arrival: Arrival) -> None:
         """Its process may have died of it: wait a moment for its parent to say so."""
@@ -234,7 +287,8 @@ class Sorter:
             except StoreUnavailable as error:
                 self.log.error("dead letter {id} waits for the morgue: {error}", id=letter.id, error=error)
             await deferLater(self._reactor, backoff.failed())
-        source.consumer.ack(Arrival(Job(letter.id, "", "", b""), message, source, epoch))
+        if source.consumer.ack(Arrival(Job(letter.id, "", "", b""), message, source, epoch)):
+            self._bad_item(letter.queue, letter.site)
 
 
 def _is_current(arrival: Arrival) -> bool:

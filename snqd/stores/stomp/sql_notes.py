@@ -71,3 +71,13 @@ class SqlNotes:
                 connection.execute(insert(noted_pause).values(queue=queue, site=site, paused=True))
 
         self._server.run(note)
+
+    def put_aside(self, queue: str) -> None:
+        """See :class:`Notes`."""
+        mine = (noted_pause.c.queue == queue, noted_pause.c.site == "")
+
+        def note(connection: Connection) -> None:
+            if connection.scalar(select(noted_pause.c.queue).where(*mine)) is None:
+                connection.execute(insert(noted_pause).values(queue=queue, site="", paused=False))
+
+        self._server.run(note)

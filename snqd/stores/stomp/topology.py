@@ -22,13 +22,15 @@ class Topology:
     What other programs use too is called base + group; what snqd keeps for itself, base + ``snq.`` + group + a word.
 
     :ivar base: ``queue_basename``.
-    :ivar group_of: the group that serves a queue.
+    :ivar group_of: the group that serves a queue, or that would.
+    :ivar is_served: whether any does.
     :ivar breakouts: those in force: names by queue and site, empty for all sites. The same object while none changes.
     """
 
     base: str
     group_of: Callable[[str], str]
     breakouts: Callable[[], Breakouts] = lambda: NO_BREAKOUTS
+    is_served: Callable[[str], bool] = lambda queue: True
 
     def of_job(self, queue: str, site: str) -> str:
         """Where jobs of `queue` and `site` are sent to: the site's own breakout, the queue's, or the group's."""
@@ -70,7 +72,8 @@ class Topology:
         return [self._own(group, f"lane-{n}") for n in range(LANES)]
 
     def paused(self, group: str, queue: str, site: str) -> str:
-        """Where jobs wait that a pause covers: of a queue, of a site (`queue` empty), or of a site's share of it."""
+        """Where jobs wait that a pause covers: of a queue, of a site (`queue` empty), or of a site's share of it; and
+        those of a queue that is not served."""
         return self._own(group, ".".join(word for word in ("paused", f"q-{queue}", f"s-{site}") if word[2:]))
 
     def _own(self, group: str, word: str) -> str:

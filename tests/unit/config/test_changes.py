@@ -14,7 +14,7 @@ from snqd.config.sources import Sources
 NOW, RESTART, STOP = TakesEffect.AT_ONCE, TakesEffect.IN_FRESH_CHILDREN, TakesEffect.IN_A_FRESH_DAEMON
 BASE = {
     "snqd": "id = t\nthreads = 2",
-    "handlers": "mail = exec: true\nfeed = exec: true",
+    "handlers": "mail = mail.Mail\nfeed = exec: true",
     "group:slow": "queues = feed",
     "site:alpha": "name = A",
 }
@@ -55,7 +55,7 @@ def test_a_default_that_is_written_out_and_lines_that_move_change_nothing() -> N
         ({"queue": "wire = php"}, {"[queue] wire": RESTART}),
         ({"queue": "breakout = main/mail"}, {"[queue] breakout": NOW}),
         ({"queue": "db = sqlite:///other.db"}, {"[queue] db": STOP}),
-        ({"handlers": "mail = exec: false\nfeed = exec: true"}, {"[handlers] mail": NOW}),
+        ({"handlers": "mail = mail.Other\nfeed = exec: true"}, {"[handlers] mail": NOW}),
         ({"handler__mail": "weight = 2"}, {"[handler:mail]": NOW}),
         ({"handler__mail": "colour = red"}, {"[handler:mail]": NOW}),
         ({"app__x": "y = 1"}, {"[app:x]": NOW}),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from snqd.config.database_url import database_url, sqlite_file, without_password
+from snqd.config.database_url import connect_args, database_url, sqlite_file, without_password
 from snqd.config.values import BadValue
 
 
@@ -68,3 +68,13 @@ def test_only_sqlite_has_a_file() -> None:
 )
 def test_a_password_is_never_shown(url: str, text: str) -> None:
     assert without_password(url) == text
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "pymysql", "mysqldb"])
+def test_every_driver_gives_up_connecting_after_ten_seconds_unless_the_url_says_another_time(driver: str) -> None:
+    assert connect_args(driver, ())["connect_timeout"] == 10
+    assert "connect_timeout" not in connect_args(driver, {"connect_timeout": "3"})
+
+
+def test_a_driver_that_is_not_known_is_told_nothing() -> None:
+    assert connect_args("pysqlite", ()) == {}

@@ -90,6 +90,14 @@ def test_a_section_may_stay_while_its_handler_is_off(settings_of: Load) -> None:
             "[handlers]\nq = a.B\n[handler:q]\nordered = yes\n",
             ":4: [handler:q] ordered: 'yes' is not to be had: write no or site",
         ),
+        (
+            "[handlers]\nq = exec: true\n[handler:q]\nconcurency = 5\n",
+            ":4: [handler:q] concurency: unknown key (did you mean concurrency?): correct or remove it",
+        ),
+        (
+            "[handlers]\nq = https://a.example/\n[site:a]\nhandler:q.colour = red\n",
+            ":4: [site:a] handler:q.colour: unknown key: correct or remove it",
+        ),
         ("[handlers]\nq = a.B\n[handler:q]\nTimeout = 5\n", ":4: [handler:q] Timeout: unknown key: write timeout"),
         (
             "[handlers]\nq = a.B\n[handler:q]\nretry_delay = 2h\n",

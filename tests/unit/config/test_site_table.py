@@ -135,6 +135,11 @@ def test_a_url_that_is_none_is_refused(url: str, why: str) -> None:
         SiteTable(url)
 
 
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb", "postgresql", "mysql+pymysql"])
+def test_a_url_without_a_driver_means_the_one_that_snqd_brings(scheme: str) -> None:
+    assert SiteTable(f"{scheme}://u@h/farm").url == f"{scheme}://u@h/farm"
+
+
 def test_a_missing_table_is_told_and_its_password_is_not(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "empty.db").close()
     table = SiteTable(f"sqlite:///{tmp_path}/empty.db")

@@ -39,10 +39,12 @@ def test_settings(settings_of: Callable[..., Settings]) -> None:
     settings = settings_of(
         "[queue]\nsubsystem = stomp\nstomp_server = a:1, b:2\nstomp_username = me\nstomp_password_file = secret\n"
         "stomp_manual_failover = no\nstomp_enqueue_on = b:2\nqueue_basename = /queue/statusnet.\n"
+        "stomp_vhost = farm\n"
     )
     stomp = settings.queue.stomp
     assert (stomp.servers, stomp.enqueue_on, stomp.manual_failover) == (("a:1", "b:2"), "b:2", False)
-    assert (stomp.username, stomp.password_file) == ("me", Path("/etc/secret"))
+    assert (stomp.username, stomp.password_file, stomp.vhost) == ("me", Path("/etc/secret"), "farm")
+    assert settings_of("[queue]\nstomp_vhost =\n").queue.stomp.vhost == "/"
     assert settings.queue.queue_basename == "/queue/statusnet."
 
 

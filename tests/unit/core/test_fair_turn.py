@@ -174,8 +174,7 @@ def test_sites_that_left_nothing_behind_are_forgotten() -> None:
     for number in range(3 * FORGET_ABOVE):
         turns.add("q", f"site{number}", 0)
         turns.ended(turns.next(everything), 0.0)
-    assert len(turns._sites.used) <= FORGET_ABOVE + 1
-    assert len(turns._queues_of) <= FORGET_ABOVE + 1
+    assert len(turns._sites.accounts) <= FORGET_ABOVE + 1
 
 
 @given(st.lists(st.tuples(st.sampled_from("pqr"), st.sampled_from("abcd"), st.floats(0, 100)), max_size=80))

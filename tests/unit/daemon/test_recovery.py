@@ -174,6 +174,18 @@ def test_a_damaged_ledger_is_set_aside_and_told(stage: Any, logged: list[str], c
     assert any("set aside as .damaged" in line for line in logged)
 
 
+def test_a_ledger_that_can_not_be_set_aside_keeps_no_child_from_coming_back(stage: Any, logged: list[str]) -> None:
+    s = stage().started_ready()
+    (one,) = s.reactor.processes
+    path = s.state_dir / "children" / f"{one.spec.incarnation}.ledger"
+    path.mkdir(parents=True)  # no file to read
+    path.with_suffix(".damaged").write_bytes(b"in the way")
+    one.exits(killed_by=9)
+    s.seconds(2)
+    assert len(s.reactor.processes) == 2
+    assert any("could not be set aside" in line for line in logged)
+
+
 def test_a_killer_in_the_solo_child_meets_no_growing_delay(stage: Any) -> None:
     s = stage().started_ready()
     s.reactor.processes[0].child.beat(solo_waiting=True)

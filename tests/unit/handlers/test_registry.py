@@ -62,6 +62,24 @@ def test_a_site_with_options_of_its_own_has_a_handler_of_its_own():
     assert (shared.handler.options["size"], larger.handler.options["size"]) == ("100", "200")
 
 
+def warnings_of(act):
+    events = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        act()
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    return [(event["where"] + event["option"]) for event in events if "problem" in event]
+
+
+def test_misspelt_keys_are_told_once_where_they_stand():
+    own, registry = made(options={"concurency": "2", "size": "100"})
+    assert warnings_of(registry.load) == [f"[handler:{QUEUE}] concurency"]
+    beta = site("beta", own, overrides={f"handler:{QUEUE}.timout": "5"})
+    assert warnings_of(lambda: registry.for_site(beta, QUEUE)) == [f"[site:beta] handler:{QUEUE}.timout"]
+    assert warnings_of(lambda: registry.for_site(beta, QUEUE)) == []
+
+
 def test_sites_that_say_the_same_share_their_handler():
     own, registry = made()
     registry.load()

@@ -30,6 +30,7 @@ class World:
     :ivar calls: what the daemon was asked, in order.
     :ivar running: whether it is there.
     :ivar failing: what the daemon, and what the store says instead of doing it.
+    :ivar stuck: whether the daemon does not even listen.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class World:
         self.bodies: list[bytes] = []
         self.running = True
         self.failing: Exception | None = None
+        self.stuck = False
         self.store_failing: Exception | None = None
         self.closed = 0
 
@@ -44,7 +46,7 @@ class World:
         if not self.running:
             raise DaemonNotRunning(f"no daemon answers at {path}")
         self.calls.append((command, arguments))
-        if self.failing and command != "expect":
+        if self.failing and (self.stuck or command != "expect"):
             raise self.failing
         return UPDATED if command == "update" else RESTARTED
 
@@ -160,7 +162,16 @@ def test_what_the_daemon_here_refuses_the_others_are_told_all_the_same(world: Wo
     result = farmer("restart")
     assert result.exit_code == 1
     assert "under way" in result.stderr
+    assert "the other daemons on the store were told" in result.stdout
     assert world.message.command == "restart"
+
+
+def test_a_daemon_here_that_is_stuck_does_not_keep_the_others_from_being_told(world: World, farmer: Any) -> None:
+    world.failing, world.stuck = ControlFailed("the daemon did not answer: timed out"), True
+    result = farmer("stop")
+    assert result.exit_code == 1
+    assert result.stderr.count("timed out") == 2
+    assert world.message.command == "stop"
 
 
 @pytest.mark.parametrize(("mode", "text", "why"), [(0o644, KEY, "chmod 600"), (0o600, "short", "16 are the least")])

@@ -57,3 +57,15 @@ def test_keys_that_only_brokers_know_and_sites_that_are_not_there_are_noted(oper
         "whose jobs no PHP daemon reads",
         f"  note      {operator.config}: [queue] breakout: main/greet/gamma: no site gamma is known (yet)",
     ]
+
+
+def test_options_that_are_probably_misspelt_keys_are_noted(operator: Any) -> None:
+    operator.configure("handler:greet.timout = 5\nhandler:greet.time = 5\n[handler:greet]\nconcurency = 2\nsize = 5\n")
+    result = operator("check")
+    assert (result.exit_code, result.stderr) == (0, "")
+    goes = "is no key of snqd, so it goes to the handler as an option (did you mean"
+    advice = "correct it, or have the handler's class name it in own_options"
+    assert [line for line in result.stdout.splitlines() if line.startswith("  note")] == [
+        f"  note      {operator.config}: [handler:greet] concurency: {goes} concurrency?): {advice}",
+        f"  note      {operator.config}: [site:beta] handler:greet.timout: {goes} timeout?): {advice}",
+    ]

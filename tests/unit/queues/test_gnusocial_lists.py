@@ -44,7 +44,11 @@ class Lists:
 class Morgue:
     def __init__(self) -> None:
         self.letters: list[Letter] = []
+        self.counted: list[tuple[str, str]] = []
         self.full = False
+
+    def count(self, queue: str, site: str) -> None:
+        self.counted.append((queue, site))
 
     def bury(self, letter: Letter) -> Deferred[None]:
         if self.full:
@@ -61,7 +65,7 @@ def sites(tmp_path: Path) -> SiteRegistry:
 
 
 def swept(sites: SiteRegistry, lists: Lists, morgue: Morgue) -> Any:
-    polled = GnuSocialLists(sites, lists, morgue).poll()  # type: ignore[arg-type]
+    polled = GnuSocialLists(sites, lists, morgue, morgue.count).poll()  # type: ignore[arg-type]
     polled.addErrback(lambda failure: failure.value)
     return polled.result
 
@@ -98,6 +102,7 @@ def test_what_is_no_item_lies_in_the_morgue_with_its_bytes_and_leaves_the_list(s
     (letter,) = morgue.letters
     assert (letter.site, letter.body, letter.encoding) == ("one", BROKEN, PHP)
     assert "broken" in letter.reason
+    assert morgue.counted == [(letter.queue, "one")]
 
 
 def test_nothing_leaves_the_list_while_the_morgue_takes_nothing(sites: SiteRegistry) -> None:
@@ -108,9 +113,10 @@ def test_nothing_leaves_the_list_while_the_morgue_takes_nothing(sites: SiteRegis
 
 
 def test_a_store_that_is_away_counts_as_nothing_found(sites: SiteRegistry) -> None:
-    lists = Lists(Peer=[ITEM])
+    lists, morgue = Lists(Peer=[ITEM, BROKEN]), Morgue()
     lists.down = True
-    assert swept(sites, lists, Morgue()) is False
+    assert swept(sites, lists, morgue) is False
+    assert morgue.counted == []
 
 
 def test_many_sites_are_looked_at_in_portions_and_none_after_the_end_was_called(
@@ -120,7 +126,7 @@ def test_many_sites_are_looked_at_in_portions_and_none_after_the_end_was_called(
     lists = Lists()
     swept(sites, lists, Morgue())
     assert lists.looked == [["gnusocial:Peer", "gnusocial:two"], ["gnusocial:Third"]]
-    manager = GnuSocialLists(sites, lists, Morgue())  # type: ignore[arg-type]
+    manager = GnuSocialLists(sites, lists, Morgue(), print)  # type: ignore[arg-type]
     manager.quiet()
     manager.poll()
     assert len(lists.looked) == 2

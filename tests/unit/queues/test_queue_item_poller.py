@@ -110,6 +110,7 @@ class Outside:
         self.server = server
         self.jobs: list[Job] = []
         self.letters: list[Letter] = []
+        self.bad_items: list[tuple[str, str]] = []
         self.answer: Callable[[], Deferred[None]] = lambda: succeed(None)
         self.depths: list[Depth] | None = []
 
@@ -125,6 +126,10 @@ class Outside:
         self.letters.append(letter)
         return succeed(None)
 
+    def bad_item(self, queue: str, site: str) -> None:
+        self.server.did.append("count")
+        self.bad_items.append((queue, site))
+
     async def tell_depths(self) -> list[Depth] | None:
         return self.depths
 
@@ -135,7 +140,8 @@ class Bench:
         self.clock.advance(1000)
         self.server = Server()
         self.outside = Outside(self.server)
-        outlets = Outlets(self.outside.enqueue, self.outside.tell_depths, self.outside.bury)
+        outside = self.outside
+        outlets = Outlets(outside.enqueue, outside.tell_depths, outside.bury, outside.bad_item)
         self.poller = ItemPoller(self.clock, "db:3306", outlets, maybeDeferred, AGE, self.server.open)  # type: ignore[arg-type]
         self.poller.serve({URL_ONE: [ONE, TWO]})
         self.lines: list[str] = []
@@ -283,7 +289,8 @@ def test_an_account_that_is_refused_keeps_no_other_account(bench: Bench) -> None
 def test_a_row_that_is_no_job_lies_in_the_morgue_before_it_is_gone(bench: Bench) -> None:
     bench.server.add(ONE, b"x" * (MAX_BODY_BYTES + 1), b"i:1;")
     bench.poll()
-    assert bench.server.did == ["look", "take one", "bury", "enqueue", "commit"]
+    assert bench.server.did == ["look", "take one", "bury", "enqueue", "commit", "count"]
+    assert bench.outside.bad_items == [(bench.outside.letters[0].queue, "one")]
     assert (len(bench.outside.jobs), len(bench.outside.letters)) == (1, 1)
     assert "is a dead letter" in bench.lines[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -12,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from snqd.core.errors import StoreUnavailable
-from snqd.stomp.connection import LONGEST_DELAY, StompConnection, Subscription
+from snqd.stomp.connection import LONGEST_DELAY, LONGEST_UNREACHED, StompConnection, Subscription
 from snqd.stomp.encoder import encode
 from snqd.stomp.frame import Frame
 from snqd.stomp.parser import Parser
@@ -127,7 +128,36 @@ def test_it_waits_longer_after_each_failure_and_never_gives_up() -> None:
         broker.next_attempt()
         times.append(broker.clock.seconds() - before)
     assert broker.started == [None]
-    assert times[0] < 0.5 < 2.9 < times[-1] <= LONGEST_DELAY + 0.1
+    assert times[0] < 0.3 < times[-1] <= LONGEST_UNREACHED + 0.1
+
+
+def test_one_that_answers_and_lets_nobody_in_is_tried_less_often() -> None:
+    broker = Broker()
+    times = []
+    for _ in range(12):
+        broker.attempts[-1].accept()
+        broker.attempts[-1].lose()
+        before = broker.clock.seconds()
+        broker.next_attempt()
+        times.append(broker.clock.seconds() - before)
+    assert 2.9 < times[-1] <= LONGEST_DELAY + 0.1
+
+
+def test_failures_in_turn_are_logged_once_each_until_there_is_a_connection() -> None:
+    broker = Broker()
+    lines: list[str] = []
+    broker.connection.log = SimpleNamespace(  # type: ignore[assignment]
+        error=lambda text, **fields: lines.append(str(fields["error"])), info=lambda text, **fields: None
+    )
+    for n in range(20):
+        broker.attempts[-1].connecting.errback(ValueError(f"number {n % 2}"))
+        broker.next_attempt()
+    assert lines == ["number 0", "number 1"]
+    broker.log_in(broker.attempts[-1])
+    broker.attempts[-1].lose()
+    broker.next_attempt().connecting.errback(ValueError("number 0"))
+    assert lines[-1] == "number 0"
+    assert len(lines) == 4
 
 
 def test_a_lost_connection_is_made_again_with_its_subscriptions_and_a_new_epoch() -> None:
