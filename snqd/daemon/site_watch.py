@@ -12,20 +12,23 @@ from snqd.core.errors import SnqdError
 from snqd.daemon.folder_watch import FolderWatch
 from snqd.daemon.reload import Reload
 
-TICK = 1.0
+TICK = 0.25
+"""Seconds between looks at a table: a change in it is to be live within one."""
 SETTLE = 0.1
 """Seconds from a change to the look at it, since more often follow at once."""
 APART = 0.5
 """Seconds between two looks at least."""
 LOOK_EVERY = 60.0
 """Seconds between looks at files of which the kernel tells: it does not tell what another machine does to them."""
+FILES_APART = 1.0
+"""Seconds between looks at files of which the kernel does not tell, at least."""
 SHARE = 25
-"""Without the kernel's word, looks take one in so many seconds at most, and the files are looked at once a second."""
+"""Without the kernel's word, looks take one in so many seconds at most."""
 
 
 class SiteWatch(Service):
-    """Looks when the kernel tells of a change, when a child misses a site, once a second at a table, and now and then
-    in any case.
+    """Looks when the kernel tells of a change, when a child misses a site, four times a second at a table, and now and
+    then in any case.
 
     :param folders: tells of changes to files by calling :meth:`changed`.
     """
@@ -84,7 +87,7 @@ class SiteWatch(Service):
         if self._looking or self._soon is not None or self._reload.busy:
             return
         since = self._clock.seconds() - self._looked
-        if since >= (LOOK_EVERY if self._folders.works else self._took * SHARE):
+        if since >= (LOOK_EVERY if self._folders.works else max(FILES_APART, self._took * SHARE)):
             self._look(files=True)
         elif self._reload.reader.has_table(self._reload.sources):
             self._look(files=False)
