@@ -37,6 +37,15 @@ HANDLERS = {
 Sections = Mapping[str, Mapping[str, object]]
 
 
+def start_all(farms: Iterable[Farm]) -> None:
+    """Start the daemons of several farms at the same time, and wait until their children are ready."""
+    farms = list(farms)
+    for farm in farms:
+        farm.spawn("-n", "--pidfile=")
+    for farm in farms:
+        farm.wait_ready()
+
+
 class Farm:
     """One farm in a folder of its own.
 
@@ -96,7 +105,12 @@ class Farm:
 
         :param arguments: for ``twistd snqd``.
         """
-        daemon = self.spawn("-n", "--pidfile=", plugin=arguments)
+        self.spawn("-n", "--pidfile=", plugin=arguments)
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Wait until the children of the daemon that was started last are ready."""
+        daemon = self.daemon
         wait_until(lambda: self.ready() or daemon.poll() is not None, START_TIMEOUT, "a ready daemon")
         assert daemon.poll() is None, f"the daemon ended with {daemon.returncode}:\n{self.log()}"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from farm import STOP_TIMEOUT, Farm, alive
+from farm import STOP_TIMEOUT, Farm, alive, start_all
 from waiting import wait_until
 
 from snqd.config.load import load_file
@@ -94,8 +94,7 @@ def replaced(farm: Farm, before: list[int]) -> bool:
 
 def test_commands_reach_both_and_each_is_done_once(host: Callable[..., Farm], keys: dict[str, object]) -> None:
     one, two = farms = host("one", keys, children=2), host("two", keys)
-    for farm in farms:
-        farm.start()
+    start_all(farms)
 
     for farm in farms:
         change(farm, "concurrency", 7)
@@ -196,8 +195,7 @@ def test_queuectl_php_steers_those_who_believe_it(
         host("open", {**keys, "control_unsigned": "yes"}, children=2, key=False),
         host("strict", keys),
     )
-    for farm in farms:
-        farm.start()
+    start_all(farms)
     before = [farm.child_pids() for farm in farms]
 
     send_captured(keys, kind, "update_peer")

@@ -9,7 +9,6 @@ from secrets import token_hex
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -19,6 +18,7 @@ from snqd.core.errors import SnqdError, StoreError, StoreUnavailable
 from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
+from snqd.stores.lease import Lease, Rounds
 from snqd.stores.redis import scripts
 from snqd.stores.redis.codec import DepthsReader, encode_all, read_claim, read_pauses
 from snqd.stores.redis.errors import ConnectionLost
@@ -81,7 +81,6 @@ class RedisStore:
         self._reactor = reactor
         self._owner = owner
         self._run = token_hex(4)  # numbers of calls start anew with each store, even under an earlier name
-        self._suspects_of = suspects_of
         self._beat_interval = lease / BEATS_A_LEASE
         self._session = Session(reactor, address, random, prefix, owner, self._up)
         self._listener = Listener(reactor, address, random, wake_channel(prefix), owner, self._told)
@@ -89,9 +88,9 @@ class RedisStore:
         self._accepting = Series(reactor, self._ready, self._send_jobs, self._accepted, self._not_accepted)
         self._under_way: set[Receipt] = set()
         self._backoff = Backoff(0.5, 15.0, random)
-        self._watch = LeaseWatch(BEATS_A_LEASE)
+        self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE))
         self._cursors: dict[str, str] = {}
-        self._loops: list[LoopingCall] = []
+        self._rounds = Rounds(reactor)
         self._open_now = False
         self._wake: Callable[[], Any] = lambda: None
 
@@ -104,13 +103,12 @@ class RedisStore:
             await self._stop()
             raise
         self._open_now = True
-        self._loop(self._beat_interval, self._beat)
-        self._loop(POLL, wake)
+        self._rounds.start(self._beat_interval, self._lease.keep)
+        self._rounds.start(POLL, wake)
 
     async def _close(self) -> None:
         self._open_now = False
-        for loop in self._loops:
-            loop.stop()
+        self._rounds.stop()
         try:
             for series in (self._settling, self._accepting):
                 await series.finish().addTimeout(FAREWELL, self._reactor, _not_finished)
@@ -311,23 +309,10 @@ class RedisStore:
 
     # Leases
 
-    async def _beat(self) -> None:
-        try:
-            self._listener.ping()
-            others = await self._session.ask(scripts.BEAT, self._owner, self._session.epoch)
-            for name in self._watch.look((name, beat) for name, beat in json.loads(others)):
-                self.log.error("{name} gave no sign of life for its lease: its jobs are given to others", name=name)
-                await self.recover(name, self._suspects_of(name), "its process gave no sign of life")
-        except StoreError as error:
-            self.log.warn("could not renew the lease: {error}", error=error)
-        except Exception:  # noqa: BLE001 - a lease that is renewed no more would lose every job from now on
-            self.log.failure("could not look after the leases")
-
-    def _loop(self, interval: float, call: Callable[[], Any]) -> None:
-        loop = LoopingCall(call)
-        loop.clock = self._reactor
-        self._loops.append(loop)
-        loop.start(interval, now=False)
+    async def _beat(self) -> list[tuple[str, int]]:
+        self._listener.ping()
+        others = await self._session.ask(scripts.BEAT, self._owner, self._session.epoch)
+        return [(name, beat) for name, beat in json.loads(others)]
 
 
 def _not_finished(failure: Any, timeout: float) -> Any:

@@ -90,7 +90,8 @@ class _Common:
 
 
 _REFUSED = re.compile(r"authentication failed|no pg_hba.conf entry|(role|database) \".*\" does not exist")
-_CROWDED = re.compile(r"too many (clients|connections)|remaining connection slots are reserved")
+_CROWDED = re.compile(r"too many clients|remaining connection slots are reserved")
+_LIMITED = re.compile(r"too many connections for (role|database)")
 
 
 class PostgresqlDialect(_Common):
@@ -140,13 +141,16 @@ class PostgresqlDialect(_Common):
     def _code(self, error: DBAPIError) -> Any:
         # What fails before a session begins carries no code. In other languages than English it counts as lost.
         code = getattr(error.orig, "sqlstate", None)
-        return "53300" if code is None and _CROWDED.search(str(error.orig)) else code
+        text = str(error.orig)
+        return "53300" if code is None and (_CROWDED.search(text) or _LIMITED.search(text)) else code
 
     def _refused(self, error: DBAPIError, code: Any) -> bool:
         return code is None and bool(_REFUSED.search(str(error.orig)))
 
     def _connecting_failed(self, error: DBAPIError, code: Any) -> bool:
-        return code == "53300" or (code is None and isinstance(error, OperationalError | InterfaceError))
+        if code is None:
+            return isinstance(error, OperationalError | InterfaceError)
+        return bool(_CROWDED.search(str(error.orig)))
 
     def _may_pass(self, error: DBAPIError, code: Any) -> bool:
         # Classes: 08 connection, 25006 read-only, 40 rollback, 53 resources, 55 not in state, 57 operator, 58 system.
@@ -160,12 +164,14 @@ class MariaDbDialect(_Common):
     _lost = frozenset({0, 1053, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
     _full = frozenset({1021, 1026, 1030, 1114})
     _read_only = frozenset({1290, 1792, 1836})
-    _crowded = frozenset({1040, 1041, 1129, 1203, 1226})
+    _crowded = frozenset({1040, 1041, 1129})
+    _limited = frozenset({1203, 1226})
     _no_entry = frozenset({1044, 1045, 1049, 1698})
     advice = {
         **dict.fromkeys(_full, "the server's disk is full, or fails: free some space"),
         **dict.fromkeys(_read_only, "the server is read-only: name the primary"),
         **dict.fromkeys(_crowded, "the server has no connection left: raise its max_connections"),
+        **dict.fromkeys(_limited, "the user may have no more connections or queries now: raise its limits"),
         1044: "the user may not use this database: GRANT ALL ON it",
         1045: "the server refuses user and password: correct them",
         1049: "there is no such database: create it",
@@ -209,7 +215,7 @@ class MariaDbDialect(_Common):
         return code in self._no_entry
 
     def _may_pass(self, error: DBAPIError, code: Any) -> bool:
-        return code in self._full | self._read_only
+        return code in self._full | self._read_only | self._limited
 
 
 def dialect_of(backend: str) -> Dialect:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,6 +23,7 @@ from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
 from snqd.stores.group_commit import Operation, Writer
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
+from snqd.stores.lease import Lease, Rounds
 from snqd.stores.settlement import Settlement
 from snqd.stores.settling import Settling
 from snqd.stores.sql.bells import BELLS, Doorbell, Notifications, SqlBell
@@ -70,7 +71,6 @@ class SqlStore:
         self._random = random or Random()
         self._state_dir = state_dir
         self._owner_name = owner
-        self._suspects_of = suspects_of
         self._beat_interval = lease / BEATS_A_LEASE
         self._database = SqlDatabase(url)
         self._owner = Owner(self._database, self._random)
@@ -80,13 +80,13 @@ class SqlStore:
         )
         self._fair_claim = FairClaim(self._database.statements)
         # A beat late of its lease's last is none.
-        self._watch = LeaseWatch(BEATS_A_LEASE - 1)
+        self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE - 1))
         self._pending: list[Operation[Connection, Any]] = []
         self._pool = ThreadPool(0, LOOKERS, "snqd store")
         self._bell: SqlBell | None = None
         self._queues: set[str] = set()
         self._looking = False
-        self._loops: list[LoopingCall] = []
+        self._rounds = Rounds(reactor)
 
     async def _open(self, wake: Callable[[], Any]) -> None:
         self._wake = wake
@@ -103,8 +103,8 @@ class SqlStore:
         self._pool.start()
         self._bell = self._make_bell()
         await self._bell.start()
-        self._loop(self._bell.poll, self._look)
-        self._loop(self._beat_interval, self._beat)
+        self._rounds.start(self._bell.poll, self._look)
+        self._rounds.start(self._beat_interval, self._lease.keep)
 
     async def _connect(self) -> None:
         try:
@@ -133,8 +133,7 @@ class SqlStore:
         return Doorbell(self._reactor, self._state_dir / BELLS, self._by, self._wake)
 
     async def _close(self) -> None:
-        for loop in self._loops:
-            loop.stop()
+        self._rounds.stop()
         self._settling.close()
         self._owner.leave()
         try:
@@ -302,20 +301,6 @@ class SqlStore:
         elif settlement.retries:
             self._wake()
 
-    async def _beat(self) -> None:
+    def _beat(self) -> Deferred[list[tuple[str, int]]]:
         number = self._owner.number
-        try:
-            others = await self._do(lambda connection: self._database.beats(connection, number), durable=False)
-            for name in self._watch.look(others):
-                self.log.error("{name} gave no sign of life for its lease: its jobs are given to others", name=name)
-                await self.recover(name, self._suspects_of(name), "its process gave no sign of life")
-        except StoreError as error:
-            self.log.warn("could not renew the lease: {error}", error=error)
-        except Exception:  # noqa: BLE001 - a lease that is renewed no more would lose every job from now on
-            self.log.failure("could not look after the leases")
-
-    def _loop(self, interval: float, call: Callable[[], Any]) -> None:
-        loop = LoopingCall(call)
-        loop.clock = self._reactor
-        self._loops.append(loop)
-        loop.start(interval, now=False)
+        return self._do(lambda connection: self._database.beats(connection, number), durable=False)

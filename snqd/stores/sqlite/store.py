@@ -10,16 +10,15 @@ from random import Random
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from snqd.core.errors import StoreError
 from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
 from snqd.stores.group_commit import Operation, Writer
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
+from snqd.stores.lease import Lease, Rounds
 from snqd.stores.settlement import Settlement
 from snqd.stores.settling import Settling
 from snqd.stores.sqlite import database
@@ -63,16 +62,15 @@ class SqliteStore:
     ) -> None:
         self._reactor = reactor
         self._owner_name = owner
-        self._suspects_of = suspects_of
         self._beat_interval = lease / BEATS_A_LEASE
         self._file = QueueDatabase(path).file
         self._writer = Writer(reactor, self._file, self._gather)
         self._fair_claim = FairClaim()
-        self._watch = LeaseWatch(BEATS_A_LEASE)
+        self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE))
         self._pending: list[Operation[sqlite3.Connection, Any]] = []
         self._settling = Settling(reactor, random or Random(), str(path), _settle, self._settled, self._writer.kick)
         self._owner = 0
-        self._loops: list[LoopingCall] = []
+        self._rounds = Rounds(reactor)
 
     async def _open(self, wake: Callable[[], Any]) -> None:
         self._wake = wake
@@ -83,12 +81,11 @@ class SqliteStore:
         self._bell.start()
         self._ringer = Ringer(bells, str(self._owner))
         self._foreign = _ForeignCommits(self._file, wake)
-        self._loop(FOREIGN_POLL, self._foreign.look)
-        self._loop(self._beat_interval, self._beat)
+        self._rounds.start(FOREIGN_POLL, self._foreign.look)
+        self._rounds.start(self._beat_interval, self._lease.keep)
 
     async def _close(self) -> None:
-        for loop in self._loops:
-            loop.stop()
+        self._rounds.stop()
         self._settling.close()
         try:
             if self._owner:
@@ -202,23 +199,9 @@ class SqliteStore:
         elif settlement.retries:
             self._wake()
 
-    async def _beat(self) -> None:
+    def _beat(self) -> Deferred[list[tuple[str, int]]]:
         owner = self._owner
-        try:
-            others = await self._do(lambda connection: database.beat(connection, owner), durable=False)
-            for name in self._watch.look(others):
-                self.log.error("{name} gave no sign of life for its lease: its jobs are given to others", name=name)
-                await self.recover(name, self._suspects_of(name), "its process gave no sign of life")
-        except StoreError as error:
-            self.log.warn("could not renew the lease: {error}", error=error)
-        except Exception:  # noqa: BLE001 - a lease that is renewed no more would lose every job from now on
-            self.log.failure("could not look after the leases")
-
-    def _loop(self, interval: float, call: Callable[[], Any]) -> None:
-        loop = LoopingCall(call)
-        loop.clock = self._reactor
-        self._loops.append(loop)
-        loop.start(interval, now=False)
+        return self._do(lambda connection: database.beat(connection, owner), durable=False)
 
 
 def _settle(connection: sqlite3.Connection, settlement: Settlement) -> tuple[set[Receipt], None]:

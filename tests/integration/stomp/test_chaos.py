@@ -22,7 +22,7 @@ from tests.servers.cutting_proxy import CuttingProxy
 from tests.servers.frame_log import Passage, Session
 
 FULL = bool(os.environ.get("SNQD_FULL"))
-JOBS, BROKER_DEATHS, LONGEST = (20_010, 3, 16_000_000) if FULL else (1_500, 1, 2_000_000)
+JOBS, BROKER_DEATHS, LONGEST = (20_010, 3, 16_000_000) if FULL else (900, 1, 1_000_000)
 SECONDS = 0.15
 # How long an acknowledgement that a broker has read may not be on its disk yet, in seconds.
 TO_THE_DISK = 1.0
@@ -37,7 +37,7 @@ class Blows:
 
     :ivar killed: when each process was.
     :ivar orphans: the children of parents that were killed; they leave by themselves.
-    :ivar outages: from each death of the broker until it answered again, and when the next job began after that.
+    :ivar outages: from each death of the broker until it answered again.
     """
 
     farm: Farm
@@ -178,5 +178,6 @@ def tell(blows: Blows, every: int) -> None:
         print(f"  {number} repeated: {cause or 'UNEXPLAINED'}")  # noqa: T201
     assert [story(blows, *pair) for cause, pair in repeated if not cause] == [], blows.killed
     starts = [run.started for each in runs.values() for run in each]
-    for died, back in blows.outages:
-        assert min(start for start in starts if start > back) - back < RETURN, f"after the death at {died}"
+    returns = [min(start for start in starts if start > back) - back for _, back in blows.outages]
+    print(f"  seconds from the broker's return to the next job: {[round(each, 2) for each in returns]}")  # noqa: T201
+    assert max(returns) < RETURN
