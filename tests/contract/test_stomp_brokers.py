@@ -429,13 +429,14 @@ async def test_a_broker_that_is_killed_loses_nothing_and_work_goes_on_when_it_is
     expected = {job.id for job in [*waiting, delayed]}
     while True:
         for each in claimed:
-            handled[each.job.id] = each.job.attempt
+            handled[each.job.id] = max(each.job.attempt, handled.get(each.job.id, 0))
             assert each.job.solo is False
             assert await one.store.ack(each.receipt) is True
-        if set(handled) == expected:
+        if set(handled) == expected and handled[in_hand[0].job.id] == 2:
             break
         claimed = await until(lambda: one.claim(100))
-    # None is held to be guilty of the broker's death; only the one that was retried has another attempt.
+    # None is held to be guilty of the broker's death; only the one that was retried has another attempt. (What it was
+    # before may come back too: the broker died before it had written down that this was acknowledged.)
     assert {job_id for job_id, attempt in handled.items() if attempt != 1} == {in_hand[0].job.id}
     await one.enqueue(broker_bench.job())
     assert len(await one.claim()) == 1

@@ -17,7 +17,6 @@ from tests.servers.rabbitmq import RabbitMq
 FULL = bool(os.environ.get("SNQD_FULL"))
 FLOOD = 50_000 if FULL else 3_000
 QUIET = 20
-SIFTED_WITHIN = 5.0
 LONGEST_WAIT = 0.2
 NO_OPS = 3_000
 SIFTED = "keep others out"
@@ -48,8 +47,6 @@ def test_a_quiet_site_comes_through_while_another_floods(farm_on: Callable[..., 
     )
     assert ahead < 0.6 * FLOOD, "the quiet site waited for the whole flood"
     assert p95 < LONGEST_WAIT
-    if FULL:
-        assert sifted < SIFTED_WITHIN
     wait_until(lambda: len(farm.journal.handled("note")) == FLOOD + 2 * QUIET, 120, "the end of the flood")
 
     sifted_before = farm.log_path.read_text().count(SIFTED)
