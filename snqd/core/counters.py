@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -41,10 +42,16 @@ class Counters:
             tally = self._tallies[queue, site] = Tally()
         return tally
 
-    def take(self) -> list[list[Any]]:
-        """Rows ``[queue, site, enqueued, handled, retried, dead, seconds]`` since the last take."""
-        tallies, self._tallies = self._tallies, {}
-        return [[queue, site, *tally.numbers()] for (queue, site), tally in tallies.items()]
+    def take(self, most: int | None = None) -> list[list[Any]]:
+        """Rows ``[queue, site, enqueued, handled, retried, dead, seconds]`` since the last take.
+
+        :param most: how many rows, those first that have waited longest; None for all.
+        """
+        if most is None or most >= len(self._tallies):
+            taken, self._tallies = self._tallies, {}
+        else:
+            taken = {key: self._tallies.pop(key) for key in list(islice(self._tallies, most))}
+        return [[queue, site, *tally.numbers()] for (queue, site), tally in taken.items()]
 
 
 @attrs.define

@@ -39,19 +39,34 @@ class Account:
         self.used = used
 
 
+class QueueAccount(Account):
+    """A queue's, among those of one site.
+
+    :ivar mean: seconds that the site's jobs of this queue took lately; None before the first has ended.
+    """
+
+    __slots__ = ("mean",)
+
+    def __init__(self, used: float) -> None:
+        super().__init__(used)
+        self.mean: float | None = None
+
+
 class SiteAccount(Account):
     """A site's.
 
     :ivar waiting: how many of its jobs wait, in all queues.
+    :ivar running: how many of them run, and are not paid for yet.
     :ivar queues: how its queues share.
     """
 
-    __slots__ = ("queues", "waiting")
+    __slots__ = ("queues", "running", "waiting")
 
     def __init__(self, used: float) -> None:
         super().__init__(used)
         self.waiting = 0
-        self.queues = Usage(Account)
+        self.running = 0
+        self.queues = Usage(QueueAccount)
 
 
 A = TypeVar("A", bound=Account)
@@ -112,24 +127,22 @@ class Usage(Generic[A]):
 
 
 class MeanCosts:
-    """What jobs of a queue took lately, for all sites and for each, in seconds."""
+    """What jobs of a queue took lately, all sites' together, in seconds."""
 
     def __init__(self) -> None:
-        self._means: dict[str, dict[str, float]] = {}
+        self._means: dict[str, float] = {}
 
-    def expected(self, queue: str, site: str = "") -> float | None:
-        """What the next one will cost; None before the first has ended. `site` empty: for all sites."""
-        means = self._means.get(queue)
-        return None if means is None else means.get(site, means[""])
+    def expected(self, queue: str) -> float | None:
+        """What the next one will cost; None before the first has ended."""
+        return self._means.get(queue)
 
-    def add(self, queue: str, site: str, cost: float) -> None:
+    def add(self, queue: str, cost: float) -> None:
         """One more job has ended."""
-        means = self._means.setdefault(queue, {"": cost})
-        if len(means) > FORGET_ABOVE:
-            self._means[queue] = means = {"": means[""]}
-        means[""] += (cost - means[""]) * _MEMORY
-        mean = means.get(site, cost)
-        means[site] = mean + (cost - mean) * _MEMORY
+        self._means[queue] = _mean(self._means.get(queue), cost)
+
+
+def _mean(before: float | None, cost: float) -> float:
+    return cost if before is None else before + (cost - before) * _MEMORY
 
 
 class Backlog(Generic[T]):
@@ -141,7 +154,7 @@ class Backlog(Generic[T]):
 
     __slots__ = ("account", "items", "share", "site")
 
-    def __init__(self, site: str, account: SiteAccount, share: Account) -> None:
+    def __init__(self, site: str, account: SiteAccount, share: QueueAccount) -> None:
         self.site = site
         self.account = account
         self.share = share
@@ -167,12 +180,20 @@ class Turn(Generic[T]):
     """A job whose turn it is; give it back to :meth:`FairTurn.ended`. Not frozen for its speed, but nobody changes one.
 
     :ivar charged: seconds that its site was charged for it so far.
+    :ivar account: who pays: the site.
+    :ivar share: and the queue, among those of the site.
+    :ivar site_weight: by which it is charged, from start to end the same.
+    :ivar queue_weight: likewise.
     """
 
     queue: str
     site: str
     item: T
     charged: float
+    account: SiteAccount
+    share: QueueAccount
+    site_weight: float
+    queue_weight: float
 
 
 class FairTurn(Generic[T]):
@@ -231,20 +252,33 @@ class FairTurn(Generic[T]):
                     chosen, chosen_queue = key, queue
         return self._take(chosen_queue) if chosen is not None else None
 
+    def out_of_turn(self, queue: str, site: str, item: T) -> Turn[T]:
+        """A job that starts whoever's turn it is; all that it costs is charged at its end."""
+        account = self._sites.of(site)
+        return self._turn(queue, site, item, 0.0, account, account.queues.of(queue))
+
     def ended(self, turn: Turn[T], seconds: float) -> None:
         """The job has occupied a handler for `seconds`: charge what was not charged at its start."""
         cost = seconds if seconds > LEAST_COST else LEAST_COST
-        self.costs.add(turn.queue, turn.site, cost)
+        self.costs.add(turn.queue, cost)
+        turn.share.mean = _mean(turn.share.mean, cost)
         self._charge(turn, cost - turn.charged)
 
     def refund(self, turn: Turn[T]) -> None:
         """The job did not run: charge nothing for it."""
         self._charge(turn, -turn.charged)
 
+    def _turn(
+        self, queue: str, site: str, item: T, charged: float, account: SiteAccount, share: QueueAccount
+    ) -> Turn[T]:
+        account.running += 1
+        return Turn(queue, site, item, charged, account, share, self._site_weight(site), self._queue_weight(queue))
+
     def _charge(self, turn: Turn[T], seconds: float) -> None:
-        account = self._sites.of(turn.site)
-        self._sites.charge(account, seconds / self._site_weight(turn.site))
-        account.queues.charge(account.queues.of(turn.queue), seconds / self._queue_weight(turn.queue))
+        account = turn.account
+        account.running -= 1
+        self._sites.charge(account, seconds / turn.site_weight)
+        account.queues.charge(turn.share, seconds / turn.queue_weight)
 
     def clear(self) -> list[T]:
         """Take out everything that waits."""
@@ -265,7 +299,7 @@ class FairTurn(Generic[T]):
         if not self._size:
             sites.rest()
         if len(sites.accounts) > self._forget_above:
-            sites.forget(lambda account: account.waiting > 0)
+            sites.forget(lambda account: account.waiting > 0 or account.running > 0)
             self._forget_above = max(FORGET_ABOVE, 2 * len(sites.accounts))
         account = sites.of(site)
         if not account.waiting:
@@ -282,14 +316,16 @@ class FairTurn(Generic[T]):
         account.waiting -= 1
         lane.size -= 1
         self._size -= 1
-        charged = self.costs.expected(queue, site) or LEAST_COST
-        self._sites.serve(account, charged / self._site_weight(site))
-        account.queues.serve(backlog.share, charged / self._queue_weight(queue))
+        share = backlog.share
+        charged = share.mean or self.costs.expected(queue) or LEAST_COST
+        turn = self._turn(queue, site, item, charged, account, share)
+        self._sites.serve(account, charged / turn.site_weight)
+        account.queues.serve(share, charged / turn.queue_weight)
         if backlog.items:
             heappush(lane.heap, (account.used, next(self._ticks), backlog))
         else:
             del lane.waiting[site]
-        return Turn(queue, site, item, charged)
+        return turn
 
 
 def _head(lane: Lane[T]) -> tuple[float, int, Backlog[T]]:

@@ -103,6 +103,7 @@ class Child:
             self._parts.io_master.hold(self._held)
         yield self._parts.io_master.start()
         self._ready = not self._waits
+        self.pulse.beat()  # once it is ready nobody shall see it as one that still boots
         yield self.channel.ask(ipc.Ready, version=VERSION)
         self.pulse.beat()  # the parent learns from it what a fresh child needs
         self.pulse.look_for_first_job()
@@ -195,7 +196,7 @@ class Child:
             yield self._parts.io_master.stop()
         self.pulse.stop()
         if self.channel.transport is not None:
-            yield self.pulse.beat()
+            yield self.pulse.beat(last=True)
 
 
 def _chain(failure: Failure) -> str:

@@ -201,7 +201,7 @@ class QueueManager(IoManager):
     def _start_alone(self, claim: Claim) -> None:
         """Start what `claim` brought, whose turn or not."""
         for claimed in self._served(claim):
-            self._start(Turn(claimed.job.queue, claimed.job.site, claimed, 0.0))
+            self._start(self._fair_turn.out_of_turn(claimed.job.queue, claimed.job.site, claimed))
 
     def _start(self, turn: Turn[Claimed]) -> None:
         if turn.item.is_lost():

@@ -36,6 +36,15 @@ def test_what_was_taken_is_not_counted_again() -> None:
     assert counters.take() == [["q", "alpha", 0, 0, 0, 1, 0.0]]
 
 
+def test_of_many_those_are_told_first_that_wait_longest_and_none_is_forgotten() -> None:
+    counters = counted()
+    assert [row[:2] for row in counters.take(1)] == [["q", "alpha"]]
+    counters.of("q", "alpha").handled += 1
+    counters.of("q", "beta").enqueued += 1
+    assert counters.take(2) == [["q", "beta", 3, 0, 0, 0, 0.0], ["r", "alpha", 0, 0, 1, 1, 0.0]]
+    assert counters.take(2) == [["q", "alpha", 0, 1, 0, 0, 0.0]]
+
+
 def test_totals_add_up_what_the_children_counted() -> None:
     totals = Totals()
     totals.add(json.loads(json.dumps(counted().take())), 100.0)

@@ -192,6 +192,16 @@ def test_every_job_has_its_turn_once_and_a_sites_jobs_stay_in_order(jobs) -> Non
         assert mine == sorted(mine)
 
 
+def test_a_job_out_of_turn_is_paid_for_at_its_end() -> None:
+    turns: FairTurn[int] = FairTurn(lambda site: 1.0, lambda queue: 1.0)
+    turns.add("q", "a", 1)
+    turns.add("q", "b", 2)
+    turns.ended(turns.out_of_turn("q", "a", 0), 2.0)
+    turn = turns.next(lambda queue: True)
+    assert turn is not None
+    assert turn.site == "b"
+
+
 def test_a_queue_can_be_taken_out_whole() -> None:
     turns: FairTurn[int] = FairTurn(lambda site: 1.0, lambda queue: 1.0)
     for number, (queue, site) in enumerate([("q", "a"), ("r", "a"), ("q", "b")]):

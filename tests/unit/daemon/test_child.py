@@ -24,6 +24,7 @@ from snqd.daemon.child_spec import ChildSpec
 from snqd.daemon.control_ear import ControlEar
 from snqd.daemon.missed_sites import MissedSites
 from snqd.daemon.parts import Parts
+from snqd.daemon.pulse import MOST_ROWS
 from snqd.daemon.solo_patience import PATIENCE
 from snqd.daemon.version import VERSION
 from snqd.handlers.loading import HandlerLoadError
@@ -221,6 +222,25 @@ def test_it_beats_from_its_boot_on_once_a_second(nursery: Nursery) -> None:
     assert nursery.parent.told("beat")[0][1]["state"] == "init"
     nursery.seconds(3)
     assert len(nursery.parent.told("beat")) == 4
+
+
+def test_who_is_ready_was_not_seen_to_boot_last(nursery: Nursery) -> None:
+    nursery.begun()
+    told = [each[0] for each in nursery.parent.heard]
+    assert nursery.parent.heard[told.index("ready") - 1][0] == "beat"
+    assert nursery.parent.heard[told.index("ready") - 1][1]["state"] != "init"
+
+
+def test_a_beat_tells_of_many_sites_by_and_by_and_the_last_one_of_all(nursery: Nursery) -> None:
+    nursery.begun()
+    for number in range(2 * MOST_ROWS + 1):
+        nursery.counters.of("q", f"site{number}").handled += 1
+    nursery.seconds(1.5)
+    assert len(nursery.parent.told("beat")[-1][2]) == MOST_ROWS
+    nursery.ask(ipc.Stop)
+    nursery.pump()
+    nursery.seconds(0.125)
+    assert sum(len(beat[2]) for beat in nursery.parent.told("beat")) == 2 * MOST_ROWS + 1
 
 
 def test_a_beat_carries_report_and_counters(nursery: Nursery) -> None:
