@@ -136,13 +136,13 @@ class StompStore:
         self._sorter.ordered.update(queue for queue, want in wants.items() if want.ordered)
         if self._intake.listen(wants, noted.resumed):
             self._sorter.noted()
-        self._flood_watch.claimed(wants)
         jobs = []
         missing = 0
         for queue, want in wants.items():
             taken = self._inbox.take(queue, want, pauses)
             jobs += taken
             missing = max(missing, want.room - len(taken))
+        self._flood_watch.claimed(wants, len(jobs))
         if missing:
             self._intake.make_room(self._inbox.in_hand() + missing + sum(1 for _ in self._inbox.waiting()))
         return succeed(Claim(jobs, None, self._solo.queues(noted)))
