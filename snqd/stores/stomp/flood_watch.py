@@ -20,9 +20,9 @@ SIFT_EVERY = 0.05
 FLOOD_SHARE = 0.9
 """Of the slots in hand; a site that has so many keeps others out."""
 IDLE_SHARE = 0.5
-"""Of the claims; if more of them find a free slot, a flood is none any more."""
+"""Of the claims; if more of them find a free slot, this process is not busy, and a flood is none any more."""
 LOOKS = 10
-"""Of so many in a row each must find a site that keeps others out, before anything is moved."""
+"""Of so many in a row each must find this process busy, before anything is moved."""
 FAST = 2500.0
 """Jobs a second of this process: about as many as it could move. What is done as fast is better done than moved."""
 SIFT_ROOM = 100
@@ -43,8 +43,7 @@ class FloodWatch:
         self._sorter = sorter
         self._sources = sources
         self._claims = self._idle_claims = self._taken = 0
-        self._seen = 0
-        self._taken_meanwhile = 0
+        self._lately: list[int] = []
         self._loop = LoopingCall(self._look)
         self._loop.clock = reactor
 
@@ -64,16 +63,23 @@ class FloodWatch:
         self._idle_claims += any(not want.full for want in wants.values())
 
     def _look(self) -> None:
+        claims, idle, taken = self._claims, self._idle_claims, self._taken
+        self._claims = self._idle_claims = self._taken = 0
+        is_busy = idle <= claims * IDLE_SHARE and self._inbox.in_hand() > 0
+        self._lately = [*self._lately[1 - LOOKS :], taken] if is_busy else []
         sources = [source for source in self._sources() if source.sifted]
-        taken, self._taken = self._taken, 0
-        if not self._are_slots_full() or not any(source.is_full or self._sorter.flooding for source in sources):
-            self._sorter.flooding = ""
-            self._seen = 0
-            return
-        site = self._who_floods()
-        if site and (self._sorter.flooding or self._is_slow(taken)):
+        is_flood = is_busy if self._sorter.flooding else not idle and self._are_slow() and _are_full(sources)
+        site = self._who_floods() if is_flood else ""
+        if site:
             self._sift(site)
             self._make_room(sources)
+        elif not is_flood:
+            self._sorter.flooding = ""
+
+    def _are_slow(self) -> bool:
+        """Whether this process has been busy for long enough to know that it could move its jobs faster than it does
+        them. Only before any is moved: that takes its part of the processor, and slows them down."""
+        return len(self._lately) == LOOKS and sum(self._lately) < FAST * LOOKS * SIFT_EVERY
 
     def _who_floods(self) -> str:
         by_site: Counter[str] = Counter()
@@ -83,24 +89,6 @@ class FloodWatch:
             if number >= FLOOD_SHARE * by_site.total():
                 return site
         return ""
-
-    def _is_slow(self, taken: int) -> bool:
-        """Whether a flood has been seen for long enough to know that its jobs could be moved faster than they are done.
-
-        Only before any is moved: that takes its part of the processor, and slows them down.
-        """
-        self._taken_meanwhile = taken + (self._taken_meanwhile if self._seen else 0)
-        self._seen += 1
-        if self._seen < LOOKS:
-            return False
-        self._seen = 0
-        return self._taken_meanwhile / (LOOKS * SIFT_EVERY) < FAST
-
-    def _are_slots_full(self) -> bool:
-        """Whether no claim since the last look found a free slot; few did, where a flood is sifted already."""
-        claims, idle = self._claims, self._idle_claims
-        self._claims = self._idle_claims = 0
-        return idle <= (claims * IDLE_SHARE if self._sorter.flooding else 0)
 
     def _make_room(self, sources: Sequence[Source]) -> None:
         enough = min(self._inbox.in_hand() + SIFT_ROOM, MAX_PREFETCH)
@@ -116,3 +104,7 @@ class FloodWatch:
         if self._inbox.waiting_of(site) > self._sorter.kept:
             for arrival in self._inbox.withdraw(self._sorter.is_sifted):
                 self._sorter.sort(arrival)
+
+
+def _are_full(sources: Sequence[Source]) -> bool:
+    return any(source.is_full for source in sources)

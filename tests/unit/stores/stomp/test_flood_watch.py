@@ -71,11 +71,11 @@ def test_jobs_that_are_done_as_fast_as_they_could_be_moved_stay() -> None:
     made, watch = bench(alpha=10)
     enough = round(FAST * SIFT_EVERY)
     assert looked_for_long(made, watch, FULL, taken=enough) == ""
-    assert looked_for_long(made, watch, FULL, taken=enough - 1) == "alpha"
+    assert looked(made, watch, FULL, taken=enough - 1) == "alpha"
     assert looked(made, watch, FULL, taken=enough) == "alpha"
 
 
-def test_a_flood_must_last_to_be_one() -> None:
+def test_a_process_must_be_busy_for_long_to_know() -> None:
     made, watch = bench(alpha=10)
     for _ in range(LOOKS - 1):
         assert looked(made, watch, FULL) == ""
