@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 
@@ -39,14 +40,14 @@ def test_a_memory_alarm_is_told_to_all_who_send_and_nothing_is_lost(
     with pytest.raises(StoreUnavailable, match="has not confirmed 5 of 5 messages within 2 s: a memory or disk alarm"):
         queue.enqueue_many(("alpha", "note", {}, 0.0, f"blocked-{n}") for n in range(5))
     assert time.monotonic() - since < 5
-    stuck = "messages for 10 s, and they wait"
+    stuck = re.compile(r"has confirmed none of \d+ messages for \d+ s, and they wait")
     farm.enqueue("alpha", "chain", '{"notes": 30}')
     farm.enqueue("alpha", "chain", '{"notes": 30}')
-    wait_until(lambda: stuck in farm.log(), 30, "a line about the broker")
+    wait_until(lambda: stuck.search(farm.log()), 30, "a line about the broker")
     assert len(farm.journal.handled("chain")) == 2
     rabbit.ctl("set_vm_memory_high_watermark", "absolute", "1GB")
     wait_until(lambda: len(farm.journal.handled("note")) == 67, 30, "the end of all jobs")
     assert "takes messages again" in farm.log()
     assert farm.stop() == 0
     assert farm.dead() == []
-    assert farm.log().count(stuck) <= 2
+    assert len(stuck.findall(farm.log())) <= 2
