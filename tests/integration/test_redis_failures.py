@@ -330,6 +330,25 @@ async def test_a_full_redis_refuses_jobs_and_lets_those_it_has_be_done(server: R
 
 
 @ensureDeferred
+async def test_a_full_redis_takes_a_process_that_comes_anew_and_frees_what_a_dead_one_held(
+    server: RedisServer, farm: Farm
+) -> None:
+    one = await farm.process(server.url, "one")
+    await one.enqueue(job(1), job(2))
+    await one.claim()
+    server.say("CONFIG", "SET", "maxmemory", "1")
+    other = await Deferred.fromCoroutine(farm.process(server.url, "other")).addTimeout(10.0, reactor)
+    assert await other.store.recover("one", ["job-1"], "killed") == 2
+    await other.store.pause("q", None, True)
+    assert await other.claim() == []
+    await other.store.pause("q", None, False)
+    assert [name for name, _ in await other.store._beat()] == []
+    assert await other.drain() == ["job-2"]
+    (suspect,) = await other.claim_solo()
+    assert suspect.job.attempt == 2
+
+
+@ensureDeferred
 async def test_settlements_wait_out_a_redis_that_refuses_changes(
     server: RedisServer, farm: Farm, logged: list[str]
 ) -> None:
