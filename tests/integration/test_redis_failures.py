@@ -400,7 +400,7 @@ async def test_a_wrong_password_fails_at_once_and_shows_nowhere(
 
 
 # As docs/stores.rst has them.
-RIGHTS = "~{test}:* &{test}:* +@read +@write +evalsha +eval +publish +subscribe +select +info +ping +time"
+RIGHTS = "~{test}:* resetchannels &{test}:* +@read +@write +evalsha +eval +publish +subscribe +select +info +ping +time"
 MORE_RIGHTS = [("+config|get +bgrewriteaof", []), ("+bgrewriteaof", ["can't be read"]), ("+config|get", ["rewritten"])]
 
 
