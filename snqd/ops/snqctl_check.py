@@ -129,6 +129,8 @@ def _control_key(invocation: Invocation) -> Iterator[str]:
 def _store(invocation: Invocation, key: str, look: Callable[[Invocation], None]) -> Iterator[str]:
     try:
         look(invocation)
+    except ConfigError as error:
+        yield f"{invocation.settings.path}: {error}"  # it names its key
     except SnqdError as error:
         yield _located(invocation, "queue", key, str(error))
 
