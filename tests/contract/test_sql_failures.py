@@ -21,7 +21,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from snqd.core.errors import SchemaTooNew, StoreUnavailable
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.interface import Want
-from snqd.stores.sql import claim, postgresql
+from snqd.stores.sql.prepared import Prepared
 from snqd.stores.sql.server import SqlServer
 from tests.contract.conftest import PostgresqlBench, ignoring_failures
 from tests.servers.postgresql import PostgresqlServer
@@ -241,13 +241,13 @@ async def test_jobs_of_a_claim_whose_answer_is_lost_are_claimed_again(
     await one.enqueue(*bench.jobs(3))
     (held,) = await one.claim(1)
 
-    def cut_behind(*arguments: Any) -> Any:
+    def cut_behind(asked: Prepared, result: Any) -> Any:
         monkeypatch.undo()
-        postgresql.take_only_share(*arguments)
         raise ConnectionLost("cut")
 
-    monkeypatch.setattr(claim, "take_only_share", cut_behind)
+    monkeypatch.setattr(Prepared, "_rows", cut_behind)
     (second,) = await one.claim(1)
+    assert Prepared._rows is not cut_behind
     (third,) = await one.claim(1)
     assert await one.claim(1) == []
     assert [await one.store.ack(each.receipt) for each in (held, second, third)] == [True] * 3

@@ -120,9 +120,12 @@ RETURNING {", ".join(f"job.{column}" for column in FETCHED.split(", "))}
 """
 
 # A whole claim in one small statement: the way of a single job through idle processes. It takes something only where
-# all that is ready is of one site and one queue, nothing is due, and nobody is suspect.
-_TAKE_ONLY_SHARE = f"""
-WITH signed AS ({_SIGN_FLEETINGLY}),
+# all that is ready is of one site and one queue, nothing is due, and nobody is suspect. It is not durable.
+TAKE_ONLY_SHARE_TYPES = ("bigint", "bigint", "text[]", "int[]")
+"""The transaction's number (see :meth:`Statements.sign`), owner, queues, and how many jobs each has room for."""
+TAKE_ONLY_SHARE = f"""
+WITH signed AS (
+    UPDATE snqd_owner SET last = $1 WHERE n = $2 RETURNING set_config('synchronous_commit', 'off', true)),
 outlook AS MATERIALIZED (
     SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
         (SELECT due FROM snqd_job WHERE state = 2 ORDER BY due LIMIT 1) AS due,
@@ -131,7 +134,7 @@ front AS MATERIALIZED (SELECT queue, site FROM snqd_job WHERE state = 0 ORDER BY
 back AS MATERIALIZED (SELECT queue, site FROM snqd_job WHERE state = 0 ORDER BY queue DESC, site DESC, n DESC LIMIT 1),
 share AS MATERIALIZED (
     SELECT front.queue, front.site, want.room
-    FROM front JOIN back USING (queue, site) JOIN unnest(%s::text[], %s::int[]) AS want (queue, room) USING (queue)
+    FROM front JOIN back USING (queue, site) JOIN unnest($3, $4) AS want (queue, room) USING (queue)
     WHERE NOT {_PAUSED.format(queue="front.queue", site="front.site")}),
 picked AS MATERIALIZED (
     SELECT job.n FROM outlook CROSS JOIN share CROSS JOIN LATERAL (
@@ -139,7 +142,7 @@ picked AS MATERIALIZED (
         ORDER BY n LIMIT share.room FOR UPDATE SKIP LOCKED) AS job
     WHERE NOT suspect AND (due IS NULL OR due > now)),
 taken AS (
-    UPDATE snqd_job AS job SET state = 1, owner = %s FROM picked
+    UPDATE snqd_job AS job SET state = 1, owner = $2 FROM picked
     WHERE job.n = picked.n AND EXISTS (SELECT 1 FROM signed)
     RETURNING {", ".join(f"job.{column}" for column in FETCHED.split(", "))})
 SELECT EXISTS (SELECT 1 FROM signed), outlook.now, outlook.due,
@@ -197,18 +200,20 @@ def notify(connection: Connection, by: str, added: Added | None) -> None:
         connection.exec_driver_sql(_NOTIFY, (by, list(added.first), list(added.first.values()), *due))
 
 
-def take_only_share(
-    connection: Connection, owner: int, last: int, rooms: Mapping[str, int]
-) -> tuple[bool, Outlook | None, list[Claimed]]:
-    """Sign, look and take in one statement, not durably; whether the owner is known, the outlook, and the jobs.
+def only_share_arguments(rooms: Mapping[str, int]) -> list[str]:
+    """The arguments of `TAKE_ONLY_SHARE` behind number and owner, as PostgreSQL writes them.
 
-    The outlook is None, and nothing is taken, where there is more to do than to take jobs of one site and queue.
-
-    :param last: see :meth:`Statements.sign`.
     :param rooms: how many jobs there is room for, by queue.
     """
-    arguments = (last, owner, list(rooms), list(rooms.values()), owner)
-    rows = connection.exec_driver_sql(_TAKE_ONLY_SHARE, arguments).all()
+    queues = ",".join(f'"{queue}"' for queue in rooms)
+    return [f"{{{queues}}}", f"{{{','.join(map(str, rooms.values()))}}}"]
+
+
+def only_share(rows: Sequence[Sequence[Any]], owner: int) -> tuple[bool, Outlook | None, list[Claimed]]:
+    """What `TAKE_ONLY_SHARE` has answered: whether the owner is known, the outlook, and the jobs.
+
+    The outlook is None, and nothing is taken, where there is more to do than to take jobs of one site and queue.
+    """
     known, now, due, enough = rows[0][:4]
     taken = sorted((row[4:] for row in rows if row[4] is not None), key=lambda row: row[0])
     outlook = Outlook(now, due, frozenset(), {}) if enough else None
