@@ -25,7 +25,7 @@ LOOKS = 10
 """Of so many in a row each must find this process busy, before anything is moved."""
 FAST = 2500.0
 """Jobs a second of this process: about as many as it could move. What is done as fast is better done than moved."""
-SIFT_ROOM = 1000
+SIFT_ROOM = 500
 """Messages that may be on their way from a queue to a lane at once."""
 
 

@@ -30,7 +30,7 @@ SOLO = "snq-solo"
 REASON = "snq-reason"
 ACCUSED = "snq-accused"
 """Names the process whose death was counted against the job last, so that it is not counted twice."""
-_OWN_HEADERS = ("created", ID, CREATED, ATTEMPT, NOT_BEFORE, SOLO, REASON, ACCUSED)
+_OWN_HEADERS = (ID, CREATED, ATTEMPT, NOT_BEFORE, SOLO, REASON, ACCUSED)
 MAX_REASON_CHARS = 1000
 _NAME = rb"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}"
 _OWN = re.compile(rb'\{"site":"(%b)","queue":"(%b)","payload":' % (_NAME, _NAME))
@@ -66,11 +66,11 @@ def write(job: Job, accused: str = "", wire: str = JSON) -> tuple[dict[str, str]
 
 
 def forwarded(frame: Frame) -> dict[str, str] | None:
-    """The headers of a SEND, without its destination, that says once more what a MESSAGE of snqd's own said, whose body
-    it takes as it is; None for another program's, which is to be read and written again.
+    """The headers of a SEND to a destination of snqd's own, for the body of a MESSAGE of its own as it is; None for
+    another program's, which is to be read and written again.
     """
     said = frame.headers
-    if ID not in said:
+    if ID not in said or CREATED not in said:
         return None
     return {"persistent": "true", **{name: said[name] for name in _OWN_HEADERS if name in said}}
 
