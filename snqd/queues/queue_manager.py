@@ -25,7 +25,7 @@ from snqd.queues.claimer import Claimer
 from snqd.queues.crash_ledger import CrashLedger
 from snqd.queues.in_flight import InFlight, Running
 from snqd.queues.settler import Ended, Settler
-from snqd.queues.slots import Slots
+from snqd.queues.slots import Slots, in_a_row
 from snqd.sites.registry import SiteRegistry
 from snqd.stores.interface import Claim, Claimed, IStore, Want
 
@@ -143,11 +143,11 @@ class QueueManager(IoManager):
         wants = {}
         for queue, ordered in self._use.queues.items():
             if queue not in self._claimer.dry:
-                waiting = self._fair_turn.waiting(queue)
-                room = self._slots.room(queue, waiting, self._fair_turn.costs.expected(queue))
+                waiting, cost = self._fair_turn.waiting(queue), self._fair_turn.costs.expected(queue)
+                room = self._slots.room(queue, waiting, cost)
                 if room:
                     held, full = self._fair_turn.waiting_by_site(queue), not self._slots.open_to(queue)
-                    wants[queue] = Want(room, held, ordered, full)
+                    wants[queue] = Want(room, held, ordered, full, in_a_row(cost))
         return wants
 
     def _note_dry(self, claim: Claim, wants: Mapping[str, Want]) -> Claim:

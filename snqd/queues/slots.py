@@ -11,6 +11,10 @@ CLAIM_AHEAD = 0.1
 Jobs that take long are left to other processes until a slot is free; short ones wait here for theirs, so that no slot
 is idle during a round trip to the store.
 """
+TURN = 0.001
+"""Seconds of work that a site may be given at once, before the next one's turn: jobs that take nothing would cost a
+store more to find, each in another place, than they cost to run."""
+MOST_IN_A_ROW = 4
 
 
 class Slots:
@@ -58,3 +62,11 @@ class Slots:
         free = min(limit - self._running[queue], self.limit - self.running)
         ahead = 0 if cost is None else min(limit, int(limit * CLAIM_AHEAD / cost))
         return max(free + ahead - waiting, 0)
+
+
+def in_a_row(cost: float | None) -> int:
+    """How many jobs to claim of one site before the next one's turn, 1 or more.
+
+    :param cost: seconds that such a job takes, None if that is not known yet.
+    """
+    return 1 if cost is None else max(min(int(TURN / cost), MOST_IN_A_ROW), 1)

@@ -30,12 +30,15 @@ CHANNEL = "snqd"
 _SIGN = "UPDATE snqd_owner SET last = %s WHERE n = %s"
 _SIGN_FLEETINGLY = f"{_SIGN} RETURNING set_config('synchronous_commit', 'off', true)"
 
-_INSERT = f"""
+_ROWS = f"""SELECT {INSERTED} FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::float8[], %s::int[],
+        %s::smallint[], %s::float8[], %s::text[], %s::bytea[])
+        WITH ORDINALITY AS new ({INSERTED}, place) ORDER BY place"""
+# Takes a server a fifth less time for its one row than the arrays would.
+_ROW = "VALUES (%s, %s, %s, %s, %s::float8, %s::int, %s::smallint, %s::float8, %s, %s::bytea)"
+_ADD = f"""
 WITH added AS (
     INSERT INTO snqd_job ({INSERTED})
-    SELECT {INSERTED} FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::float8[], %s::int[],
-        %s::smallint[], %s::float8[], %s::text[], %s::bytea[])
-        WITH ORDINALITY AS new ({INSERTED}, place) ORDER BY place
+    {{rows}}
     RETURNING queue, n, state, due)
 SELECT queue, min(CASE WHEN state <> 2 THEN n END), min(due),
     CASE WHEN min(state) <> 2
@@ -43,6 +46,7 @@ SELECT queue, min(CASE WHEN state <> 2 THEN n END), min(due),
     THEN pg_notify('{CHANNEL}', %s) IS NOT NULL ELSE false END
 FROM added GROUP BY queue
 """
+_INSERT, _INSERT_ONE = _ADD.format(rows=_ROWS), _ADD.format(rows=_ROW)
 
 _ACKNOWLEDGE = "DELETE FROM snqd_job WHERE n = ANY(%s::bigint[]) AND owner = %s RETURNING n"
 
@@ -228,8 +232,7 @@ class PostgresqlStatements:
         first: dict[str, int] = {}
         dues: list[float] = []
         for batch in in_batches(jobs):
-            columns = [list(column) for column in zip(*(row_of(job) for job in batch), strict=True)]
-            for queue, n, due, told in connection.exec_driver_sql(_INSERT, (*columns, by)):
+            for queue, n, due, told in connection.exec_driver_sql(*_insertion(batch, by)):
                 if n is not None and not told:
                     first.setdefault(queue, n)
                 if due is not None:
@@ -289,6 +292,14 @@ class PostgresqlStatements:
     def is_ready(self, connection: Connection, queues: Collection[str]) -> bool:
         """See :class:`Statements`."""
         return bool(connection.exec_driver_sql(_IS_READY, (list(queues),)).scalar())
+
+
+def _insertion(jobs: Sequence[Job], by: str) -> tuple[str, tuple[Any, ...]]:
+    """The statement that adds `jobs`, and its arguments."""
+    if len(jobs) == 1:
+        return _INSERT_ONE, (*row_of(jobs[0]), by)
+    columns = [list(column) for column in zip(*(row_of(job) for job in jobs), strict=True)]
+    return _INSERT, (*columns, by)
 
 
 def _keys(connection: Connection, statement: str, arguments: tuple[Any, ...]) -> set[int]:

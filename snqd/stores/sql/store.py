@@ -32,6 +32,7 @@ from snqd.stores.sql.database import SqlDatabase
 from snqd.stores.sql.dialects import Refused
 from snqd.stores.sql.owner import Claiming, Owner
 from snqd.stores.sql.statements import Added
+from snqd.stores.standby import Standby
 
 BEATS_A_LEASE = 8
 LOOKERS = 2
@@ -90,6 +91,7 @@ class SqlStore:
 
     async def _open(self, wake: Callable[[], Any]) -> None:
         self._wake = wake
+        self._standby = Standby(self._reactor, self._random, wake)
         try:
             await self._connect()
         except StoreError:
@@ -129,11 +131,12 @@ class SqlStore:
     def _make_bell(self) -> SqlBell:
         if self._database.server.postgresql:
             server = self._database.server
-            return Notifications(self._reactor, server, self._by, self._in_thread, self._wake, self._random)
-        return Doorbell(self._reactor, self._state_dir / BELLS, self._by, self._wake)
+            return Notifications(self._reactor, server, self._by, self._in_thread, self._standby.heard, self._random)
+        return Doorbell(self._reactor, self._state_dir / BELLS, self._by, self._standby.heard)
 
     async def _close(self) -> None:
         self._rounds.stop()
+        self._standby.stop()
         self._settling.close()
         self._owner.leave()
         try:
@@ -270,9 +273,10 @@ class SqlStore:
     def _look_after(self, claim: Claim, wants: Mapping[str, Want]) -> Claim:
         """Look once more after a claim that came short, but brought something: whoever added a job beside what was
         claimed here relied on that, and rang no bell."""
+        self._standby.claimed(len(claim.jobs))
         got = Counter(claimed.job.queue for claimed in claim.jobs)
         if any(number < wants[queue].room for queue, number in got.items()):
-            self._look()
+            self._reactor.callLater(0, self._look)  # when they have been started
         return claim
 
     def _look(self) -> None:

@@ -168,30 +168,54 @@ class FairClaim:
         """What to take, and what was to be had.
 
         A hundred sites that offer a whole claim each would be read in vain: they are asked for a little more than an
-        even share, and for all only where that was too little.
+        even share, and for more only where that was too little.
         """
         enough = 1 if want.ordered else want.room
-        depth = min(enough, 1 + -(-want.room // self._found.get(queue, 1)))
-        offers = self._offers(connection, queue, want, depth)
-        taken = share_out(want.room, offers, want.held)
-        if depth < enough and any(len(keys) == depth for keys in taken.values()):
-            offers = self._offers(connection, queue, want, enough)
+        depth = min(enough, 1 + max(-(-want.room // self._found.get(queue, 1)), want.in_a_row))
+        while True:
+            offers = self._offers(connection, queue, want, depth)
             taken = share_out(want.room, offers, want.held)
-        return taken, offers
+            if depth == enough or all(len(keys) < depth for keys in taken.values()):
+                return taken, offers
+            depth = min(enough, 8 * depth)
 
     def _offers(self, connection: sqlite3.Connection, queue: str, want: Want, depth: int) -> Offers:
-        cursor = self._cursors.get(queue, "")
-        limit = max(want.room, FEW_SITES)
+        """What the next sites have, `depth` jobs of each at most: of as few sites as fill the room when each gives
+        `want.in_a_row`, or of more where that was too little."""
+        walk = _Walk(connection, queue, want.ordered, self._cursors.get(queue, ""), depth)
+        most = max(want.room, FEW_SITES)
+        walk.go(min(most, max(-(-want.room // want.in_a_row), FEW_SITES)))
+        if walk.jobs < want.room:
+            walk.go(most - len(walk.offers))
+        return walk.offers
 
-        def sites(after: str, upto: str, limit: int) -> Offers:
-            arguments = {"queue": queue, "after": after, "upto": upto, "room": depth, "limit": limit}
-            (text,) = connection.execute(_SITES[want.ordered], arguments).fetchone()
-            return [(site, keys) for site, keys in json.loads(text)]
 
-        offers = sites(cursor, LAST, limit)
-        if cursor and len(offers) < limit:
-            offers += sites("", cursor, limit - len(offers))
-        return offers
+class _Walk:
+    """A look at what the sites have, from the one behind `cursor` once around, each `depth` jobs at most."""
+
+    def __init__(self, connection: sqlite3.Connection, queue: str, ordered: bool, cursor: str, depth: int) -> None:
+        self._connection = connection
+        self._statement = _SITES[ordered]
+        self._queue = queue
+        self._depth = depth
+        self._parts = [(cursor, LAST), ("", cursor)] if cursor else [("", LAST)]
+        self.offers: Offers = []
+        self.jobs = 0
+
+    def go(self, sites: int) -> None:
+        """Look at so many more, as far as there are."""
+        while sites > 0 and self._parts:
+            after, upto = self._parts[0]
+            arguments = {"queue": self._queue, "after": after, "upto": upto, "room": self._depth, "limit": sites}
+            (text,) = self._connection.execute(self._statement, arguments).fetchone()
+            found = json.loads(text)
+            self.offers += [(site, keys) for site, keys in found]
+            self.jobs += sum(len(keys) for _, keys in found)
+            if len(found) < sites:
+                del self._parts[0]
+            else:
+                self._parts[0] = (found[-1][0], upto)
+            sites -= len(found)
 
 
 def _look(connection: sqlite3.Connection, owner: int) -> _Look:

@@ -77,6 +77,10 @@ class RabbitMq:
         return Target(self.destination(topology.delay(group, rung)), headers, needs=due)
 
 
+MAX_SCHEDULED_DELAY = 30 * 86_400.0
+"""Seconds: what is due later comes back then, and is sent once more. ActiveMQ hangs up on a number Java lacks."""
+
+
 class ActiveMq:
     """ActiveMQ: a scheduler for delays. NACK makes a dead letter of the broker's."""
 
@@ -94,7 +98,7 @@ class ActiveMq:
 
     def delayed(self, topology: Topology, group: str, seconds: float) -> Target | None:
         """See :class:`Dialect`."""
-        delay_ms = round(seconds * 1000)
+        delay_ms = round(min(seconds, MAX_SCHEDULED_DELAY) * 1000)
         return Target(topology.due(group), {"AMQ_SCHEDULED_DELAY": str(delay_ms)}) if delay_ms > 0 else None
 
 

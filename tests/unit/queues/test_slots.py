@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from snqd.queues.slots import Slots
+from snqd.queues.slots import MOST_IN_A_ROW, Slots, in_a_row
 
 
 def test_a_queue_is_open_until_its_own_limit_or_the_processs_is_reached() -> None:
@@ -55,3 +55,12 @@ def test_limits_can_change_while_jobs_run() -> None:
     slots.set_limits(2, {"q": 1})
     assert not slots.open_to("q")
     assert slots.open_to("r")
+
+
+@pytest.mark.parametrize(
+    ("cost", "number"),
+    [(None, 1), (0.0001, MOST_IN_A_ROW), (0.0005, 2), (0.001, 1), (0.005, 1), (600.0, 1)],
+    ids=["unknown", "no-op", "0.5 ms", "1 ms", "5 ms", "10 min"],
+)
+def test_only_jobs_that_take_next_to_nothing_are_claimed_in_a_row(cost: float | None, number: int) -> None:
+    assert in_a_row(cost) == number

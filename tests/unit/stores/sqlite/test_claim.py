@@ -179,3 +179,30 @@ def test_the_room_is_evened_out_though_some_sites_have_more_than_their_share_to_
     queue.claim(q=Want(4))
     claim = queue.claim(q=Want(20, {"site0": 20, "site1": 20, "site2": 20}))
     assert Counter(sites(claim)) == {"site3": 20}
+
+
+def test_where_some_in_a_row_will_do_a_claim_takes_them_of_fewer_sites_and_the_next_goes_on_behind(
+    queue: Queue,
+) -> None:
+    queue.database.enqueue([Job(f"{n}-{site}", f"site{site:02}", "q", b"") for n in range(5) for site in range(20)])
+    claims = [Counter(sites(queue.claim(q=Want(40, in_a_row=4)))) for _ in range(2)]
+    assert claims == [{f"site{n:02}": 4 for n in range(10)}, {f"site{n:02}": 4 for n in range(10, 20)}]
+    last = Counter(sites(queue.claim(q=Want(40, in_a_row=4))))
+    assert last == {f"site{n:02}": 1 for n in range(20)}  # of more sites, since these have no more
+
+
+def test_some_in_a_row_spare_a_claim_the_most_of_its_seeks(queue: Queue) -> None:
+    queue.database.enqueue([Job(f"{n}-{site}", f"site{site}", "q", b"") for n in range(20) for site in range(200)])
+    queue.claim(q=Want(100))
+    _, one_each = queue.cost(q=Want(100))
+    queue.claim(q=Want(100, in_a_row=4))
+    statements, in_a_row = queue.cost(q=Want(100, in_a_row=4))
+    assert in_a_row < 0.75 * one_each
+    assert statements <= 6
+
+
+def test_who_holds_nothing_is_given_the_most_though_some_in_a_row_will_do(queue: Queue) -> None:
+    for number in range(8):
+        queue.enqueue(f"site{number}", 50)
+    held = {f"site{number}": 20 for number in range(7)}
+    assert Counter(sites(queue.claim(q=Want(20, held, in_a_row=4)))) == {"site7": 20}
