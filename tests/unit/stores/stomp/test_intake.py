@@ -65,3 +65,14 @@ def test_a_source_at_rest_keeps_no_more_than_a_lower_concurrency_wants() -> None
     intake.listen({"q": Want(1)}, ())
     clock.pump([REST, REST])
     assert (sources[MAIN].prefetch, sources[DUE].prefetch) == (6, 6)
+
+
+def test_a_source_from_which_something_came_and_was_settled_meanwhile_was_not_at_rest() -> None:
+    clock, _, sources = bench()
+    sources[MAIN].prefetch = 500
+    clock.advance(REST)
+    sources[MAIN].received += 1
+    clock.advance(REST)
+    assert sources[MAIN].prefetch == 500
+    clock.advance(REST)
+    assert sources[MAIN].prefetch == 40
