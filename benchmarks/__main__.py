@@ -1,4 +1,4 @@
-"""Run measurements and print what they gave: ``python -m benchmarks [NAME...] [--store STORE...] [--slots N] [--all]``."""
+"""Run measurements and print what they gave: ``python -m benchmarks [NAME...] [--store STORE...] [...]``."""
 
 from __future__ import annotations
 

@@ -108,8 +108,8 @@ class Consumer:
     def shrink(self, source: Source, prefetch: int) -> None:
         """Take up to `prefetch` messages from `source` from now on, of which none may be unsettled.
 
-        What is on its way meanwhile must not stay unsettled here: where nobody knows, all stays as it is. And it may cost
-        the connection: RabbitMQ closes one for which it finds a message just when its subscription has ended.
+        What is on its way meanwhile must not stay unsettled here: where nobody knows, all stays as it is. And it may
+        cost the connection: RabbitMQ closes one for which it finds a message just when its subscription has ended.
         """
         if self.dialect.unsubscribe_frees is None:
             return
