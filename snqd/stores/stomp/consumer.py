@@ -45,8 +45,8 @@ class Source:
 
     @property
     def is_full(self) -> bool:
-        """Whether the broker sends nothing more from it for now."""
-        return self.unsettled >= self.prefetch
+        """Whether the broker sends nothing more from it for now, or may send nothing more."""
+        return self.unsettled * self.consumer.dialect.lump >= self.prefetch
 
 
 class Consumer:

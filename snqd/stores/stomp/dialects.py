@@ -30,12 +30,14 @@ class Dialect(Protocol):
     :ivar nack_requeues: whether NACK puts a message back to its place.
     :ivar unsubscribe_frees: whether what is unsettled goes back at the end of its subscription, and not at that of the
         connection; None where that is not known.
+    :ivar lump: with one part in so many of what may be unsettled here it may have sent all that it sends for now.
     :ivar buffers_acks: whether acknowledgements stay in its memory until the queue rests or has a message to confirm.
     """
 
     nack_requeues: bool
     unsubscribe_frees: bool | None
     buffers_acks: bool
+    lump: int
 
     def destination(self, name: str) -> str:
         """The name as the broker can take it."""
@@ -53,6 +55,7 @@ class RabbitMq:
     nack_requeues = True
     unsubscribe_frees: bool | None = False
     buffers_acks = True
+    lump = 1
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""
@@ -87,6 +90,7 @@ class ActiveMq:
     nack_requeues = False
     unsubscribe_frees: bool | None = True
     buffers_acks = False
+    lump = 2
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""
@@ -108,6 +112,7 @@ class Plain:
     nack_requeues = False
     unsubscribe_frees: bool | None = None
     buffers_acks = False
+    lump = 1
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""

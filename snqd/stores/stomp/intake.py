@@ -81,10 +81,10 @@ class Intake:
 
     def make_room(self, limit: int, alone: bool = False) -> None:
         """Let more come, up to `limit` from each source, from those of which as much is here as may be."""
-        limit = min(limit, MAX_PREFETCH)
         for source in self.sources():
-            if source.alone == alone and source.is_full and source.prefetch < limit:
-                source.consumer.listen(source, min(source.prefetch, limit - source.prefetch))
+            most = min(limit if alone else limit * source.consumer.dialect.lump, MAX_PREFETCH)
+            if source.alone == alone and source.is_full and source.prefetch < most:
+                source.consumer.listen(source, min(source.prefetch, most - source.prefetch))
 
     def _look_for_rest(self) -> None:
         # The most that was asked for lately: what the manager takes when it has nothing to do.
