@@ -31,6 +31,7 @@ class Dialect(Protocol):
     :ivar unsubscribe_frees: whether what is unsettled goes back at the end of its subscription, and not at that of the
         connection; None where that is not known.
     :ivar lump: with one part in so many of what may be unsettled here it may have sent all that it sends for now.
+    :ivar moves: about as many jobs a second one process can move from a queue to a lane.
     :ivar buffers_acks: whether acknowledgements stay in its memory until the queue rests or has a message to confirm.
     """
 
@@ -38,6 +39,7 @@ class Dialect(Protocol):
     unsubscribe_frees: bool | None
     buffers_acks: bool
     lump: int
+    moves: float
 
     def destination(self, name: str) -> str:
         """The name as the broker can take it."""
@@ -56,6 +58,7 @@ class RabbitMq:
     unsubscribe_frees: bool | None = False
     buffers_acks = True
     lump = 1
+    moves = 2500.0
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""
@@ -91,6 +94,7 @@ class ActiveMq:
     unsubscribe_frees: bool | None = True
     buffers_acks = False
     lump = 2
+    moves = 1000.0
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""
@@ -113,6 +117,7 @@ class Plain:
     unsubscribe_frees: bool | None = None
     buffers_acks = False
     lump = 1
+    moves = 1000.0
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""
