@@ -113,7 +113,13 @@ def _folder(invocation: Invocation) -> Iterator[str]:
 
 
 def _stores(invocation: Invocation) -> Iterator[str]:
-    yield from _store(invocation, _KEYS[invocation.settings.queue.subsystem], _look_at_queue)
+    key = _KEYS[invocation.settings.queue.subsystem]
+    yield from _store(invocation, key, _look_at_queue)
+    if _listens_to_several(invocation):
+        from snqd.stores.stomp.blocking import problems_of
+
+        for problem in problems_of(invocation.settings.queue.stomp):
+            yield _located(invocation, "queue", key, problem)
     yield from _store(invocation, "morgue", _look_at_morgue)
 
 
@@ -139,7 +145,14 @@ def _look_at_queue(invocation: Invocation) -> None:
     with invocation.store() as store:
         if store.exists():
             store.pauses()
-            store.depths()
+            if not _listens_to_several(invocation):
+                store.depths()
+
+
+def _listens_to_several(invocation: Invocation) -> bool:
+    """Whether jobs are taken from every broker, so that one that answers is not enough."""
+    queue = invocation.settings.queue
+    return queue.subsystem == "stomp" and queue.stomp.manual_failover
 
 
 def _look_at_morgue(invocation: Invocation) -> None:

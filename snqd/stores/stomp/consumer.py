@@ -30,6 +30,7 @@ class Source:
     :ivar least: how many of its messages may be unsettled here when it has been at rest.
     :ivar prefetch: how many may be now.
     :ivar unsettled: how many are.
+    :ivar received: how many have come so far.
     """
 
     destination: str
@@ -40,11 +41,12 @@ class Source:
     least: int = 1
     prefetch: int = 0
     unsettled: int = 0
+    received: int = 0
 
     @property
     def is_full(self) -> bool:
-        """Whether the broker sends nothing more from it for now."""
-        return self.unsettled >= self.prefetch
+        """Whether the broker sends nothing more from it for now, or may send nothing more."""
+        return self.unsettled * self.consumer.dialect.lump >= self.prefetch
 
 
 class Consumer:
@@ -106,7 +108,8 @@ class Consumer:
     def shrink(self, source: Source, prefetch: int) -> None:
         """Take up to `prefetch` messages from `source` from now on, of which none may be unsettled.
 
-        What is on its way meanwhile must not stay unsettled here: where nobody knows, all stays as it is.
+        What is on its way meanwhile must not stay unsettled here: where nobody knows, all stays as it is. And it may
+        cost the connection: RabbitMQ closes one for which it finds a message just when its subscription has ended.
         """
         if self.dialect.unsubscribe_frees is None:
             return
@@ -185,6 +188,7 @@ class Consumer:
         share = self._share_of(message.headers.get("subscription", ""))
         if share is not None:
             share[0].unsettled += 1
+            share[0].received += 1
             self._on_message(message, share[0], epoch)
 
     def _came_up(self) -> None:

@@ -30,12 +30,16 @@ class Dialect(Protocol):
     :ivar nack_requeues: whether NACK puts a message back to its place.
     :ivar unsubscribe_frees: whether what is unsettled goes back at the end of its subscription, and not at that of the
         connection; None where that is not known.
+    :ivar lump: with one part in so many of what may be unsettled here it may have sent all that it sends for now.
+    :ivar moves: about as many jobs a second one process can move from a queue to a lane.
     :ivar buffers_acks: whether acknowledgements stay in its memory until the queue rests or has a message to confirm.
     """
 
     nack_requeues: bool
     unsubscribe_frees: bool | None
     buffers_acks: bool
+    lump: int
+    moves: float
 
     def destination(self, name: str) -> str:
         """The name as the broker can take it."""
@@ -53,6 +57,8 @@ class RabbitMq:
     nack_requeues = True
     unsubscribe_frees: bool | None = False
     buffers_acks = True
+    lump = 1
+    moves = 2500.0
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""
@@ -87,6 +93,8 @@ class ActiveMq:
     nack_requeues = False
     unsubscribe_frees: bool | None = True
     buffers_acks = False
+    lump = 2
+    moves = 1000.0
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""
@@ -108,6 +116,8 @@ class Plain:
     nack_requeues = False
     unsubscribe_frees: bool | None = None
     buffers_acks = False
+    lump = 1
+    moves = 1000.0
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""
