@@ -9,7 +9,7 @@ import attrs
 
 from snqd.stomp.frame import Frame
 from snqd.stomp.parser import Parser
-from snqd.stores.stomp.message import ATTEMPT, ID
+from snqd.stores.stomp.message import ATTEMPT, id_of
 
 UNSURE = 1.0
 """Seconds before its end in which a connection may have swallowed what it had taken: the reset throws it away."""
@@ -86,8 +86,8 @@ class FrameReader:
             passage = self._unanswered.pop((answer[0], headers.get(answer, "")), None)
             if passage is not None:
                 passage.answered = now
-        elif asks is not None and ID in headers:
-            passage = Passage(headers[ID], int(headers.get(ATTEMPT, "1")), self._session, now)
+        elif asks is not None and (job_id := id_of(headers)):
+            passage = Passage(job_id, int(headers.get(ATTEMPT, "1")), self._session, now)
             self._log[passage.job].append(passage)
             kind = "i" if frame.command == "MESSAGE" else "r"
             self._unanswered[kind, headers.get(asks, "")] = passage

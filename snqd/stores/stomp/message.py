@@ -22,8 +22,10 @@ from snqd.wire.envelope import open_envelope
 from snqd.wire.own import php_body
 from snqd.wire.payload import encode
 
+JOB = "snq-job"
+"""Id and `created` of a job that snqd wrote: in one header, since a broker pays for each header at every delivery."""
 ID = "snq-id"
-CREATED = "snq-created"
+"""The id of a job that another program wrote, where it gives one."""
 ATTEMPT = "snq-attempt"
 NOT_BEFORE = "snq-not-before"
 SOLO = "snq-solo"
@@ -43,12 +45,9 @@ def write(job: Job, accused: str = "", wire: str = JSON) -> tuple[dict[str, str]
     :param wire: who must be able to read it: see :data:`snqd.config.values.WIRES`.
     :raises BadPayload, PayloadTooLarge: if the payload can't be written so.
     """
-    headers = {
-        "persistent": "true",
-        "created": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(min(max(job.created, 0.0), 2e11))),
-        ID: job.id,
-        CREATED: repr(job.created),
-    }
+    headers = {"persistent": "true", JOB: f"{job.id} {job.created!r}"}
+    if wire != JSON or job.encoding != JSON:  # PHP's daemons look for it
+        headers["created"] = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(min(max(job.created, 0.0), 2e11)))
     if job.attempt != 1:
         headers[ATTEMPT] = str(job.attempt)
     if job.not_before:
@@ -71,10 +70,9 @@ def read(frame: Frame, now: float) -> Job:
     :raises BadPayload: if it is none, saying why.
     """
     headers = frame.headers
-    created_text = headers.get("created", "").strip()
     try:
         site, queue, body, encoding = _open(frame.body)
-        job_id = check_id(headers[ID]) if ID in headers else digest_id(frame.body, created_text)
+        job_id, created = _identity(headers, frame.body)
     except BadName as error:
         raise BadPayload(f"the message's envelope: {error}") from error
     return Job(
@@ -83,12 +81,28 @@ def read(frame: Frame, now: float) -> Job:
         queue=queue,
         body=body,
         encoding=encoding,
-        created=_number(headers, CREATED) or _sql_time(created_text) or now,
-        attempt=max(int(_number(headers, ATTEMPT)), 1),
-        not_before=_number(headers, NOT_BEFORE),
+        created=created or now,
+        attempt=max(int(_number(headers[ATTEMPT])), 1) if ATTEMPT in headers else 1,
+        not_before=_number(headers[NOT_BEFORE]) if NOT_BEFORE in headers else 0.0,
         solo=SOLO in headers,
         reason=headers.get(REASON, ""),
     )
+
+
+def id_of(headers: Mapping[str, str]) -> str:
+    """The id that a message's headers give its job, empty for none."""
+    own = headers.get(JOB)
+    return headers.get(ID, "") if own is None else own.partition(" ")[0]
+
+
+def _identity(headers: Mapping[str, str], body: bytes) -> tuple[str, float]:
+    """The job's id, and when it was created, 0 where nothing tells."""
+    own = headers.get(JOB)
+    if own is not None:
+        job_id, _, number = own.partition(" ")
+        return check_id(job_id), _number(number)
+    text = headers.get("created", "").strip()
+    return check_id(headers[ID]) if ID in headers else digest_id(body, text), _sql_time(text)
 
 
 def _body(job: Job, wire: str) -> bytes:
@@ -127,10 +141,9 @@ def _open_json(body: bytes) -> tuple[str, str, bytes, str]:
     return check_site(site), check_queue(queue), encode(payload), JSON
 
 
-def _number(headers: Mapping[str, str], name: str) -> float:
-    """A header of snqd's own, 0 where it is absent or none."""
-    text = headers.get(name)
-    return float(text) if text is not None and _NUMBER.fullmatch(text) else 0.0
+def _number(text: str) -> float:
+    """A number in a header of snqd's own, 0 where it is none."""
+    return float(text) if _NUMBER.fullmatch(text) else 0.0
 
 
 def _sql_time(text: str) -> float:

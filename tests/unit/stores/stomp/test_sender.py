@@ -13,6 +13,7 @@ from snqd.stomp.errors import BrokerError
 from snqd.stomp.frame import Frame
 from snqd.stomp.protocol import Login
 from snqd.stores.stomp.brokers import Broker, Brokers
+from snqd.stores.stomp.message import id_of
 from snqd.stores.stomp.sender import Outgoing, Sender
 from tests.unit.stores.stomp.doubles import TOPOLOGY, BrokerEnd, job
 
@@ -39,7 +40,7 @@ ONE = Outgoing(job("a"))
 
 
 def ids(frames: list[Frame]) -> list[str]:
-    return [frame.headers["snq-id"] for frame in frames]
+    return [id_of(frame.headers) for frame in frames]
 
 
 def test_sending_ends_when_all_is_confirmed() -> None:
