@@ -19,6 +19,11 @@ from snqd.stomp.protocol import Login, StompProtocol
 from snqd.stores.stomp.dialects import Dialect, Plain, dialect_of
 from snqd.stores.stomp.inbox import Arrival
 
+ACK_PATIENCE = 0.01
+"""Seconds that an ACK may wait for others: each write wakes the broker, which costs both sides as much as some jobs."""
+UNSENT_SHARE = 0.25
+"""Of what a source may have here; once so many acknowledgements wait they go out, lest the broker has to wait."""
+
 
 @attrs.define(eq=False)
 class Source:
@@ -127,7 +132,8 @@ class Consumer:
         if protocol is not None:
             if arrival.job.id:
                 self._acked.add(arrival.source.destination)
-            protocol.ack(arrival.message)
+            may_wait = protocol.unsent + 1 < arrival.source.prefetch * UNSENT_SHARE
+            protocol.ack(arrival.message, ACK_PATIENCE if may_wait else 0.0)
         return protocol is not None
 
     def nack(self, arrival: Arrival) -> bool:

@@ -44,12 +44,9 @@ def write(job: Job, accused: str = "", wire: str = JSON) -> tuple[dict[str, str]
     :param wire: who must be able to read it: see :data:`snqd.config.values.WIRES`.
     :raises BadPayload, PayloadTooLarge: if the payload can't be written so.
     """
-    headers = {
-        "persistent": "true",
-        "created": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(min(max(job.created, 0.0), 2e11))),
-        ID: job.id,
-        CREATED: repr(job.created),
-    }
+    headers = {"persistent": "true", ID: job.id, CREATED: repr(job.created)}
+    if wire != JSON or job.encoding != JSON:  # for PHP's daemons; a broker pays for each header at every delivery
+        headers["created"] = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(min(max(job.created, 0.0), 2e11)))
     if job.attempt != 1:
         headers[ATTEMPT] = str(job.attempt)
     if job.not_before:
