@@ -27,6 +27,7 @@ class Prepared:
         self._definition = f"PREPARE {NAME} ({', '.join(types)}) AS {statement}"
         self._connection: Any = None
         self._fd = -1
+        self._results: list[Any] = []
         self._answered: Deferred[list[Any]] | None = None
 
     def prepare(self, connection: Connection) -> None:
@@ -63,27 +64,28 @@ class Prepared:
         wire = self._connection.pgconn
         try:
             wire.consume_input()
-            if wire.is_busy():
-                return
-            rows = self._rows(wire.get_result())
-            while wire.get_result() is not None:
-                continue
+            while not wire.is_busy():
+                result = wire.get_result()
+                if result is None:
+                    return self._answer(self._rows(self._results))
+                self._results.append(result)
         except Exception:  # noqa: BLE001 - whatever it is goes to the one who asked
             self._answer(Failure())
-        else:
-            self._answer(rows)
 
     def connectionLost(self, reason: Any) -> None:
         """Called by the reactor when it gives up on the socket."""
         self._answer(reason)
 
-    def _rows(self, result: Any) -> list[Any]:
+    def _rows(self, results: list[Any]) -> list[Any]:
+        """The rows come before the commit: they count only if no error follows, and the server is ready again."""
         from psycopg import OperationalError
         from psycopg.adapt import Transformer
-        from psycopg.pq import ExecStatus
+        from psycopg.pq import ExecStatus, TransactionStatus
 
-        if result is None or result.status != ExecStatus.TUPLES_OK:
-            raise OperationalError("no answer" if result is None else result.get_error_message())
+        ready = self._connection.pgconn.transaction_status == TransactionStatus.IDLE
+        if not ready or [result.status for result in results] != [ExecStatus.TUPLES_OK]:
+            raise OperationalError(results[-1].get_error_message() if results else "no answer")
+        (result,) = results
         transformer = Transformer(self._connection)
         transformer.set_pgresult(result)
         return transformer.load_rows(0, result.ntuples, tuple)
@@ -91,7 +93,7 @@ class Prepared:
     def _answer(self, answer: Any) -> None:
         self._reactor.removeReader(self)
         os.close(self._fd)
-        self._connection, self._fd = None, -1
+        self._connection, self._fd, self._results = None, -1, []
         answered, self._answered = self._answered, None
         assert answered is not None
         answered.callback(answer)  # a Failure starts the errbacks
