@@ -1,4 +1,4 @@
-"""Run measurements and print what they gave: ``python -m benchmarks [NAME...] [--store STORE...] [--all]``."""
+"""Run measurements and print what they gave: ``python -m benchmarks [NAME...] [--store STORE...] [...]``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.table import Table
 
 from benchmarks import chaos, fairness, memory, sites, speed
 from benchmarks.figures import Figure, shown
-from benchmarks.places import PLACES, Place
+from benchmarks.places import PLACES, SLOTS, Place
 from benchmarks.yard import CHECKOUT
 
 Measurement = Callable[[Place], Iterator[Figure]]
@@ -39,6 +39,7 @@ def main() -> int:
     for store in list(PLACES) if asked.all else asked.store or ["sqlite"]:
         with PLACES[store]() as place:
             console.print(f"\n[bold]{store}[/bold]: {place.version()}")
+            place.slots = asked.slots
             for name in asked.names or [measure.__name__ for measure in COMPARED]:
                 _print(console, name, place)
     return 0
@@ -49,6 +50,7 @@ def _arguments() -> argparse.Namespace:
     every = ", ".join(MEASUREMENTS)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: the first five of {every}")
     parser.add_argument("--store", action="append", choices=list(PLACES), help="default: sqlite; may be repeated")
+    parser.add_argument("--slots", type=int, default=SLOTS, help="of each child in flood; default: %(default)s")
     parser.add_argument("--all", action="store_true", help="every store")
     asked = parser.parse_args()
     if unknown := [name for name in asked.names if name not in MEASUREMENTS]:

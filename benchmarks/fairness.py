@@ -50,8 +50,8 @@ def _behind_flood(number: int, crew: Crew) -> list[float]:
 
 
 def flood(place: Place) -> Iterator[Figure]:
-    """20 jobs of one site behind another's 50,000 of 5 ms, ten at once in each of two children; 20 more afterwards."""
-    few = {"queue": {"concurrency": 10}}
+    """20 jobs of one site behind another's 50,000 of 5 ms in two children with few slots; 20 more afterwards."""
+    few = {"queue": {"concurrency": place.slots}}
     with Yard(place, few) as yard:
         yard.fill("stamp", FLOOD)
         yard.start()

@@ -17,16 +17,20 @@ from tests.servers.postgresql import PostgresqlServer
 from tests.servers.rabbitmq import RabbitMq
 from tests.servers.redis import RedisServer
 
+SLOTS = 10
+
 
 class Place:
     """A store on this machine; a context manager, whose server ends with it.
 
     :cvar name: for ``--store``.
     :cvar package: Debian's, whose version is told.
+    :ivar slots: jobs at once in a child where a measurement makes slots the limit.
     """
 
     name = ""
     package = ""
+    slots = SLOTS
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix=f"snqd-{self.name}-")

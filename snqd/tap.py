@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from snqd.daemon.rolling_restart import RollingRestart
 from snqd.daemon.sd_notify import SdNotify, manager_of
 from snqd.daemon.site_watch import SiteWatch
 from snqd.daemon.systemd import SystemdNotices
+from snqd.daemon.text_streams import write_utf8
 from snqd.ops.broadcasts import Broadcasts, trust_of
 from snqd.ops.change_commands import ChangeCommands
 from snqd.ops.control_server import ControlServer, daemon_commands
@@ -57,6 +59,7 @@ def makeService(options: Options) -> LoggedService:
     """
     from twisted.internet import reactor
 
+    write_utf8(sys.stdout, sys.stderr)
     try:
         daemon = make_service(reactor, Path(options["config"]), Overrides(options["threads"], options["id"]))
     except SnqdError as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.servers.small_disk import SmallDisk
 
 # A suite in the background of a shell inherits a SIGINT that is ignored, and so would every process of its tests.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -62,13 +63,6 @@ def _server(item: pytest.Item) -> str:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "snqd-test", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must be able to mount a file system: {mounted.stderr}")
-        pytest.skip(f"can't mount a file system here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    disk = SmallDisk(tmp_path / "disk", 2, "mode=0700")
+    yield disk.folder
+    disk.remove()

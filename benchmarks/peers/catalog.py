@@ -64,6 +64,11 @@ def bare(name: str, module: str, number: int, at_once: int) -> Peer:
     return Peer(name, module, (command,) * 2, number, f"2 processes, {at_once} a transaction", at_once)
 
 
+def bare_trips(module: str) -> Peer:
+    """One process that makes the round trips of a job: what is left of a latency is the server's and the machine's."""
+    return Peer("bare round trips", module, (("python", "-m", JOBS + module),), 500, "1 process, no framework")
+
+
 def skip_locked(number: int, at_once: int) -> Peer:
     """The loop that everybody writes."""
     return bare("bare SKIP LOCKED loop", "skip_locked", number, at_once)
@@ -87,13 +92,13 @@ PEERS = {
     "redis": Beside(
         noop=(dramatiq(20_000), arq(5_000, at_once=250), rq(200)),
         waiting=(dramatiq(20_000, threads=64), arq(3_000, at_once=250)),
-        latency=(dramatiq(300), arq(300), rq(50)),
+        latency=(bare_trips("bare_redis"), dramatiq(300), arq(300), rq(50)),
         quiet=(dramatiq(20_000, threads=64),),
     ),
     "postgresql": Beside(
         noop=(procrastinate(3_000), skip_locked(5_000, at_once=1), skip_locked(50_000, at_once=100)),
         waiting=(procrastinate(3_000, at_once=100),),
-        latency=(procrastinate(300),),
+        latency=(bare_trips("bare_postgresql"), procrastinate(300)),
     ),
     "rabbitmq": Beside(
         noop=(dramatiq(30_000), celery(10_000), bare_stomp(50_000)),

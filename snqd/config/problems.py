@@ -65,8 +65,8 @@ def did_you_mean(near: str) -> str:
 
 
 def shown(text: str) -> str:
-    """`text` as a message quotes it: escaped, and cut where it is long."""
-    return ascii(text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + "...")
+    """`text` as a message quotes it: escaped where nothing can be seen of it, and cut where it is long."""
+    return repr(text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + "...")
 
 
 def _printable(text: str) -> str:

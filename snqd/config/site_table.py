@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import blake2b
 from typing import Any
 
 from snqd.config.database_url import CONNECT_TIMEOUT, DRIVERS, connect_args, without_password
@@ -43,7 +44,9 @@ class SiteTable:
         self._monotonic = monotonic
         self._engine, self._place = _engine(url)
         self._files: dict[str, str] = {}
+        self._digest = b""
         self._mark: Any = None
+        self._version: Any = None
         self._read_at = -READ_EVERY
         self._marked_at = 0.0
 
@@ -55,12 +58,18 @@ class SiteTable:
         from sqlalchemy import text
 
         with self._errors_in_words(), self._engine.connect() as connection:
-            rows = connection.execute(text(_ROWS)).mappings().all()
-        files = {f"{self._place}#{row['nickname']}": site_text(row) for row in rows}
-        # The old text where it still holds, so that ten thousand sites are not in memory twice.
-        self._files = {name: old if (old := self._files.get(name)) == new else new for name, new in files.items()}
+            result = connection.execute(text(_ROWS))
+            columns, rows = list(result.keys()), result.all()
+        digest = blake2b(repr((columns, list(map(tuple, rows)))).encode("utf-8", "backslashreplace")).digest()
+        if digest != self._digest:
+            self._digest, self._files = digest, self._texts(row._mapping for row in rows)
         self._read_at = self._monotonic()
         return self._files
+
+    def _texts(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+        files = {f"{self._place}#{row['nickname']}": site_text(row) for row in rows}
+        # The old text where it still holds, so that ten thousand sites are not in memory twice.
+        return {name: old if (old := self._files.get(name)) == new else new for name, new in files.items()}
 
     def look(self) -> dict[str, str]:
         """The same, but the rows of the last time where nothing tells that they changed.
@@ -80,10 +89,21 @@ class SiteTable:
         from sqlalchemy.exc import SQLAlchemyError
 
         with self._errors_in_words(), self._engine.connect() as connection:
+            version = self._version_of(connection)
+            if version is not None and version == self._version:
+                return self._mark
+            self._version = version
             try:
                 return tuple(connection.execute(text(_MARK)).one())
             except SQLAlchemyError:
                 return None  # a table without that column; one that can't be read at all is told of by read()
+
+    def _version_of(self, connection: Any) -> Any:
+        """What changes with every commit to an SQLite file, as one connection sees it; a look at it reads no row."""
+        if connection.dialect.name != "sqlite":
+            return None
+        same_connection = connection.info.setdefault("snqd", object())
+        return same_connection, connection.exec_driver_sql("PRAGMA data_version").scalar_one()
 
     @contextmanager
     def _errors_in_words(self) -> Iterator[None]:

@@ -51,6 +51,7 @@ class SourceReader:
         self._stamps: dict[str, Stamp] = {}
         self._table: SiteTable | None = None
         self._seen: dict[str, str] = {}
+        self._places: _Places | None = None
 
     def read(self) -> Sources:
         """Read everything, changed or not.
@@ -61,7 +62,7 @@ class SourceReader:
         problems: list[str] = []
         text = self._text(self._main, "check --config", problems)
         _raise(problems)
-        places = _Places(self._main, text)
+        places = self._places_of(text)
         files = {str(self._main): text}
         for path, stamp in _listed(places.folder()):
             files[path] = self._text(Path(path), "correct or remove it", problems, stamp)
@@ -81,7 +82,7 @@ class SourceReader:
 
     def _look_at_table(self, old: Sources, afresh: bool) -> Look:
         before = self._seen
-        rows = self._rows(_Places(self._main, old.main), afresh)
+        rows = self._rows(self._places_of(old.main), afresh)
         if rows is before:
             return Look(old)
         files = {name: text for name, text in old.files.items() if name.startswith("/")}
@@ -90,7 +91,7 @@ class SourceReader:
     def _look_at_all(self, old: Sources, afresh: bool) -> Look:
         problems: list[str] = []
         main, differs = self._look_at_main(old, problems)
-        places = _Places(self._main, main)
+        places = self._places_of(main)
         files = {str(self._main): main}
         for path, stamp in _listed(places.folder()):
             text = old.files.get(path)
@@ -108,12 +109,19 @@ class SourceReader:
 
     def folders(self, sources: Sources) -> list[Path]:
         """The folders to watch: the main file's, and ``[sites] dir``."""
-        folder = _Places(self._main, sources.main).folder_path()
+        folder = self._places_of(sources.main).folder_path()
         return [self._main.parent] if folder is None else [self._main.parent, folder]
 
     def has_table(self, sources: Sources) -> bool:
         """Whether ``[sites] database`` is set."""
-        return _Places(self._main, sources.main).entry("database") is not None
+        return self._places_of(sources.main).entry("database") is not None
+
+    def _places_of(self, text: str) -> _Places:
+        # Asked several times a second for the same text, which may define thousands of sites.
+        places = self._places
+        if places is None or places.text != text:
+            places = self._places = _Places(self._main, text)
+        return places
 
     def _look_at_main(self, old: Sources, problems: list[str]) -> tuple[str, bool]:
         path = str(self._main)
@@ -179,6 +187,7 @@ class _Places:
     """Where the main file says that sites are defined."""
 
     def __init__(self, main: Path, text: str) -> None:
+        self.text = text
         self._main = main
         sections = {section.name: section for section in _sections(str(main), text)}
         self._sites = sections.get("sites")

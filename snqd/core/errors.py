@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class SnqdError(Exception):
     """snqd failed."""
@@ -47,6 +49,21 @@ class StoreError(SnqdError):
 
 class StoreUnavailable(StoreError):
     """The store refuses or can't be reached for now; trying again may help (disk full, locked, connection lost)."""
+
+
+class Unconfirmed(StoreUnavailable):
+    """The store has not confirmed that it accepted the jobs: it may have them, or take them later.
+
+    :ivar accepted: ids of those jobs that it did confirm.
+    :ivar unknown: ids of those of which that is not known; enqueued again under other ids they may run twice.
+    """
+
+    def __init__(self, why: str, accepted: Sequence[str], unknown: Sequence[str]) -> None:
+        super().__init__(
+            f"{why}; accepted: {len(accepted)}, not known: {len(unknown)} (enqueue these again only under the same ids)"
+        )
+        self.accepted = accepted
+        self.unknown = unknown
 
 
 class StoreCorrupt(StoreError):

@@ -47,4 +47,4 @@ def _check(pattern: re.Pattern[str], kind: str, name: str) -> str:
 
 
 def _shown(name: str) -> str:
-    return ascii(name if len(name) <= MAX_NAME_CHARS else name[:MAX_NAME_CHARS] + "...")
+    return repr(name if len(name) <= MAX_NAME_CHARS else name[:MAX_NAME_CHARS] + "...")

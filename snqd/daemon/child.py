@@ -33,6 +33,7 @@ from snqd.daemon.log_levels import LogLevels
 from snqd.daemon.parts import Builder, Parts
 from snqd.daemon.pulse import Pulse
 from snqd.daemon.solo_patience import SoloPatience
+from snqd.daemon.text_streams import write_utf8
 from snqd.daemon.version import VERSION
 from snqd.io.interface import IIoManager, Scope
 
@@ -214,6 +215,7 @@ def prepare_process() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     sys.setswitchinterval(SWITCH_INTERVAL)
+    write_utf8(sys.stdout, sys.stderr)
     faulthandler.enable()
     for fd in (ipc.CHILD_READS, ipc.CHILD_WRITES):
         os.set_inheritable(fd, False)

@@ -37,7 +37,7 @@ class LogLevels:
         try:
             meant = LogLevel.levelWithName(level)
         except InvalidLogLevelError:
-            raise BadLogLevel(f"{ascii(level)[:40]} is no log level: write {', '.join(WORDS)}") from None
+            raise BadLogLevel(f"{repr(level)[:40]} is no log level: write {', '.join(WORDS)}") from None
         self.changed[namespace] = level
         self._predicate.setLogLevelForNamespace(namespace, meant)
 

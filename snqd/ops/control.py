@@ -45,8 +45,8 @@ def _connect(connection: socket.socket, path: Path) -> None:
         connection.connect(str(path))
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise DaemonNotRunning(
-            f"no daemon answers at {path}: start it, or correct [snqd] control (one that runs since before control or "
-            "state_dir was changed there hears SIGHUP instead of update, SIGTERM instead of stop)"
+            f"no daemon answers at {path}: start it (if one runs, it began with another [snqd] control or state_dir: "
+            "SIGTERM stops it)"
         ) from error
     except OSError as error:
         raise ControlFailed(f"the control socket {path} can't be used: {error}") from error

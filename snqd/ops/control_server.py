@@ -83,7 +83,7 @@ class ControlProtocol(LineOnlyReceiver):
         except (ValueError, TypeError, KeyError, RecursionError):
             raise SnqdError('a request is one line of JSON: {"command": NAME, ...}') from None
         if not isinstance(command, str) or command not in self._commands:
-            raise SnqdError(f"no command {ascii(command)[:80]}: there are {', '.join(sorted(self._commands))}")
+            raise SnqdError(f"no command {repr(command)[:80]}: there are {', '.join(sorted(self._commands))}")
         return self._commands[command](request)
 
     def _error(self, failure: Failure) -> dict[str, Any]:

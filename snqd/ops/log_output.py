@@ -15,6 +15,7 @@ from twisted.python.logfile import LogFile
 from snqd.config.settings import DaemonSettings
 from snqd.daemon.log_levels import LogLevels
 from snqd.daemon.log_record import record_of
+from snqd.daemon.text_streams import readable
 
 DEFAULT_FILE = "twistd.log"
 JSON = "json"
@@ -30,7 +31,8 @@ def json_line(event: Mapping[str, Any]) -> str:
         "message": record.text,
         **({"traceback": record.traceback} if record.traceback else {}),
     }
-    return json.dumps({**known, **{key: value for key, value in record.fields.items() if key not in known}}) + "\n"
+    fields = {key: value for key, value in record.fields.items() if key not in known}
+    return json.dumps({**known, **fields}, ensure_ascii=False) + "\n"
 
 
 def log_observer(twistd: Mapping[str, Any], reactor: Any, log_format: str, levels: LogLevels) -> Any:
@@ -41,8 +43,8 @@ def log_observer(twistd: Mapping[str, Any], reactor: Any, log_format: str, level
     :param log_format: ``text`` or ``json``.
     """
     stream = _stream(twistd, reactor)
-    write = FileLogObserver(stream, json_line) if log_format == JSON else textFileLogObserver(stream)
-    return levels.filtering(write)
+    line = json_line if log_format == JSON else textFileLogObserver(stream).formatEvent
+    return levels.filtering(FileLogObserver(stream, lambda event: readable(line(event) or "")))
 
 
 def _stream(twistd: Mapping[str, Any], reactor: Any) -> IO[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from snqd.core.errors import BadName, ConfigError, NoHandler, SnqdError, UnknownSite
+from snqd.daemon.text_streams import write_utf8
 from snqd.ops.snqctl_invocation import Invocation, WrongUse, complain
 
 COMMANDS = {
@@ -48,6 +49,7 @@ class Snqctl(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command and exit: 0 done, 1 failed, 2 wrong use or configuration."""
+        write_utf8(sys.stdout, sys.stderr)
         sys.exit(self._code(*args, **{"prog_name": "snqctl", **extra, "standalone_mode": False}))
 
     def _code(self, *args: Any, **extra: Any) -> int:

@@ -126,24 +126,34 @@ def _control_key(invocation: Invocation) -> Iterator[str]:
             yield f"{invocation.settings.path}: {error}"
 
 
-def _store(invocation: Invocation, key: str, look: Callable[[Invocation], None]) -> Iterator[str]:
+def _store(invocation: Invocation, key: str, look: Callable[[Invocation], Iterable[str]]) -> Iterator[str]:
     try:
-        look(invocation)
+        for problem in look(invocation):
+            yield _located(invocation, "queue", key, problem)
+    except ConfigError as error:
+        yield f"{invocation.settings.path}: {error}"  # it names its key
     except SnqdError as error:
         yield _located(invocation, "queue", key, str(error))
 
 
-def _look_at_queue(invocation: Invocation) -> None:
+def _look_at_queue(invocation: Invocation) -> Iterable[str]:
+    queue = invocation.settings.queue
     with invocation.store() as store:
         if store.exists():
             store.pauses()
+            if queue.subsystem == "stomp" and queue.stomp.manual_failover:
+                from snqd.stores.stomp.blocking import problems_of
+
+                return problems_of(queue.stomp)  # jobs are taken from every broker: one that answers is not enough
             store.depths()
+    return ()
 
 
-def _look_at_morgue(invocation: Invocation) -> None:
+def _look_at_morgue(invocation: Invocation) -> Iterable[str]:
     with invocation.morgue() as morgue:
         if morgue.exists():
             morgue.count()
+    return ()
 
 
 def _located(invocation: Invocation, section: str, key: str, problem: str) -> str:

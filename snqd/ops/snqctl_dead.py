@@ -83,12 +83,13 @@ def requeue_letters(
     if not invocation.settings.queue.enabled:
         raise WrongUse(f"there is no queue to go back to: {invocation.settings.path} says [queue] enabled = no")
     with invocation.store() as store, invocation.morgue() as morgue:
+        known = [each for each in ids if _known(morgue, each) is not None]
         if not morgue.exists():
             done = 0
         elif everything:
             done = morgue.requeue_all(store.enqueue, queue, site)
         else:
-            done = morgue.requeue((each for each in ids if _known(morgue, each) is not None), store.enqueue)
+            done = morgue.requeue(known, store.enqueue)
     say(f"requeued {_letters(done)}")
     return 0 if everything or done == len(ids) else 1
 
@@ -105,12 +106,13 @@ def discard_letters(
     """Forget dead letters for good."""
     _check_choice(ids, everything, queue, site)
     with invocation.morgue() as morgue:
+        known = [each for each in ids if _known(morgue, each) is not None]
         if not morgue.exists():
             done = 0
         elif everything:
             done = morgue.remove_all(queue, site)
         else:
-            done = morgue.remove([each for each in ids if _known(morgue, each) is not None])
+            done = morgue.remove(known)
     say(f"discarded {_letters(done)}")
     return 0 if everything or done == len(ids) else 1
 
@@ -125,7 +127,7 @@ def _check_choice(ids: tuple[str, ...], everything: bool, queue: str | None, sit
 def _known(morgue: Burials, letter_id: str) -> Letter | None:
     letter = morgue.get(letter_id) if morgue.exists() else None
     if letter is None:
-        complain(f"no dead letter {letter_id!a}: snqctl dead list shows them")
+        complain(f"no dead letter {letter_id!r}: snqctl dead list shows them")
     return letter
 
 

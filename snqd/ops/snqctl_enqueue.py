@@ -229,9 +229,10 @@ def _report(sink: Sink, failures: Failures, stopped: str, as_json: bool) -> int:
         complain(stopped)
     if as_json:
         failed = [*failures.listed, {"error": stopped}] if stopped else failures.listed
-        say_json({"accepted": sink.accepted, "failed": failed})
+        say_json({"accepted": sink.accepted, "unknown": sink.unknown, "failed": failed})
     else:
-        say(f"accepted {sink.accepted} job{'' if sink.accepted == 1 else 's'}")
+        doubt = f"; of {sink.unknown} that is not known" if sink.unknown else ""
+        say(f"accepted {sink.accepted} job{'' if sink.accepted == 1 else 's'}{doubt}")
     return 1 if stopped or failures.count else 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from snqd.core.errors import Unconfirmed
 from snqd.core.job import Job
 from snqd.ops.snqctl_invocation import complain
 from snqd.stores.blocking import BlockingQueue
@@ -25,9 +26,11 @@ class Sink(Protocol):
     """Where jobs go.
 
     :ivar accepted: how many are safe there.
+    :ivar unknown: how many may be there, or may come to be, without having been confirmed.
     """
 
     accepted: int
+    unknown: int
 
     def accept(self, jobs: Sequence[Job]) -> None:
         """Take `jobs`."""
@@ -38,15 +41,21 @@ class StoreSink:
 
     def __init__(self, queue: BlockingQueue) -> None:
         self._queue = queue
-        self.accepted = 0
+        self.accepted = self.unknown = 0
 
     def accept(self, jobs: Sequence[Job]) -> None:
         """Make `jobs` durable and wake the children.
 
+        :raises Unconfirmed: if that is not known of all of them.
         :raises StoreError: if none of them could be kept.
         """
         with _uninterrupted():
-            self._queue.enqueue(jobs)
+            try:
+                self._queue.enqueue(jobs)
+            except Unconfirmed as error:
+                self.accepted += len(error.accepted)
+                self.unknown += len(error.unknown)
+                raise
             self.accepted += len(jobs)
 
 

@@ -69,6 +69,7 @@ class ImmediateSink:
     """Where jobs go with ``[queue] enabled = no``: each runs at once, and so do its follow-ups.
 
     :ivar accepted: how many were acknowledged, follow-ups not counted.
+    :ivar unknown: none: all end before it is said how they did.
     :ivar runner: set before the first jobs come.
     """
 
@@ -76,7 +77,7 @@ class ImmediateSink:
 
     def __init__(self, failures: Failures) -> None:
         self._failures = failures
-        self.accepted = 0
+        self.accepted = self.unknown = 0
 
     def accept(self, jobs: Sequence[Job]) -> None:
         """Run `jobs`; those that are not acknowledged are reported, for there is no queue to keep them."""

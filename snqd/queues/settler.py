@@ -135,7 +135,7 @@ class Settler:
             "job {job} of site {site}, queue {queue}, attempt {attempt} is a dead letter: {reason}",
             reason=outcome.reason,
             traceback=outcome.traceback,
-            **_fields(ended),
+            **{**_fields(ended), "attempt": letter.attempts},
         )
         return None
 

@@ -50,8 +50,8 @@ class Login:
 class StompProtocol(Protocol):
     """A client's session.
 
-    What is sent in one turn of the reactor goes out in one write. While the transport does not take more it is kept,
-    and `room` tells who has much to send when to go on.
+    What is sent in one turn of the reactor goes out in one write, and acknowledgements that may wait go with it. While
+    the transport does not take more it is kept, and `room` tells who has much to send when to go on.
 
     :param on_message: called with each MESSAGE.
     :ivar ready: fires with the CONNECTED frame, or fails.
@@ -66,6 +66,7 @@ class StompProtocol(Protocol):
         self._parser = Parser()
         self._out: list[bytes] = []
         self._flushing: IDelayedCall | None = None
+        self._is_patient = False
         self._paused = False
         self._waiting_for_room: list[Deferred[None]] = []
         self._receipts: dict[str, Deferred[None]] = {}
@@ -105,13 +106,21 @@ class StompProtocol(Protocol):
         """UNSUBSCRIBE; fires when the broker has confirmed it."""
         return self._confirmed("UNSUBSCRIBE", {"id": name, "destination": destination})
 
-    def ack(self, message: Frame) -> None:
-        """Tell the broker that `message` is settled; not confirmed."""
-        self._write("ACK", self._answer_to(message))
+    def ack(self, message: Frame, patience: float = 0.0) -> None:
+        """Tell the broker that `message` is settled; not confirmed.
+
+        :param patience: seconds that it may wait for others to go out with it; whatever else is sent takes it along.
+        """
+        self._write("ACK", self._answer_to(message), patience=patience)
 
     def nack(self, message: Frame) -> None:
         """Give `message` back to the broker; what that does differs between brokers."""
         self._write("NACK", self._answer_to(message))
+
+    @property
+    def unsent(self) -> int:
+        """How many frames have not gone out yet."""
+        return len(self._out)
 
     def disconnect(self) -> Deferred[None]:
         """Say goodbye once everything sent is processed; fires when the connection is gone."""
@@ -167,10 +176,15 @@ class StompProtocol(Protocol):
             headers["subscription"] = message.headers.get("subscription", "")
         return headers
 
-    def _write(self, command: str, headers: Mapping[str, str], body: bytes = b"") -> None:
+    def _write(self, command: str, headers: Mapping[str, str], body: bytes = b"", patience: float = 0.0) -> None:
         self._out.append(encode(command, headers, body, self.version))
-        if self._flushing is None and not self._paused:
-            self._flushing = self._reactor.callLater(0, self._flush)
+        if self._flushing is None:
+            if not self._paused:
+                self._flushing = self._reactor.callLater(patience, self._flush)
+                self._is_patient = patience > 0
+        elif self._is_patient and not patience:
+            self._flushing.reset(0)
+            self._is_patient = False
 
     def _flush(self) -> None:
         self._flushing = None
@@ -187,6 +201,7 @@ class StompProtocol(Protocol):
     def resumeProducing(self) -> None:
         """The transport takes more."""
         self._paused = False
+        self._cancel(self._flushing)
         self._flush()
         waiting, self._waiting_for_room = self._waiting_for_room, []
         for done in waiting:

@@ -58,14 +58,21 @@ class Writer(Generic[C]):
     alone, unless the connection was lost.
 
     :param gather: called before each transaction: what is to be done in it.
+    :param start: does an action that is alone without the thread, if it can: fires with its answer, or with None where
+        a transaction is needed after all; itself None where it can't.
     """
 
     def __init__(
-        self, reactor: Any, transactions: Transactions[C], gather: Callable[[], list[Operation[C, Any]]]
+        self,
+        reactor: Any,
+        transactions: Transactions[C],
+        gather: Callable[[], list[Operation[C, Any]]],
+        start: Callable[[Callable[[C], Any]], Deferred[Any] | None] = lambda action: None,
     ) -> None:
         self._reactor = reactor
         self._transactions = transactions
         self._gather = gather
+        self._start = start
         self._batches: SimpleQueue[list[Operation[C, Any]] | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._scheduled = False
@@ -104,7 +111,17 @@ class Writer(Generic[C]):
 
     def _submit(self, operations: list[Operation[C, Any]]) -> None:
         self._busy = True
-        self._batches.put(operations)
+        started = self._start(operations[0].action) if len(operations) == 1 else None
+        if started is None:
+            self._batches.put(operations)
+        else:
+            started.addBoth(self._started, operations)
+
+    def _started(self, answer: Any, operations: list[Operation[C, Any]]) -> None:
+        if answer is None:
+            self._batches.put(operations)
+        else:
+            self._deliver(operations, [answer])
 
     def _run(self) -> None:
         while (batch := self._batches.get()) is not None:

@@ -123,4 +123,4 @@ def _checked(document: dict[str, Any]) -> ControlMessage:
         raise ValueError
     if site is not None:
         check_site(site)
-    return ControlMessage(command, site, check_id(document["id"]), sent, ascii(sender[:100])[1:-1])
+    return ControlMessage(command, site, check_id(document["id"]), sent, repr(sender[:100])[1:-1])

@@ -152,7 +152,7 @@ def _children(part: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _shown(key: Any) -> str:
-    shown = ascii(key)
+    shown = repr(key)
     return shown if len(shown) <= 40 else shown[:37] + "..."
 
 

@@ -47,7 +47,7 @@ class _Writer:
             raise BadPayload(f"the payload has more than the {MAX_ELEMENTS} elements that are read from PHP")
         yield b"a:%d:{" % size
         for key, part in items:
-            there = f"{where}[{ascii(key)[:40]}]"
+            there = f"{where}[{repr(key)[:40]}]"
             yield _key(key, there)
             yield from self.write(part, there, level + 1)
         yield b"}"

@@ -71,6 +71,7 @@ class Farm:
         self.log_path = folder / "daemon.log"
         self.state_dir = folder / "state"
         self.journal = Journal(folder / "journal")
+        self.locale: dict[str, str] = {}
         self._prefix = prefix
         self._mark = secrets.token_hex(8)
         self._daemons: list[subprocess.Popen[bytes]] = []
@@ -126,7 +127,7 @@ class Farm:
 
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(HERE), str(CHECKOUT)])
-        return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", MARK: self._mark}
+        return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", MARK: self._mark, **self.locale}
 
     def ready(self) -> bool:
         """Whether the daemon answers and all its children take jobs."""
@@ -172,7 +173,7 @@ class Farm:
             env=self.environment(),
             input=input or "",
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=timeout,
         )
 

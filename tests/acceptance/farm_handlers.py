@@ -47,6 +47,13 @@ class Reader(QueueHandler):
         mark(job, "end")
 
 
+class Printer(QueueHandler):
+    """Prints its payload, as a handler in the making does."""
+
+    def handle(self, job: Any) -> None:
+        print("printed", job.payload)  # noqa: T201
+
+
 class Later(QueueHandler):
     """Fails with `payload["delay"]` until attempt number `payload["good"]`."""
 

@@ -55,6 +55,16 @@ def test_a_level_set_at_run_time_reaches_children_now_and_later(logging_farm: Fa
     assert logging_farm.snqctl("log-level", "farm_handlers", "loud").returncode == 2
 
 
+def test_what_a_handler_prints_is_in_the_log_at_once_whatever_the_locale(make_farm: Callable[..., Farm]) -> None:
+    farm = make_farm(handlers={"printer": "farm_handlers.Printer"}, sections={"snqd": {"threads": 1}})
+    farm.locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    farm.start()
+    farm.enqueue("alpha", "printer", '"Zürich"')
+    wait_until(lambda: "printed Zürich" in farm.log(), 30, "what the handler printed")
+    answer = farm.snqctl("run", "alpha", "printer", '"Zürich"')
+    assert answer.stdout.startswith("printed Zürich\n")
+
+
 def debugged(farm: Farm) -> list[dict[str, Any]]:
     """What the handler says on level debug."""
     return [event for event in events(farm) if (event["level"], event["message"]) == ("debug", "noted")]

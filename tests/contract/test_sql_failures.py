@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,10 +21,11 @@ from twisted.logger import formatEvent, globalLogPublisher
 from snqd.core.errors import SchemaTooNew, StoreUnavailable
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.interface import Want
-from snqd.stores.sql import claim, postgresql
+from snqd.stores.sql.prepared import Prepared
 from snqd.stores.sql.server import SqlServer
 from tests.contract.conftest import PostgresqlBench, ignoring_failures
 from tests.servers.postgresql import PostgresqlServer
+from tests.servers.small_disk import SmallDisk
 
 KILL_EVERY = 0.05
 PATIENCE = 60.0
@@ -183,7 +183,7 @@ async def test_a_read_only_server_is_waited_for_and_nothing_is_lost(sql_bench: A
 
 
 @ensureDeferred
-async def test_a_full_disk_is_waited_for_and_nothing_is_lost(sql_bench: Any, small_disk: SmallDisk) -> None:
+async def test_a_full_disk_is_waited_for_and_nothing_is_lost(sql_bench: Any, database_disk: DatabaseDisk) -> None:
     one = await sql_bench.process()
     await one.enqueue(*sql_bench.jobs(2))
     first, second = await one.claim()
@@ -196,28 +196,23 @@ async def test_a_full_disk_is_waited_for_and_nothing_is_lost(sql_bench: Any, sma
     with pytest.raises(StoreUnavailable, match=told):
         await one.enqueue(*[sql_bench.job(body=body) for _ in range(300)])
     assert not settled.called
-    small_disk.grow()
+    database_disk.grow(500)
     if sql_bench.server.process.poll() is not None:
         sql_bench.server.start()
     assert await settled is True
     assert await one.store.ack(second.receipt) is True
 
 
-class SmallDisk:
-    """A file system of 16 MiB, on which a database lies that is still empty."""
+class DatabaseDisk(SmallDisk):
+    """One on which a database lies that is still empty."""
 
     def __init__(self, bench: Any) -> None:
         self._bench = bench
-        self.folder = bench.server.folder / "data" / bench.database
-        self.folder.mkdir(exist_ok=True)
-        user = f"uid={bench.server.user},gid={bench.server.user}" if os.geteuid() == 0 else ""
-        self._mount("-t", "tmpfs", "-o", f"size=16m,mode=0700,{user}", "snqd-test")
+        user = [f"uid={bench.server.user}", f"gid={bench.server.user}"] if os.geteuid() == 0 else []
+        super().__init__(bench.server.folder / "data" / bench.database, 16, "mode=0700", *user)
         if bench.kind == "postgresql":
             bench.server.say(f"CREATE TABLESPACE {bench.database} LOCATION '{self.folder}'")
             bench.server.say(f"ALTER DATABASE {bench.database} SET TABLESPACE {bench.database}")
-
-    def grow(self) -> None:
-        self._mount("-o", "remount,size=500m")
 
     def remove(self) -> None:
         server, database = self._bench.server, self._bench.database
@@ -226,21 +221,13 @@ class SmallDisk:
         else:
             for (table,) in server.say("SHOW TABLES", database):
                 server.say(f"DROP TABLE {table}", database)
-        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
-
-    def _mount(self, *options: str) -> None:
-        mounted = subprocess.run(["mount", *options, str(self.folder)], capture_output=True, text=True, check=False)
-        if mounted.returncode:
-            problem = f"can't mount a file system here: {mounted.stderr.strip()}"
-            if os.environ.get("CI"):
-                pytest.fail(problem)
-            pytest.skip(problem)
+        super().remove()
 
 
 @pytest.fixture
-def small_disk(sql_bench: Any) -> SmallDisk:
+def database_disk(sql_bench: Any) -> DatabaseDisk:
     """What the sql_bench's database lies on."""
-    disk = SmallDisk(sql_bench)
+    disk = DatabaseDisk(sql_bench)
     sql_bench.disks.append(disk)
     return disk
 
@@ -254,13 +241,13 @@ async def test_jobs_of_a_claim_whose_answer_is_lost_are_claimed_again(
     await one.enqueue(*bench.jobs(3))
     (held,) = await one.claim(1)
 
-    def cut_behind(*arguments: Any) -> Any:
+    def cut_behind(asked: Prepared, result: Any) -> Any:
         monkeypatch.undo()
-        postgresql.take_only_share(*arguments)
         raise ConnectionLost("cut")
 
-    monkeypatch.setattr(claim, "take_only_share", cut_behind)
+    monkeypatch.setattr(Prepared, "_rows", cut_behind)
     (second,) = await one.claim(1)
+    assert Prepared._rows is not cut_behind
     (third,) = await one.claim(1)
     assert await one.claim(1) == []
     assert [await one.store.ack(each.receipt) for each in (held, second, third)] == [True] * 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,38 +14,16 @@ from snqd.core.errors import StoreUnavailable
 from snqd.core.job import Job
 from tests.integration.test_redis_failures import Farm, farm
 from tests.servers.redis import SAFE, RedisServer
+from tests.servers.small_disk import SmallDisk
 
 __all__ = ["farm"]
 EVERYSEC = ("--appendonly", "yes", "--appendfsync", "everysec")
 BODY = os.urandom(200_000).hex().encode()
 
 
-class SmallDisk:
-    """A file system of 4 MiB, for Redis to work in."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-        self._mount("-t", "tmpfs", "-o", "size=4m", "snqd-test")
-
-    def grow(self) -> None:
-        self._mount("-o", "remount,size=100m")
-
-    def remove(self) -> None:
-        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
-
-    def _mount(self, *options: str) -> None:
-        mounted = subprocess.run(["mount", *options, str(self.folder)], capture_output=True, text=True, check=False)
-        if mounted.returncode:
-            problem = f"can't mount a file system here: {mounted.stderr.strip()}"
-            if os.environ.get("CI"):
-                pytest.fail(problem)
-            pytest.skip(problem)
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    made = SmallDisk(tmp_path / "small")
+    made = SmallDisk(tmp_path / "small", 4)
     yield made
     made.remove()
 
@@ -82,7 +59,7 @@ async def test_a_full_disk_refuses_jobs_keeps_what_was_accepted_and_is_waited_fo
     with pytest.raises(StoreUnavailable):
         await one.enqueue(job(201))
     assert not settled.called
-    disk.grow()
+    disk.grow(100)
     assert server.process is not None
     if server.process.poll() is not None:
         server.start()

@@ -137,7 +137,7 @@ def finish(owner: Owner) -> None:
         owner.client.zadd(f"{owner.prefix}due", {member: 1.0})
     while (jobs := owner.claim(100, {})) or (jobs := solo(owner)):
         owner.settle([ack(each.receipt, [], []) for each in jobs])
-    rest = owner.keys() - {b"number", b"epochs", b"owner", b"beat", b"queues"}
+    rest = owner.keys() - {b"number", b"epochs", b"owner", b"beat", b"queues", b"renewed"}
     assert {name for name in rest if not name.startswith(b"last:")} == set()
 
 

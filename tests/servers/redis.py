@@ -65,6 +65,14 @@ class RedisServer:
             assert time.monotonic() < deadline, "redis-server does not come up"
             time.sleep(0.02)
 
+    def start_again(self) -> None:
+        """As a service manager does, more than once: a Redis that was killed during its rewrite may refuse one start,
+        and mend its file by that."""
+        self.launch()
+        while not self.answers():
+            if self.process is not None and self.process.poll() is not None:
+                self.start()
+
     def answers(self) -> bool:
         with contextlib.suppress(OSError):
             return b"PONG" in self.say("PING")

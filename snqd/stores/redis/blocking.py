@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from itertools import count
 from typing import Any
 
@@ -19,8 +19,10 @@ from snqd.core.errors import StoreError, StoreUnavailable
 from snqd.core.job import Job
 from snqd.stores.interface import Depth, Pauses
 from snqd.stores.redis import scripts
+from snqd.stores.redis.aof import AofRenewal, Step
 from snqd.stores.redis.codec import DepthsReader, encode_all, json_array, read_pauses
 from snqd.stores.redis.errors import store_error
+from snqd.stores.redis.info import info
 from snqd.stores.redis.names import control_channel, place_of
 from snqd.stores.redis.scripts import Script
 
@@ -66,7 +68,8 @@ class RedisQueue:
         self._clock = clock
         self._name = f"client-{secrets.token_hex(8)}"
         self._numbers = count(1)
-        self._client = _client(address)
+        self._renewal = AofRenewal(prefix, patience, None)
+        self._client = _client(address, self._connected)
 
     def enqueue(self, jobs: Sequence[Job]) -> None:
         """Accept `jobs`, all or none; they are durable at return, and the children know of them.
@@ -106,6 +109,31 @@ class RedisQueue:
         """See :class:`snqd.stores.control.ControlPublisher`."""
         self._patiently(lambda: self._client.publish(control_channel(self._prefix), body))
 
+    def _connected(self, connection: Any) -> None:
+        """Called with each new connection, before its first use."""
+        connection.on_connect()
+        steps = self._renewal.steps(info(_ask(connection, "INFO")))
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    reply = self._taken(connection, step)
+                except redis.ResponseError as error:
+                    step = self._refused(steps, error)
+                else:
+                    step = steps.send(reply)
+        except StopIteration:
+            return
+
+    def _refused(self, steps: Generator[Step, Any, None], error: redis.ResponseError) -> Step:
+        try:
+            return steps.throw(self._in_words(error))
+        except StoreError:
+            raise error from None  # redis-py drops the connection for errors of its own only
+
+    def _taken(self, connection: Any, step: Step) -> Any:
+        return _ask(connection, *step) if isinstance(step, tuple) else self._sleep(step)
+
     def _run(self, script: Script, *words: Any) -> Any:
         return self._patiently(lambda: self._run_once(script, words))
 
@@ -138,7 +166,12 @@ class RedisQueue:
         return StoreUnavailable(f"Redis at {self._address} can't be reached: {error}")
 
 
-def _client(address: RedisAddress) -> Any:
+def _ask(connection: Any, *words: Any) -> Any:
+    connection.send_command(*words)
+    return connection.read_response()
+
+
+def _client(address: RedisAddress, connected: Callable[[Any], None]) -> Any:
     options: dict[str, Any] = {
         "db": address.db,
         "username": address.username or None,
@@ -147,6 +180,7 @@ def _client(address: RedisAddress) -> Any:
         "socket_connect_timeout": TIMEOUT,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
+        "redis_connect_func": connected,
     }
     if address.path:
         del options["socket_connect_timeout"]

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from snqd.config.redis_address import RedisAddress
 from snqd.core.errors import StoreError, StoreUnavailable
+from snqd.stores.redis.aof import AofRenewal, Step
 from snqd.stores.redis.connection import RedisConnection
+from snqd.stores.redis.errors import ConnectionLost
+from snqd.stores.redis.info import info, version_of
 
 OLDEST = (6, 0)
 
@@ -25,14 +32,14 @@ async def log_in(connection: RedisConnection, address: RedisAddress) -> None:
         await connection.command("SELECT", address.db)
 
 
-async def check_server(connection: RedisConnection) -> None:
-    """Nothing, if the server is one that snqd can work on.
+async def check_server(connection: RedisConnection) -> dict[str, str]:
+    """What the server tells of itself, if it is one that snqd can work on.
 
     :raises StoreError: if it is too old or part of a cluster, and StoreUnavailable if it is a replica.
     """
     told = info(await connection.command("INFO"))
-    version = told.get("redis_version", "0")
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+    if version_of(told) < OLDEST:
+        version = told.get("redis_version")
         raise StoreError(f"Redis at {connection.where} is {version}: snqd wants {OLDEST[0]}.{OLDEST[1]} or later")
     if told.get("cluster_enabled") == "1":
         raise StoreError(
@@ -43,12 +50,35 @@ async def check_server(connection: RedisConnection) -> None:
         raise StoreUnavailable(f"Redis at {connection.where} is a replica: name the master, or let Sentinel find it")
     if told.get("loading") == "1":
         raise StoreUnavailable(f"Redis at {connection.where} is still loading its data")
+    return told
 
 
-def info(reply: bytes) -> dict[str, str]:
-    """The fields of an INFO reply."""
-    lines = reply.decode(errors="replace").splitlines()
-    return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
+async def renew_aof(reactor: Any, connection: RedisConnection, renewal: AofRenewal, told: Mapping[str, str]) -> None:
+    """Let a Redis that started anew begin a new append-only file; nothing may be written before.
+
+    :param told: by :func:`check_server`.
+    :raises StoreUnavailable: if the connection does not last so long, or Redis refuses changes.
+    """
+    steps = renewal.steps(told)
+    try:
+        step = next(steps)
+        while True:
+            try:
+                reply = await _taken(reactor, connection, step)
+            except ConnectionLost:
+                raise
+            except StoreError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(reply)
+    except StopIteration:
+        return
+
+
+async def _taken(reactor: Any, connection: RedisConnection, step: Step) -> Any:
+    if isinstance(step, tuple):
+        return await connection.command(*step)
+    return await deferLater(reactor, step)
 
 
 class SafetyCheck:

@@ -15,6 +15,11 @@ def wake_channel(prefix: str) -> str:
     return prefix + "wake"
 
 
+def renewed_key(prefix: str) -> str:
+    """Under which the run_id of the Redis process lies whose append-only file was rewritten at its start."""
+    return prefix + "renewed"
+
+
 def place_of(queue: str | None, site: str | None) -> str:
     """A share as the scripts name it; either part may be empty where it is paused as a whole."""
     return f"{queue or ''} {site or ''}"

@@ -13,13 +13,16 @@ from twisted.logger import Logger
 from snqd.config.redis_address import RedisAddress
 from snqd.core.errors import StoreUnavailable
 from snqd.stores.redis import scripts
+from snqd.stores.redis.aof import AofRenewal
 from snqd.stores.redis.connection import DEADLINE, RedisConnection
 from snqd.stores.redis.errors import ConnectionLost
 from snqd.stores.redis.link import Link
-from snqd.stores.redis.login import SafetyCheck, check_server, log_in
+from snqd.stores.redis.login import SafetyCheck, check_server, log_in, renew_aof
 from snqd.stores.redis.scripts import Script
 
 LOST = b"lost"
+REWRITE_PATIENCE = 30.0
+"""Seconds that a new connection waits for a rewrite of the append-only file, where it must."""
 
 
 class Session:
@@ -48,6 +51,7 @@ class Session:
         self._registered = 0
         self._registering = DeferredLock()
         self._safety = SafetyCheck()
+        self._renewal = AofRenewal(prefix, REWRITE_PATIENCE, self._tell)
         where = str(address)
         self._link = Link(reactor, address, random, lambda: RedisConnection(reactor, where), self._prepare, "jobs")
 
@@ -96,11 +100,15 @@ class Session:
 
     async def _prepare(self, connection: RedisConnection) -> None:
         await log_in(connection, self._address)
-        await check_server(connection)
+        told = await check_server(connection)
         await self._safety.look(connection)
+        await renew_aof(self._reactor, connection, self._renewal, told)
         await self._register(connection)
         # At the end of this reactor turn the connection counts.
         self._reactor.callLater(0, self._up)
+
+    def _tell(self, warning: str) -> None:
+        self.log.error("Redis at {where} may lose jobs: {warning}", where=self._address, warning=warning)
 
     async def _register(self, connection: RedisConnection) -> None:
         self._number += 1

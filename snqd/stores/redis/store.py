@@ -38,6 +38,7 @@ from snqd.stores.redis.settlements import (
     settle_words,
 )
 from snqd.stores.share_out import FEW_SITES
+from snqd.stores.standby import Standby
 
 POLL = 2.0
 """Seconds between looks for what no message told of."""
@@ -83,7 +84,8 @@ class RedisStore:
         self._run = token_hex(4)  # numbers of calls start anew with each store, even under an earlier name
         self._beat_interval = lease / BEATS_A_LEASE
         self._session = Session(reactor, address, random, prefix, owner, self._up)
-        self._listener = Listener(reactor, address, random, wake_channel(prefix), owner, self._told)
+        self._standby = Standby(reactor, random, self._told)
+        self._listener = Listener(reactor, address, random, wake_channel(prefix), owner, self._standby.heard)
         self._settling = Series(reactor, self._ready, self._send_settlements, self._settled, self._not_settled)
         self._accepting = Series(reactor, self._ready, self._send_jobs, self._accepted, self._not_accepted)
         self._under_way: set[Receipt] = set()
@@ -109,6 +111,7 @@ class RedisStore:
     async def _close(self) -> None:
         self._open_now = False
         self._rounds.stop()
+        self._standby.stop()
         try:
             for series in (self._settling, self._accepting):
                 await series.finish().addTimeout(FAREWELL, self._reactor, _not_finished)
@@ -227,6 +230,7 @@ class RedisStore:
         text, epoch = await self._session.claim(script, request)
         reply = read_claim(text, epoch)
         self._cursors.update(reply.cursors)
+        self._standby.claimed(len(reply.claim.jobs))
         for claimed in reply.claim.jobs:
             self._session.held[claimed.receipt.key] = epoch
         if reply.cut:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
 from snqd.stores.interface import Claim, Claimed, Want
 from snqd.stores.share_out import FEW_SITES, share_out
-from snqd.stores.sql.postgresql import take_only_share
+from snqd.stores.sql.postgresql import only_share, only_share_arguments
 from snqd.stores.sql.statements import Outlook, Statements, Walk
 
 
@@ -37,17 +38,18 @@ class FairClaim:
             jobs += self._take(connection, owner, queue, wants[queue], found)
         return _claim(jobs, outlook)
 
-    def claim_at_once(self, connection: Connection, owner: int, last: int, wants: Mapping[str, Want]) -> Claim | None:
-        """The same on PostgreSQL in one statement that is its own transaction; None where that is not enough, and
-        took nothing.
-
-        :param last: the number of this transaction; see :meth:`Statements.sign`.
-        :raises LeaseLost: if the owner is not known any more.
-        """
+    def ask_at_once(self, wants: Mapping[str, Want]) -> list[str] | None:
+        """What the statement `TAKE_ONLY_SHARE` of PostgreSQL's is asked to claim the same; None where it can't."""
         if any(want.ordered for want in wants.values()):
             return None
-        rooms = {queue: want.room for queue, want in wants.items() if want.room > 0}
-        known, outlook, jobs = take_only_share(connection, owner, last, rooms)
+        return only_share_arguments({queue: want.room for queue, want in wants.items() if want.room > 0})
+
+    def claimed_at_once(self, owner: int, rows: Sequence[Sequence[Any]]) -> Claim | None:
+        """What that statement has claimed; None where it is not enough, and took nothing.
+
+        :raises LeaseLost: if the owner is not known any more.
+        """
+        known, outlook, jobs = only_share(rows, owner)
         if not known:
             raise LeaseLost
         if outlook is None:

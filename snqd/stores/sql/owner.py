@@ -9,13 +9,16 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 from sqlalchemy import Connection
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from snqd.core.backoff import Backoff
 from snqd.core.errors import StoreUnavailable
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.sql.database import SqlDatabase
 from snqd.stores.sql.postgresql import let_go
+from snqd.stores.sql.prepared import Prepared
 from snqd.stores.sql.server import patiently
 
 T = TypeVar("T")
@@ -25,12 +28,13 @@ T = TypeVar("T")
 class Claiming(Generic[T]):
     """An action that can do without a transaction around it, if it is alone.
 
-    :ivar at_once: does it in one statement that signs itself with the number it is given; None where that is not
-        enough, and took nothing.
+    :ivar arguments: for the statement that signs itself and does it at once, behind the signature's.
+    :ivar read: makes the answer of that statement's rows; None where it was not enough, and took nothing.
     """
 
     action: Callable[[Connection], T]
-    at_once: Callable[[Connection, int], T | None]
+    arguments: Sequence[str]
+    read: Callable[[list[Any]], T | None]
 
     def __call__(self, connection: Connection) -> T:
         """Do it in a transaction."""
@@ -44,19 +48,21 @@ class Owner:
     meanwhile; it is the owner's sign of life; and where a connection is lost during COMMIT, it tells afterwards whether
     the transaction took place.
 
+    :param at_once: the statement for what is :class:`Claiming`; None where the server has none.
     :ivar number: under which jobs are claimed; 0 before registration.
     :ivar known: whether the store knew the owner at the beginning of the transaction under way.
     """
 
     log = Logger()
 
-    def __init__(self, database: SqlDatabase, random: Random) -> None:
+    def __init__(self, database: SqlDatabase, random: Random, at_once: Prepared | None = None) -> None:
         self.number = 0
         self.known = False
         self.name = database.server.name
         self._database = database
         self._server = database.server
         self._random = random
+        self._at_once = at_once
         self._connection: Connection | None = None
         self._last = 0
         self._in_doubt: int | None = None
@@ -69,13 +75,23 @@ class Owner:
         :raises ConnectionLost: where the server is not there.
         :raises StoreError: in words.
         """
-        alone = actions[0] if len(actions) == 1 else None
-        if isinstance(alone, Claiming) and self.number and self._in_doubt is None:
-            claiming: Claiming[Any] = alone
-            answer = patiently(lambda: self._claim_at_once(claiming))
-            if answer is not None:
-                return [answer]
         return patiently(lambda: self._run_once(actions, durable))
+
+    def start(self, action: Callable[[Connection], Any]) -> Deferred[Any] | None:
+        """Claim in one statement, in the reactor's thread while no transaction is under way; fires with the answer, or
+        with None where a transaction is needed. What a statement takes whose answer is lost was never told to anybody
+        here: it is let go of in the next transaction.
+
+        :returns: None where it can't be tried now.
+        """
+        if self._at_once is None or self._connection is None or not isinstance(action, Claiming):
+            return None
+        if not self.number or self._in_doubt is not None:
+            return None
+        self._last += 1
+        self._in_doubt = self._last
+        words = (str(self._last), str(self.number), *action.arguments)
+        return self._at_once.ask(self._connection, words).addCallbacks(self._claimed, self._cut, (action,))
 
     def leave(self) -> None:
         """Wait no more for a server that is away; called from another thread."""
@@ -102,21 +118,14 @@ class Owner:
         self._in_doubt = None
         return answers
 
-    def _claim_at_once(self, claiming: Claiming[Any]) -> Any:
-        """The answer, None where a transaction is needed. What a statement takes whose answer is lost was never told
-        to anybody here: it is let go of in the next transaction."""
-        self._last += 1
-        connection = self._connected()
-        try:
-            with self._server.autocommit(connection):
-                return claiming.at_once(connection, self._last)
-        except ConnectionLost:
-            self._in_doubt = self._last
-            self._drop()
-            return None
-        except BaseException:
-            self._drop()
-            raise
+    def _claimed(self, rows: list[Any], claiming: Claiming[Any]) -> Any:
+        self._in_doubt = None
+        return claiming.read(rows)
+
+    def _cut(self, failure: Failure) -> None:
+        """What was wrong shows in the transaction that follows, if it still is."""
+        self.log.debug("a claim was cut short: {error}", error=failure.value)
+        self._drop()
 
     def _body(self, actions: Sequence[Callable[[Connection], Any]], durable: bool) -> tuple[Connection, list[Any]]:
         """Everything but the commit. A connection that broke while it was idle shows that only now, so that the first
@@ -148,7 +157,17 @@ class Owner:
     def _connected(self) -> Connection:
         if self._connection is None:
             self._connection = self._server.connect()
+            if self._at_once is not None:
+                self._prepare(self._at_once, self._connection)
         return self._connection
+
+    def _prepare(self, at_once: Prepared, connection: Connection) -> None:
+        try:
+            with self._server.errors_in_words():
+                at_once.prepare(connection)
+        except BaseException:
+            self._drop()
+            raise
 
     def _give_up(self, connection: Connection, error: BaseException) -> None:
         """End a transaction that failed; leave a server that can't do it at this time."""

@@ -30,12 +30,15 @@ CHANNEL = "snqd"
 _SIGN = "UPDATE snqd_owner SET last = %s WHERE n = %s"
 _SIGN_FLEETINGLY = f"{_SIGN} RETURNING set_config('synchronous_commit', 'off', true)"
 
-_INSERT = f"""
+_ROWS = f"""SELECT {INSERTED} FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::float8[], %s::int[],
+        %s::smallint[], %s::float8[], %s::text[], %s::bytea[])
+        WITH ORDINALITY AS new ({INSERTED}, place) ORDER BY place"""
+# Takes a server a fifth less time for its one row than the arrays would.
+_ROW = "VALUES (%s, %s, %s, %s, %s::float8, %s::int, %s::smallint, %s::float8, %s, %s::bytea)"
+_ADD = f"""
 WITH added AS (
     INSERT INTO snqd_job ({INSERTED})
-    SELECT {INSERTED} FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::float8[], %s::int[],
-        %s::smallint[], %s::float8[], %s::text[], %s::bytea[])
-        WITH ORDINALITY AS new ({INSERTED}, place) ORDER BY place
+    {{rows}}
     RETURNING queue, n, state, due)
 SELECT queue, min(CASE WHEN state <> 2 THEN n END), min(due),
     CASE WHEN min(state) <> 2
@@ -43,6 +46,7 @@ SELECT queue, min(CASE WHEN state <> 2 THEN n END), min(due),
     THEN pg_notify('{CHANNEL}', %s) IS NOT NULL ELSE false END
 FROM added GROUP BY queue
 """
+_INSERT, _INSERT_ONE = _ADD.format(rows=_ROWS), _ADD.format(rows=_ROW)
 
 _ACKNOWLEDGE = "DELETE FROM snqd_job WHERE n = ANY(%s::bigint[]) AND owner = %s RETURNING n"
 
@@ -116,9 +120,12 @@ RETURNING {", ".join(f"job.{column}" for column in FETCHED.split(", "))}
 """
 
 # A whole claim in one small statement: the way of a single job through idle processes. It takes something only where
-# all that is ready is of one site and one queue, nothing is due, and nobody is suspect.
-_TAKE_ONLY_SHARE = f"""
-WITH signed AS ({_SIGN_FLEETINGLY}),
+# all that is ready is of one site and one queue, nothing is due, and nobody is suspect. It is not durable.
+TAKE_ONLY_SHARE_TYPES = ("bigint", "bigint", "text[]", "int[]")
+"""The transaction's number (see :meth:`Statements.sign`), owner, queues, and how many jobs each has room for."""
+TAKE_ONLY_SHARE = f"""
+WITH signed AS (
+    UPDATE snqd_owner SET last = $1 WHERE n = $2 RETURNING set_config('synchronous_commit', 'off', true)),
 outlook AS MATERIALIZED (
     SELECT extract(epoch FROM clock_timestamp())::float8 AS now,
         (SELECT due FROM snqd_job WHERE state = 2 ORDER BY due LIMIT 1) AS due,
@@ -127,7 +134,7 @@ front AS MATERIALIZED (SELECT queue, site FROM snqd_job WHERE state = 0 ORDER BY
 back AS MATERIALIZED (SELECT queue, site FROM snqd_job WHERE state = 0 ORDER BY queue DESC, site DESC, n DESC LIMIT 1),
 share AS MATERIALIZED (
     SELECT front.queue, front.site, want.room
-    FROM front JOIN back USING (queue, site) JOIN unnest(%s::text[], %s::int[]) AS want (queue, room) USING (queue)
+    FROM front JOIN back USING (queue, site) JOIN unnest($3, $4) AS want (queue, room) USING (queue)
     WHERE NOT {_PAUSED.format(queue="front.queue", site="front.site")}),
 picked AS MATERIALIZED (
     SELECT job.n FROM outlook CROSS JOIN share CROSS JOIN LATERAL (
@@ -135,7 +142,7 @@ picked AS MATERIALIZED (
         ORDER BY n LIMIT share.room FOR UPDATE SKIP LOCKED) AS job
     WHERE NOT suspect AND (due IS NULL OR due > now)),
 taken AS (
-    UPDATE snqd_job AS job SET state = 1, owner = %s FROM picked
+    UPDATE snqd_job AS job SET state = 1, owner = $2 FROM picked
     WHERE job.n = picked.n AND EXISTS (SELECT 1 FROM signed)
     RETURNING {", ".join(f"job.{column}" for column in FETCHED.split(", "))})
 SELECT EXISTS (SELECT 1 FROM signed), outlook.now, outlook.due,
@@ -193,18 +200,20 @@ def notify(connection: Connection, by: str, added: Added | None) -> None:
         connection.exec_driver_sql(_NOTIFY, (by, list(added.first), list(added.first.values()), *due))
 
 
-def take_only_share(
-    connection: Connection, owner: int, last: int, rooms: Mapping[str, int]
-) -> tuple[bool, Outlook | None, list[Claimed]]:
-    """Sign, look and take in one statement, not durably; whether the owner is known, the outlook, and the jobs.
+def only_share_arguments(rooms: Mapping[str, int]) -> list[str]:
+    """The arguments of `TAKE_ONLY_SHARE` behind number and owner, as PostgreSQL writes them.
 
-    The outlook is None, and nothing is taken, where there is more to do than to take jobs of one site and queue.
-
-    :param last: see :meth:`Statements.sign`.
     :param rooms: how many jobs there is room for, by queue.
     """
-    arguments = (last, owner, list(rooms), list(rooms.values()), owner)
-    rows = connection.exec_driver_sql(_TAKE_ONLY_SHARE, arguments).all()
+    queues = ",".join(f'"{queue}"' for queue in rooms)
+    return [f"{{{queues}}}", f"{{{','.join(map(str, rooms.values()))}}}"]
+
+
+def only_share(rows: Sequence[Sequence[Any]], owner: int) -> tuple[bool, Outlook | None, list[Claimed]]:
+    """What `TAKE_ONLY_SHARE` has answered: whether the owner is known, the outlook, and the jobs.
+
+    The outlook is None, and nothing is taken, where there is more to do than to take jobs of one site and queue.
+    """
     known, now, due, enough = rows[0][:4]
     taken = sorted((row[4:] for row in rows if row[4] is not None), key=lambda row: row[0])
     outlook = Outlook(now, due, frozenset(), {}) if enough else None
@@ -228,8 +237,7 @@ class PostgresqlStatements:
         first: dict[str, int] = {}
         dues: list[float] = []
         for batch in in_batches(jobs):
-            columns = [list(column) for column in zip(*(row_of(job) for job in batch), strict=True)]
-            for queue, n, due, told in connection.exec_driver_sql(_INSERT, (*columns, by)):
+            for queue, n, due, told in connection.exec_driver_sql(*_insertion(batch, by)):
                 if n is not None and not told:
                     first.setdefault(queue, n)
                 if due is not None:
@@ -289,6 +297,14 @@ class PostgresqlStatements:
     def is_ready(self, connection: Connection, queues: Collection[str]) -> bool:
         """See :class:`Statements`."""
         return bool(connection.exec_driver_sql(_IS_READY, (list(queues),)).scalar())
+
+
+def _insertion(jobs: Sequence[Job], by: str) -> tuple[str, tuple[Any, ...]]:
+    """The statement that adds `jobs`, and its arguments."""
+    if len(jobs) == 1:
+        return _INSERT_ONE, (*row_of(jobs[0]), by)
+    columns = [list(column) for column in zip(*(row_of(job) for job in jobs), strict=True)]
+    return _INSERT, (*columns, by)
 
 
 def _keys(connection: Connection, statement: str, arguments: tuple[Any, ...]) -> set[int]:

@@ -17,7 +17,6 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
 from snqd.config.database_url import connect_args, without_password
 from snqd.core.errors import SchemaTooNew, StoreError
-from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.sql.dialects import Conflict, dialect_of
 from snqd.stores.sql.schema import Migration, version, versions
 
@@ -102,21 +101,6 @@ class SqlServer:
                 yield connection
         finally:
             connection.close()
-
-    @contextmanager
-    def autocommit(self, connection: Connection) -> Iterator[None]:
-        """For one statement that needs no transaction around it; after an error the connection is of no more use.
-
-        :raises StoreError: in words.
-        """
-        try:
-            with self.errors_in_words():
-                connection.execution_options(isolation_level="AUTOCOMMIT")
-                yield
-                connection.commit()
-                connection.execution_options(isolation_level=ISOLATION)
-        except self._made().dialect.loaded_dbapi.Error as error:  # SQLAlchemy does not take this one from the driver
-            raise ConnectionLost(f"{self.name}: {error}") from error
 
     def own_connection(self) -> Any:
         """A connection of the driver's, for one use that lasts; it counts for no pool. Fails as the driver does."""

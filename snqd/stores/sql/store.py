@@ -31,7 +31,10 @@ from snqd.stores.sql.claim import FairClaim, LeaseLost
 from snqd.stores.sql.database import SqlDatabase
 from snqd.stores.sql.dialects import Refused
 from snqd.stores.sql.owner import Claiming, Owner
+from snqd.stores.sql.postgresql import TAKE_ONLY_SHARE, TAKE_ONLY_SHARE_TYPES
+from snqd.stores.sql.prepared import Prepared
 from snqd.stores.sql.statements import Added
+from snqd.stores.standby import Standby
 
 BEATS_A_LEASE = 8
 LOOKERS = 2
@@ -73,8 +76,10 @@ class SqlStore:
         self._owner_name = owner
         self._beat_interval = lease / BEATS_A_LEASE
         self._database = SqlDatabase(url)
-        self._owner = Owner(self._database, self._random)
-        self._writer: Writer[Connection] = Writer(reactor, self._owner, self._gather)
+        postgresql = self._database.server.postgresql
+        at_once = Prepared(reactor, TAKE_ONLY_SHARE, TAKE_ONLY_SHARE_TYPES) if postgresql else None
+        self._owner = Owner(self._database, self._random, at_once)
+        self._writer: Writer[Connection] = Writer(reactor, self._owner, self._gather, self._owner.start)
         self._settling = Settling(
             reactor, self._random, self._owner.name, self._settle, self._settled, self._writer.kick
         )
@@ -90,6 +95,7 @@ class SqlStore:
 
     async def _open(self, wake: Callable[[], Any]) -> None:
         self._wake = wake
+        self._standby = Standby(self._reactor, self._random, wake)
         try:
             await self._connect()
         except StoreError:
@@ -129,11 +135,12 @@ class SqlStore:
     def _make_bell(self) -> SqlBell:
         if self._database.server.postgresql:
             server = self._database.server
-            return Notifications(self._reactor, server, self._by, self._in_thread, self._wake, self._random)
-        return Doorbell(self._reactor, self._state_dir / BELLS, self._by, self._wake)
+            return Notifications(self._reactor, server, self._by, self._in_thread, self._standby.heard, self._random)
+        return Doorbell(self._reactor, self._state_dir / BELLS, self._by, self._standby.heard)
 
     async def _close(self) -> None:
         self._rounds.stop()
+        self._standby.stop()
         self._settling.close()
         self._owner.leave()
         try:
@@ -165,7 +172,7 @@ class SqlStore:
         self._queues.update(wants)
         claimed = self._claim(
             lambda connection: self._fair_claim.claim(connection, self._owner.number, wants),
-            lambda connection, last: self._fair_claim.claim_at_once(connection, self._owner.number, last, wants),
+            self._fair_claim.ask_at_once(wants),
         )
         return claimed.addCallback(self._look_after, wants)
 
@@ -244,11 +251,7 @@ class SqlStore:
         number = await self._do(lambda connection: self._database.register(connection, self._owner_name))
         self._owner.number = number
 
-    def _claim(
-        self,
-        action: Callable[[Connection], Claim],
-        at_once: Callable[[Connection, int], Claim | None] | None = None,
-    ) -> Deferred[Claim]:
+    def _claim(self, action: Callable[[Connection], Claim], at_once: Sequence[str] | None = None) -> Deferred[Claim]:
         def claim(connection: Connection) -> Claim:
             if not self._owner.known:
                 raise LeaseLost
@@ -264,15 +267,19 @@ class SqlStore:
             return Deferred.fromCoroutine(again())
 
         # A claim that a crash of the server undoes is one that nobody has any more.
-        alone = Claiming(claim, at_once) if at_once is not None and self._database.server.postgresql else claim
-        return self._do(alone, durable=False).addErrback(lost)
+        asked = claim if at_once is None else Claiming(claim, at_once, self._claimed_at_once)
+        return self._do(asked, durable=False).addErrback(lost)
+
+    def _claimed_at_once(self, rows: list[Any]) -> Claim | None:
+        return self._fair_claim.claimed_at_once(self._owner.number, rows)
 
     def _look_after(self, claim: Claim, wants: Mapping[str, Want]) -> Claim:
         """Look once more after a claim that came short, but brought something: whoever added a job beside what was
         claimed here relied on that, and rang no bell."""
+        self._standby.claimed(len(claim.jobs))
         got = Counter(claimed.job.queue for claimed in claim.jobs)
         if any(number < wants[queue].room for queue, number in got.items()):
-            self._look()
+            self._reactor.callLater(0, self._look)  # when they have been started
         return claim
 
     def _look(self) -> None:

@@ -9,7 +9,7 @@ from itertools import count
 from time import monotonic, time
 
 from snqd.config.stomp_servers import StompSettings
-from snqd.core.errors import StoreError, StoreUnavailable
+from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.job import JSON, Job
 from snqd.stomp.encoder import encode
 from snqd.stomp.endpoints import PLAIN_PORT, TLS_PORT
@@ -20,6 +20,7 @@ from snqd.stomp.protocol import Login
 from snqd.stores.interface import Pauses
 from snqd.stores.stomp.brokers import login_of
 from snqd.stores.stomp.dialects import Dialect, dialect_of
+from snqd.stores.stomp.message import ID
 from snqd.stores.stomp.notes import Notes
 from snqd.stores.stomp.sender import Outgoing, frames_of
 from snqd.stores.stomp.topology import Topology
@@ -32,8 +33,8 @@ _READ_BYTES = 65536
 
 
 class StompQueue:
-    """See :class:`~snqd.stores.blocking.BlockingQueue`. Where the connection is lost during an enqueue, the jobs may be
-    there or not; under the same ids they may be enqueued again.
+    """See :class:`~snqd.stores.blocking.BlockingQueue`. What a broker was sent and has not confirmed it may take even
+    when the connection is long gone, so that an enqueue ends with :class:`Unconfirmed` then.
 
     :param wire: see :class:`~snqd.stores.stomp.brokers.Brokers`.
     """
@@ -61,9 +62,13 @@ class StompQueue:
         ]
         try:
             session.send(frames)
-        except StoreError:
+        except (StoreError, ProtocolError) as error:
             self._disconnect()
-            raise
+            unknown = [job.id for job in jobs if job.id in session.unconfirmed]
+            if not unknown or (isinstance(error, BrokerError) and len(frames) == 1):
+                raise  # nothing was sent, or the broker has refused it
+            accepted = [job.id for job in jobs if job.id not in session.unconfirmed]
+            raise Unconfirmed(str(error), accepted, unknown) from error
 
     def pause(self, queue: str | None, site: str | None, paused: bool) -> None:
         """See :class:`BlockingQueue`; children see it within a second."""
@@ -107,6 +112,18 @@ class StompQueue:
             self._session = None
 
 
+def problems_of(settings: StompSettings) -> list[str]:
+    """What is wrong with the brokers that daemons take jobs from: one line for each that lets nobody in."""
+    login = login_of(settings)
+    problems = []
+    for server in settings.servers:
+        try:
+            _Session(_connected(server), login).close()
+        except (OSError, StoreUnavailable, ProtocolError) as error:
+            problems.append(f"{server}: {error}")
+    return problems
+
+
 def send_once(server: str, login: Login, headers: dict[str, str], body: bytes) -> None:
     """Send one message over a connection of its own; returns when the broker has confirmed it.
 
@@ -123,6 +140,7 @@ class _Session:
     """One connection, past its handshake.
 
     :ivar made: see :func:`snqd.stores.stomp.sender.frames_of`.
+    :ivar unconfirmed: ids of the jobs that were sent and that the broker has not confirmed.
     """
 
     def __init__(self, connection: socket.socket, login: Login) -> None:
@@ -131,6 +149,7 @@ class _Session:
         self._frames: Iterator[Frame] = iter(())
         self._numbers = count(1)
         self.made: set[str] = set()
+        self.unconfirmed: set[str] = set()
         try:
             connected = self._log_in(login)
             self.dialect: Dialect = dialect_of(connected)
@@ -140,16 +159,17 @@ class _Session:
 
     def send(self, frames: Sequence[tuple[dict[str, str], bytes]]) -> None:
         """Send all, then wait until all are confirmed."""
-        waiting = set()
+        waiting = {}
         data = []
         for headers, body in frames:
             number = str(next(self._numbers))
-            waiting.add(number)
+            waiting[number] = headers.get(ID, "")
             data.append(encode("SEND", {**headers, "receipt": number}, body, self._parser.version))
-        self._write(b"".join(data), CONFIRM_TIMEOUT)
+        self.unconfirmed.update(filter(None, waiting.values()))
         try:
+            self._write(b"".join(data), CONFIRM_TIMEOUT)
             while waiting:
-                waiting.discard(self._next("RECEIPT", CONFIRM_TIMEOUT).headers.get("receipt-id", ""))
+                self._confirm(waiting, CONFIRM_TIMEOUT)
         except TimeoutError as error:
             raise NotConnected(
                 f"the broker has not confirmed {len(waiting)} of {len(frames)} messages within {CONFIRM_TIMEOUT:g} s: "
@@ -157,6 +177,10 @@ class _Session:
             ) from error
         except ProtocolError as error:
             raise NotConnected(f"the broker said what is no STOMP ({error})") from error
+
+    def _confirm(self, waiting: dict[str, str], timeout: float) -> None:
+        number = self._next("RECEIPT", timeout).headers.get("receipt-id", "")
+        self.unconfirmed.discard(waiting.pop(number, ""))
 
     def close(self) -> None:
         """Hang up; everything sent was confirmed."""

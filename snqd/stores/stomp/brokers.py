@@ -65,7 +65,10 @@ def login_of(settings: StompSettings) -> Login:
         try:
             password = settings.password_file.read_text().strip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            problem = f"[queue] stomp_password_file: {settings.password_file} can't be read: {error}"
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            problem = (
+                f"[queue] stomp_password_file: {settings.password_file} can't be read ({why}): correct path or file"
+            )
             raise ConfigError([problem]) from error
     return Login(settings.username, password, settings.vhost)
 

@@ -19,6 +19,11 @@ from snqd.stomp.protocol import Login, StompProtocol
 from snqd.stores.stomp.dialects import Dialect, Plain, dialect_of
 from snqd.stores.stomp.inbox import Arrival
 
+ACK_PATIENCE = 0.01
+"""Seconds that an ACK may wait for others: each write wakes the broker, which costs both sides as much as some jobs."""
+UNSENT_SHARE = 0.25
+"""Of what a source may have here; once so many acknowledgements wait they go out, lest the broker has to wait."""
+
 
 @attrs.define(eq=False)
 class Source:
@@ -30,6 +35,7 @@ class Source:
     :ivar least: how many of its messages may be unsettled here when it has been at rest.
     :ivar prefetch: how many may be now.
     :ivar unsettled: how many are.
+    :ivar received: how many have come so far.
     """
 
     destination: str
@@ -40,11 +46,12 @@ class Source:
     least: int = 1
     prefetch: int = 0
     unsettled: int = 0
+    received: int = 0
 
     @property
     def is_full(self) -> bool:
-        """Whether the broker sends nothing more from it for now."""
-        return self.unsettled >= self.prefetch
+        """Whether the broker sends nothing more from it for now, or may send nothing more."""
+        return self.unsettled * self.consumer.dialect.lump >= self.prefetch
 
 
 class Consumer:
@@ -106,7 +113,8 @@ class Consumer:
     def shrink(self, source: Source, prefetch: int) -> None:
         """Take up to `prefetch` messages from `source` from now on, of which none may be unsettled.
 
-        What is on its way meanwhile must not stay unsettled here: where nobody knows, all stays as it is.
+        What is on its way meanwhile must not stay unsettled here: where nobody knows, all stays as it is. And it may
+        cost the connection: RabbitMQ closes one for which it finds a message just when its subscription has ended.
         """
         if self.dialect.unsubscribe_frees is None:
             return
@@ -124,7 +132,8 @@ class Consumer:
         if protocol is not None:
             if arrival.job.id:
                 self._acked.add(arrival.source.destination)
-            protocol.ack(arrival.message)
+            may_wait = protocol.unsent + 1 < arrival.source.prefetch * UNSENT_SHARE
+            protocol.ack(arrival.message, ACK_PATIENCE if may_wait else 0.0)
         return protocol is not None
 
     def nack(self, arrival: Arrival) -> bool:
@@ -185,6 +194,7 @@ class Consumer:
         share = self._share_of(message.headers.get("subscription", ""))
         if share is not None:
             share[0].unsettled += 1
+            share[0].received += 1
             self._on_message(message, share[0], epoch)
 
     def _came_up(self) -> None:

@@ -30,12 +30,16 @@ class Dialect(Protocol):
     :ivar nack_requeues: whether NACK puts a message back to its place.
     :ivar unsubscribe_frees: whether what is unsettled goes back at the end of its subscription, and not at that of the
         connection; None where that is not known.
+    :ivar lump: with one part in so many of what may be unsettled here it may have sent all that it sends for now.
+    :ivar moves: about as many jobs a second one process can move from a queue to a lane.
     :ivar buffers_acks: whether acknowledgements stay in its memory until the queue rests or has a message to confirm.
     """
 
     nack_requeues: bool
     unsubscribe_frees: bool | None
     buffers_acks: bool
+    lump: int
+    moves: float
 
     def destination(self, name: str) -> str:
         """The name as the broker can take it."""
@@ -53,6 +57,8 @@ class RabbitMq:
     nack_requeues = True
     unsubscribe_frees: bool | None = False
     buffers_acks = True
+    lump = 1
+    moves = 2500.0
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""
@@ -77,12 +83,18 @@ class RabbitMq:
         return Target(self.destination(topology.delay(group, rung)), headers, needs=due)
 
 
+MAX_SCHEDULED_DELAY = 30 * 86_400.0
+"""Seconds: what is due later comes back then, and is sent once more. ActiveMQ hangs up on a number Java lacks."""
+
+
 class ActiveMq:
     """ActiveMQ: a scheduler for delays. NACK makes a dead letter of the broker's."""
 
     nack_requeues = False
     unsubscribe_frees: bool | None = True
     buffers_acks = False
+    lump = 2
+    moves = 1000.0
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""
@@ -94,7 +106,7 @@ class ActiveMq:
 
     def delayed(self, topology: Topology, group: str, seconds: float) -> Target | None:
         """See :class:`Dialect`."""
-        delay_ms = round(seconds * 1000)
+        delay_ms = round(min(seconds, MAX_SCHEDULED_DELAY) * 1000)
         return Target(topology.due(group), {"AMQ_SCHEDULED_DELAY": str(delay_ms)}) if delay_ms > 0 else None
 
 
@@ -104,6 +116,8 @@ class Plain:
     nack_requeues = False
     unsubscribe_frees: bool | None = None
     buffers_acks = False
+    lump = 1
+    moves = 1000.0
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""

@@ -23,9 +23,7 @@ IDLE_SHARE = 0.5
 """Of the claims; if more of them find a free slot, this process is not busy, and a flood is none any more."""
 LOOKS = 10
 """Of so many in a row each must find this process busy, before anything is moved."""
-FAST = 2500.0
-"""Jobs a second of this process: about as many as it could move. What is done as fast is better done than moved."""
-SIFT_ROOM = 100
+SIFT_ROOM = 500
 """Messages that may be on their way from a queue to a lane at once."""
 
 
@@ -68,7 +66,7 @@ class FloodWatch:
         is_busy = idle <= claims * IDLE_SHARE and self._inbox.in_hand() > 0
         self._lately = [*self._lately[1 - LOOKS :], taken] if is_busy else []
         sources = [source for source in self._sources() if source.sifted]
-        is_flood = is_busy if self._sorter.flooding else not idle and self._are_slow() and _are_full(sources)
+        is_flood = is_busy if self._sorter.flooding else not idle and self._are_slow(sources) and _are_full(sources)
         site = self._who_floods() if is_flood else ""
         if site:
             self._sift(site)
@@ -76,10 +74,13 @@ class FloodWatch:
         elif not is_flood:
             self._sorter.flooding = ""
 
-    def _are_slow(self) -> bool:
+    def _are_slow(self, sources: Sequence[Source]) -> bool:
         """Whether this process has been busy for long enough to know that it could move its jobs faster than it does
-        them. Only before any is moved: that takes its part of the processor, and slows them down."""
-        return len(self._lately) == LOOKS and sum(self._lately) < FAST * LOOKS * SIFT_EVERY
+        them: what is done as fast is better done than moved. Only before any is moved: that takes its part of the
+        processor, and slows them down.
+        """
+        moves = min((source.consumer.dialect.moves for source in sources), default=0.0)
+        return len(self._lately) == LOOKS and sum(self._lately) < moves * LOOKS * SIFT_EVERY
 
     def _who_floods(self) -> str:
         by_site: Counter[str] = Counter()

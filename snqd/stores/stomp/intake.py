@@ -18,7 +18,7 @@ MAX_PREFETCH = 1000
 SMALL_PREFETCH = 4
 """What sources begin with that are seldom busy."""
 REST = 1.0
-"""Seconds between looks for sources at rest; one that is so twice in a row gets less room again."""
+"""Seconds between looks for sources at rest; one of which nothing came in between gets less room again."""
 
 
 class Intake:
@@ -33,7 +33,7 @@ class Intake:
         self._breakouts: Breakouts = {}
         self._room = MAX_PREFETCH
         self._room_asked = 0
-        self._at_rest: set[Source] = set()
+        self._at_rest: dict[Source, int] = {}
         self._loop = LoopingCall(self._look_for_rest)
         self._loop.clock = reactor
 
@@ -81,18 +81,18 @@ class Intake:
 
     def make_room(self, limit: int, alone: bool = False) -> None:
         """Let more come, up to `limit` from each source, from those of which as much is here as may be."""
-        limit = min(limit, MAX_PREFETCH)
         for source in self.sources():
-            if source.alone == alone and source.is_full and source.prefetch < limit:
-                source.consumer.listen(source, min(source.prefetch, limit - source.prefetch))
+            most = min(limit if alone else limit * source.consumer.dialect.lump, MAX_PREFETCH)
+            if source.alone == alone and source.is_full and source.prefetch < most:
+                source.consumer.listen(source, min(source.prefetch, most - source.prefetch))
 
     def _look_for_rest(self) -> None:
         # The most that was asked for lately: what the manager takes when it has nothing to do.
         self._room, self._room_asked = self._room_asked or self._room, 0
-        at_rest = {source for source in self.sources() if not source.unsettled}
-        for source in at_rest & self._at_rest:
+        at_rest = {source: source.received for source in self.sources() if not source.unsettled}
+        for source, received in at_rest.items():
             room = min(source.least, self._room)
-            if source.prefetch > room:
+            if source.prefetch > room and self._at_rest.get(source) == received:
                 source.consumer.shrink(source, room)
         self._at_rest = at_rest
 

@@ -30,6 +30,7 @@ SOLO = "snq-solo"
 REASON = "snq-reason"
 ACCUSED = "snq-accused"
 """Names the process whose death was counted against the job last, so that it is not counted twice."""
+_OWN_HEADERS = (ID, CREATED, ATTEMPT, NOT_BEFORE, SOLO, REASON, ACCUSED)
 MAX_REASON_CHARS = 1000
 _NAME = rb"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}"
 _OWN = re.compile(rb'\{"site":"(%b)","queue":"(%b)","payload":' % (_NAME, _NAME))
@@ -43,12 +44,9 @@ def write(job: Job, accused: str = "", wire: str = JSON) -> tuple[dict[str, str]
     :param wire: who must be able to read it: see :data:`snqd.config.values.WIRES`.
     :raises BadPayload, PayloadTooLarge: if the payload can't be written so.
     """
-    headers = {
-        "persistent": "true",
-        "created": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(min(max(job.created, 0.0), 2e11))),
-        ID: job.id,
-        CREATED: repr(job.created),
-    }
+    headers = {"persistent": "true", ID: job.id, CREATED: repr(job.created)}
+    if wire != JSON or job.encoding != JSON:  # for PHP's daemons; a broker pays for each header at every delivery
+        headers["created"] = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(min(max(job.created, 0.0), 2e11)))
     if job.attempt != 1:
         headers[ATTEMPT] = str(job.attempt)
     if job.not_before:
@@ -62,6 +60,16 @@ def write(job: Job, accused: str = "", wire: str = JSON) -> tuple[dict[str, str]
         reason = job.reason[:MAX_REASON_CHARS].replace("\0", "\ufffd")
         headers[REASON] = reason.encode("utf-8", "backslashreplace").decode()
     return headers, _body(job, wire)
+
+
+def forwarded(frame: Frame) -> dict[str, str] | None:
+    """The headers of a SEND to a destination of snqd's own, for the body of a MESSAGE of its own as it is; None for
+    another program's, which is to be read and written again.
+    """
+    said = frame.headers
+    if ID not in said or CREATED not in said:
+        return None
+    return {"persistent": "true", **{name: said[name] for name in _OWN_HEADERS if name in said}}
 
 
 def read(frame: Frame, now: float) -> Job:

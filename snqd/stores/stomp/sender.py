@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.defer import Deferred, FirstError, fail, gatherResults
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -108,6 +108,16 @@ class Sender:
                 return True
             await self._connection.up()
         return False
+
+    def forward(self, destination: str, headers: dict[str, str], body: bytes) -> Deferred[None]:
+        """Send a message of snqd's own to `destination`; fires when it is confirmed, fails with a StoreError if not.
+
+        :param headers: see :func:`snqd.stores.stomp.message.forwarded`.
+        """
+        try:
+            return self._sent(self._dialect.destination(destination), headers, body)
+        except ProtocolError as error:
+            return fail(StoreError(f"the job can't be sent: {error}"))
 
     @property
     def peer(self) -> Any:

@@ -1,21 +1,16 @@
-"""Sorter: what becomes of a message when it arrives: most wait in the inbox, some belong elsewhere and are sent there.
-
-Whatever is sent elsewhere is confirmed before the message is acknowledged.
-"""
+"""Sorter: what becomes of a message when it arrives: most wait in the inbox, some belong elsewhere and go there."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from snqd.core.backoff import Backoff
 from snqd.core.errors import BadPayload, StoreUnavailable
@@ -25,11 +20,10 @@ from snqd.stores.morgue import Letter
 from snqd.stores.stomp import message as messages
 from snqd.stores.stomp.consumer import Source
 from snqd.stores.stomp.inbox import Arrival, Inbox
+from snqd.stores.stomp.mover import Mover, is_current
 from snqd.stores.stomp.notes import NoteReader, Suspect
-from snqd.stores.stomp.sender import PROBE, Outgoing, Sender
+from snqd.stores.stomp.sender import PROBE, Outgoing
 from snqd.stores.stomp.topology import Topology
-
-T = TypeVar("T")
 
 GRACE = 0.25
 """Seconds that a message waits that another process may have died with, so that its parent can say so."""
@@ -54,7 +48,7 @@ class Sorter:
         self,
         reactor: Any,
         topology: Topology,
-        sender: Sender,
+        mover: Mover,
         notes: NoteReader,
         bury: Callable[[Letter], Awaitable[None]],
         inbox: Inbox,
@@ -64,7 +58,7 @@ class Sorter:
     ) -> None:
         self._reactor = reactor
         self._topology = topology
-        self._sender = sender
+        self._mover = mover
         self._notes = notes
         self._bury = bury
         self._inbox = inbox
@@ -75,7 +69,6 @@ class Sorter:
         self._shelved: list[Arrival] = []
         self._unserved: dict[str, list[Arrival]] = {}
         self._calls: set[IDelayedCall] = set()
-        self._under_way: set[Deferred[Any]] = set()
         self.doubting = True
         self.flooding = ""
         self.kept = 0
@@ -89,7 +82,7 @@ class Sorter:
         try:
             job = messages.read(message, time.time())
         except BadPayload as error:
-            self._later(self._to_the_morgue(message, source, epoch, str(error)))
+            self._mover.begin_alone(self._to_the_morgue(message, source, epoch, str(error)))
             return
         redelivered = message.headers.get("redelivered", "").strip() == "true"
         self.doubting = self.doubting or not redelivered
@@ -101,7 +94,7 @@ class Sorter:
 
     def sort(self, arrival: Arrival) -> None:
         """Send an arrival where it belongs now."""
-        if not _is_current(arrival):
+        if not is_current(arrival):
             return
         job, noted = arrival.job, self._notes.noted
         early = job.not_before - time.time() if job.not_before else 0.0
@@ -109,19 +102,19 @@ class Sorter:
         if early > 0:
             self._too_early(arrival, early)
         elif suspect is not None:
-            self._later(self._accuse(arrival, suspect))
+            self._mover.begin_alone(self._accuse(arrival, suspect))
         elif arrival.source.alone:
             self._accept(arrival)
         elif self._is_of_another_group(arrival):
-            self.move(arrival, None)
+            self._mover.send_again(arrival)
         elif job.solo:
-            self.move(arrival, self._topology.solo(arrival.source.group))
+            self._mover.move(arrival, self._topology.solo(arrival.source.group))
         elif pause := noted.pause_of(job.queue, job.site):
             self._shelve(arrival, self._topology.paused(arrival.source.group, *pause))
         elif not self._topology.is_served(job.queue):
             self._put_aside(arrival)
         elif self.is_sifted(arrival) and self._inbox.waiting_of(job.site) >= self.kept:
-            self.move(arrival, self._topology.lane(arrival.source.group, job.site))
+            self._mover.move(arrival, self._topology.lane(arrival.source.group, job.site))
         else:
             self._accept(arrival)
 
@@ -152,42 +145,11 @@ class Sorter:
         for arrival in shelved + self._inbox.withdraw(self.is_misplaced):
             self.sort(arrival)
 
-    def move(self, arrival: Arrival, destination: str | None, delay: float = 0.0) -> None:
-        """Send the job elsewhere."""
-        self._later(self.replace(arrival, [Outgoing(arrival.job, destination, delay, arrival.accused)]))
-
-    async def replace(self, arrival: Arrival, jobs: list[Outgoing]) -> bool:
-        """Send `jobs`, and then acknowledge `arrival`; False if its connection was lost meanwhile.
-
-        :raises StoreError: if the jobs can't be sent at all.
-        """
-        sent = await self._sender.send_surely(jobs, lambda: _is_current(arrival))
-        return sent and arrival.source.consumer.ack(arrival)
-
-    def close(self) -> list[Deferred[Any]]:
-        """Forget what is put aside; returns what is under way."""
+    def close(self) -> None:
+        """Forget what is put aside."""
         for call in self._calls:
             call.cancel()
         self._calls.clear()
-        return list(self._under_way)
-
-    def begin(self, work: Coroutine[Any, Any, T]) -> Deferred[T]:
-        """Begin `work`, which :meth:`close` tells of until it has ended."""
-        done = Deferred.fromCoroutine(work)
-        self._under_way.add(done)
-
-        def ended(result: T | Failure) -> T | Failure:
-            self._under_way.discard(done)
-            return result
-
-        return done.addBoth(ended)
-
-    def _later(self, work: Coroutine[Any, Any, Any]) -> None:
-        self.begin(work).addErrback(self._failed)
-
-    def _failed(self, failure: Failure) -> None:
-        if failure.check(StoreUnavailable) is None:
-            self.log.failure("a message could not be sent where it belongs; the broker keeps it", failure)
 
     def _call(self, seconds: float, action: Callable[[], object]) -> None:
         def due() -> None:
@@ -205,7 +167,7 @@ class Sorter:
     def _too_early(self, arrival: Arrival, early: float) -> None:
         dialect = arrival.source.consumer.dialect
         if early >= 1 and dialect.delayed(self._topology, arrival.source.group, early) is not None:
-            self.move(arrival, None, early)
+            self._mover.send_again(arrival, early)
         else:
             self._call(early, lambda: self.sort(arrival))
 
@@ -213,7 +175,7 @@ class Sorter:
         if destination == arrival.source.destination:
             self._shelved.append(arrival)  # it came from there; sent again, it would come again
         else:
-            self.move(arrival, destination)
+            self._mover.move(arrival, destination)
 
     def _put_aside(self, arrival: Arrival) -> None:
         """Nobody here takes jobs of its queue: let it wait where it keeps no others out, until somebody does."""
@@ -223,7 +185,7 @@ class Sorter:
             return
         self._unserved.setdefault(queue, []).append(arrival)
         if len(self._unserved[queue]) == 1:
-            self._later(self._note_unserved(queue))
+            self._mover.begin_alone(self._note_unserved(queue))
 
     async def _note_unserved(self, queue: str) -> None:
         """Before any is sent there, so that all processes listen to where they are once the queue is served."""
@@ -247,7 +209,7 @@ class Sorter:
         """Its process may have died of it: wait a moment for its parent to say so."""
         self._doubtful.append(arrival)
         if len(self._doubtful) == 1:
-            self._call(GRACE, lambda: self._later(self._judge()))
+            self._call(GRACE, lambda: self._mover.begin_alone(self._judge()))
 
     async def _judge(self) -> None:
         try:
@@ -264,7 +226,7 @@ class Sorter:
         # Before it can arrive there; a crash in between costs nothing, since it is this message that is accused.
         await self._notes.write(lambda notes: notes.moved(job.id, job.queue, job.site))
         solo = self._topology.solo(arrival.source.group)
-        await self.replace(arrival, [Outgoing(job, solo, accused=suspect.owner)])
+        await self._mover.replace(arrival, [Outgoing(job, solo, accused=suspect.owner)])
 
     async def _to_the_morgue(self, message: Frame, source: Source, epoch: int, reason: str) -> None:
         created = message.headers.get("created", "").strip()
@@ -289,7 +251,3 @@ class Sorter:
             await deferLater(self._reactor, backoff.failed())
         if source.consumer.ack(Arrival(Job(letter.id, "", "", b""), message, source, epoch)):
             self._bad_item(letter.queue, letter.site)
-
-
-def _is_current(arrival: Arrival) -> bool:
-    return arrival.source.consumer.epoch == arrival.epoch

@@ -27,6 +27,7 @@ from snqd.stores.stomp.consumer import Consumer
 from snqd.stores.stomp.flood_watch import FloodWatch
 from snqd.stores.stomp.inbox import Arrival, Inbox
 from snqd.stores.stomp.intake import Intake
+from snqd.stores.stomp.mover import Mover
 from snqd.stores.stomp.notes import NoteReader, Notes
 from snqd.stores.stomp.sender import Outgoing, Sender
 from snqd.stores.stomp.solo import Solo
@@ -68,8 +69,9 @@ class StompStore:
         self._notes = NoteReader(reactor, notes, self._noted)
         self._morgue = morgue
         self._sender = Sender(reactor, brokers, random, topology)
+        self._mover = Mover(self._sender)
         self._sorter = Sorter(
-            reactor, topology, self._sender, self._notes, morgue.bury, self._inbox, self._accept, random, bad_item
+            reactor, topology, self._mover, self._notes, morgue.bury, self._inbox, self._accept, random, bad_item
         )
         self._consumers = [
             Consumer(
@@ -115,7 +117,8 @@ class StompStore:
         self._flood_watch.stop()
         self._intake.stop()
         self._marks.stop()
-        under_way = self._sorter.close()
+        self._sorter.close()
+        under_way = self._mover.under_way()
         if under_way:
             patience: Deferred[Any] = DeferredList(under_way)
             await patience.addTimeout(CLOSE_PATIENCE, self._reactor).addErrback(lambda failure: None)
@@ -214,12 +217,12 @@ class StompStore:
         return self._inbox.release(receipt) if arrival is not None else None
 
     def _replace(self, arrival: Arrival, jobs: list[Outgoing]) -> Deferred[bool]:
-        return self._sorter.begin(self._sorter.replace(arrival, jobs))
+        return self._mover.begin(self._mover.replace(arrival, jobs))
 
     def _cleared(self, good: bool, arrival: Arrival) -> bool:
         """A suspect that was settled is none any more."""
         if good:
-            clearing = self._sorter.begin(self._notes.write(lambda notes: notes.cleared(arrival.job.id)))
+            clearing = self._mover.begin(self._notes.write(lambda notes: notes.cleared(arrival.job.id)))
             clearing.addErrback(lambda failure: self.log.failure("a suspect could not be cleared", failure))
         return good
 

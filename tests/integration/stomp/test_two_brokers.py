@@ -66,10 +66,12 @@ def handled(farm: Farm, number: int) -> None:
 def test_jobs_are_taken_from_all_and_sent_to_one_that_is_up(
     make: Callable[..., Farm], pair: tuple[Broker, Broker]
 ) -> None:
-    first, _ = pair
+    first, second = pair
     farm = make()
     farm.enqueue("alpha", "note", "-", input=LINES)
     first.kill()
+    checked = farm.snqctl("check")
+    assert (checked.returncode, address(first) in checked.stderr, address(second) in checked.stderr) == (2, True, False)
     farm.start()
     farm.enqueue("alpha", "note", "-", input=LINES)
     # With follow-ups, which go to the one that is up too.
@@ -115,6 +117,7 @@ def test_a_pair_of_which_one_stands_by(make: Callable[..., Farm], pair: Pair) ->
     handled(farm, BATCH + 5)
     first.start()
     second.kill()
+    assert farm.snqctl("check").returncode == 0  # one that answers is enough
     farm.enqueue("alpha", "note", "-", input=LINES)
     handled(farm, 3 * BATCH)
     assert len(farm.journal.handled("note")) == 3 * BATCH

@@ -65,5 +65,6 @@ def test_there_is_no_hint_at_nothing() -> None:
     assert did_you_mean("") == ""
 
 
-def test_long_text_is_cut_and_escaped() -> None:
-    assert shown("é" * 61) == "'" + "\\xe9" * 60 + "...'"
+def test_long_text_is_cut_and_what_can_not_be_seen_is_escaped() -> None:
+    assert shown("é" * 61) == "'" + "é" * 60 + "...'"
+    assert shown("\u202e\x1b\udce9") == "'\\u202e\\x1b\\udce9'"

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.event import listen
 
+from snqd.config import site_table
 from snqd.config.load import load
 from snqd.config.site_table import READ_EVERY, SiteTable, TableUnreadable, site_text
 from snqd.config.sources import Sources
@@ -85,6 +87,22 @@ def test_an_unchanged_table_is_not_read_again_for_a_while(farm: Farm, monkeypatc
     assert reads == []
     farm.looks(int(READ_EVERY))
     assert len(reads) == 1
+
+
+def test_a_look_at_an_sqlite_file_that_nobody_wrote_to_reads_no_row(farm: Farm) -> None:
+    farm.looks(5)
+    statements: list[str] = []
+    listen(farm.table._engine, "before_cursor_execute", lambda *asked: statements.append(asked[2]))
+    farm.looks(3)
+    assert statements == ["PRAGMA data_version"] * 3
+
+
+def test_rows_that_are_read_again_and_are_the_same_are_not_made_into_text_again(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = farm.table.read()
+    monkeypatch.setattr(site_table, "site_text", None)
+    assert farm.table.read() is before
 
 
 @pytest.mark.parametrize(

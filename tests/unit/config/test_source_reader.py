@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from snqd.config import source_reader
 from snqd.config.site_table import TableUnreadable
 from snqd.config.source_reader import SourceReader
 from snqd.config.sources import Sources
@@ -168,6 +169,15 @@ def test_a_folder_that_is_missing_fails_the_look(folder: Folder) -> None:
 def test_the_folders_to_watch_are_the_main_files_and_that_of_the_sites(folder: Folder) -> None:
     reader = SourceReader(folder.main)
     assert reader.folders(reader.read()) == [folder.path, folder.path / "d"]
+
+
+def test_where_the_sites_are_is_not_parsed_anew_at_each_look(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = SourceReader(folder.main)
+    sources = reader.read()
+    monkeypatch.setattr(source_reader, "tokenize", None)
+    assert reader.has_table(sources) is False
+    assert reader.look(sources).sources is sources
+    assert reader.folders(sources) == [folder.path, folder.path / "d"]
 
 
 class Table:

@@ -81,7 +81,7 @@ def test_a_right_value_is_read(reader: Reader, text: str, value: object) -> None
         (
             values.duration(),
             "٣",
-            "'\\u0663' is no duration: write seconds, or a number with s, m or h, such as 90 or 15m",
+            "'\u0663' is no duration: write seconds, or a number with s, m or h, such as 90 or 15m",
         ),
         (values.duration(), "0", "0 is out of range: write 0.001 to 31536000 seconds"),
         (values.duration(), "9000h", "9000h is out of range: write 0.001 to 31536000 seconds"),

@@ -34,13 +34,12 @@ BAD = ["", "a/b", "../etc", "a b", "a\0", "a\n", "\u00e9", "\u0661", "x" * 65, "
 
 @pytest.mark.parametrize("check", [check_site, check_queue, check_id])
 @pytest.mark.parametrize("name", BAD, ids=ascii)
-def test_other_names_are_refused_and_shown_in_ascii(check: Check, name: str) -> None:
+def test_other_names_are_refused_and_shown_as_they_are(check: Check, name: str) -> None:
     with pytest.raises(BadName) as caught:
         check(name)
     message = str(caught.value)
-    assert message.isascii()
     assert message.isprintable()
-    assert ascii(name[:64])[1:-1] in message
+    assert repr(name[:64])[1:-1] in message
     assert len(message) < 300
 
 

@@ -78,6 +78,25 @@ def test_text_tells_level_and_namespace(out: io.StringIO) -> None:
     assert out.getvalue().endswith("[snqd.here#error] the disk is full\n")
 
 
+def test_letters_are_written_as_they_are_and_what_a_terminal_would_obey_is_not(
+    out: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *handler: None)
+    said = "Zürich \udc80 \x1b[31m \x9b \u202e"
+    for log_format in ("text", "json"):
+        for place in ({"nodaemon": True}, {"logfile": str(tmp_path / log_format)}):
+            logger(log_format, **place).info("{said}\n\tnext", said=said)
+    written = [
+        *out.getvalue().split("\n"),
+        *(tmp_path / "text").read_text("utf-8").split("\n"),
+        (tmp_path / "json").read_text("utf-8"),
+    ]
+    lines = [line for line in written if "Zürich" in line]
+    assert [line for line in lines if "Zürich \\udc80 \\u001b[31m \\u009b \\u202e" not in line] == []
+    assert len(lines) == 4
+    assert json.loads(lines[-1])["said"] == said
+
+
 def test_a_level_holds_for_a_namespace_and_what_is_within_it(out: io.StringIO) -> None:
     levels = LogLevels()
     here, there = logger("text", levels, "snqd.here.within"), logger("text", levels, "snqd.there")

@@ -69,3 +69,10 @@ def test_options_that_are_probably_misspelt_keys_are_noted(operator: Any) -> Non
         f"  note      {operator.config}: [handler:greet] concurency: {goes} concurrency?): {advice}",
         f"  note      {operator.config}: [site:beta] handler:greet.timout: {goes} timeout?): {advice}",
     ]
+
+
+def test_a_password_file_that_is_missing_is_told_by_its_own_key(operator: Any) -> None:
+    operator.configure("[queue]\nsubsystem = stomp\nstomp_server = 127.0.0.1:1\nstomp_password_file = secret\n")
+    secret = operator.config.parent / "secret"
+    expected = f"[queue] stomp_password_file: {secret} can't be read (No such file or directory): correct path or file"
+    assert operator("check").stderr == f"snqctl: {operator.config}: {expected}\n"

@@ -64,6 +64,8 @@ def test_without_a_morgue_there_are_no_letters_and_none_is_made(operator: Any) -
     assert operator("dead", "show", "job-1").exit_code == 1
     assert operator("dead", "discard", "--all").stdout == "discarded 0 letters\n"
     assert operator("dead", "requeue", "--all").stdout == "requeued 0 letters\n"
+    for verb in ("discard", "requeue"):
+        assert operator("dead", verb, "job-1").stderr == "snqctl: no dead letter 'job-1': snqctl dead list shows them\n"
     assert not (operator.state / "morgue.db").exists()
 
 

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import pytest
 from twisted.internet.task import Clock
 
+from snqd.core.errors import Unconfirmed
 from snqd.core.job import Job
-from snqd.ops.snqctl_feed import MAX_AGE, MAX_BYTES, MAX_JOBS, MAX_LISTED, Failures, Feed
+from snqd.ops.snqctl_feed import MAX_AGE, MAX_BYTES, MAX_JOBS, MAX_LISTED, Failures, Feed, StoreSink
 
 
 class Batches:
     def __init__(self) -> None:
-        self.accepted = 0
+        self.accepted = self.unknown = 0
         self.sizes: list[int] = []
 
     def accept(self, jobs: Sequence[Job]) -> None:
@@ -72,3 +73,14 @@ def test_failures_are_all_named_and_the_list_is_bounded(capsys: pytest.CaptureFi
     assert len(failures.listed) == MAX_LISTED
     assert failures.listed[0] == {"line": 1, "error": "not JSON"}
     assert capsys.readouterr().err.splitlines()[-1] == f"snqctl: line {MAX_LISTED + 2}: not JSON"
+
+
+def test_of_a_batch_that_was_not_confirmed_whole_what_was_is_accepted_and_the_rest_is_not_known() -> None:
+    class Broker:
+        def enqueue(self, jobs: Sequence[Job]) -> None:
+            raise Unconfirmed("the broker is silent", ["a"], ["b", "c"])
+
+    sink = StoreSink(Broker())  # type: ignore[arg-type]
+    with pytest.raises(Unconfirmed, match=r"is silent; accepted: 1, not known: 2 \(enqueue these again only under the"):
+        sink.accept([])
+    assert (sink.accepted, sink.unknown) == (1, 2)

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
 
 from snqd.core.errors import StoreUnavailable
 from snqd.core.job import Job
@@ -214,8 +215,10 @@ def test_a_job_with_too_many_attempts_is_not_run_but_dies_of_what_it_had(bench: 
     bench.manager()
 
     bench.outside.enqueue([Job("old", "alpha", "work", b"1", attempt=4, reason="killed by signal 9")])
-    bench.turn()
+    with capturedLogs() as events:
+        bench.turn()
     assert bench.handled == []
+    assert [event["attempt"] for event in events if "is a dead letter" in event["log_format"]] == [3]
     (letter,) = bench.morgue.letters
     assert (letter.reason, letter.attempts) == ("killed by signal 9 (attempt 3 of 3)", 3)
 

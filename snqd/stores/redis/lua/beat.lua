@@ -1,6 +1,7 @@
 -- Show that a process lives. ARGV: name, epoch. Returns the others' names and beats, as JSON.
 local name, epoch = ARGV[1], tonumber(ARGV[2])
 if owner_of(name) == epoch then
+  call('HDEL', 'beat', name)
   call('HSET', 'beat', name, string.format('%.0f', now() * 1000000))
 end
 local beats, texts = call('HGETALL', 'beat'), {}

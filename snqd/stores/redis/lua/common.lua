@@ -18,6 +18,11 @@
 --   beat          hash     name -> Redis's time of its last sign of life
 --   last:NAME     string   number and answer of that program's last numbered call
 --   paused        set      places, either part of which may be empty
+--   renewed       string   run_id of the Redis process whose append-only file was rewritten since its start
+--
+-- Nothing may fail half way through a script, since what it has written stays. Redis refuses a script's first write where it is
+-- out of memory, can't write to its disk or has too few replicas, and no later one. Where memory is short it refuses only
+-- commands that may need some: a script that must go on then begins its writing with one that frees some.
 
 local prefix = KEYS[1]
 local AT_ONCE = 1000 -- arguments to one command: Lua's stack is bounded
@@ -158,7 +163,7 @@ local function add(heads)
   if #heads == 0 then
     return
   end
-  -- The first write: when memory is short Redis refuses it, and no later one of this script.
+  -- The first write of new jobs: where memory is short Redis refuses them.
   local n = call('INCRBY', 'number', #heads) - #heads
   local records, ready = {}, {}
   for _, head in ipairs(heads) do

@@ -19,6 +19,7 @@ local function suspect(n)
 end
 
 local hand = call('HGETALL', 'hand:' .. epoch)
+call('DEL', 'hand:' .. epoch)
 for i = 1, #hand, 2 do
   local n, place = tonumber(hand[i]), hand[i + 1]
   let_go(n, place)
@@ -29,7 +30,6 @@ for i = 1, #hand, 2 do
     put_back(n, place)
   end
 end
-call('DEL', 'hand:' .. epoch)
 call('HDEL', 'owner', name)
 call('HDEL', 'beat', name)
 news = news or #hand > 0

@@ -6,6 +6,7 @@ local epoch, last = owner_of(name)
 if epoch and last > session then
   return 0
 end
+call('HDEL', 'beat', name) -- the first write frees memory: who can't register can't make room either
 if not epoch then
   -- The time, so that an epoch never comes twice, not even in a Redis that has lost its data.
   epoch = math.max((tonumber(call('GET', 'epochs')) or 0) + 1, math.floor(now() * 1000))

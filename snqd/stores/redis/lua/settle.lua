@@ -26,7 +26,7 @@ for epoch, numbers in pairs(by_epoch) do
     end
   end
   places[epoch] = found
-  -- The first write frees memory, so that Redis lets a settlement through when memory is short.
+  -- The first write frees memory.
   call_all('HDEL', 'hand:' .. epoch, numbers)
 end
 

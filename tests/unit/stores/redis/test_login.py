@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from snqd.stores.redis.login import eviction, info, risks
+from snqd.stores.redis.info import info
+from snqd.stores.redis.login import eviction, risks
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 from typing import Any
 
 import pytest
+from psycopg import OperationalError
+from twisted.internet.defer import Deferred, fail, succeed
 
 from snqd.core.errors import StoreError, StoreUnavailable
 from snqd.stores.group_commit import ConnectionLost
@@ -22,6 +24,7 @@ class Row:
         self.last = 0
         self.wrote: list[str] = []
         self.connections = 0
+        self.answers: list[str | None] = []
         self.troubles: dict[str, list[Exception]] = {}
 
     def trouble(self, moment: str) -> Exception | None:
@@ -86,11 +89,6 @@ class Database:
     def errors_in_words(self) -> Iterator[None]:
         yield
 
-    @contextmanager
-    def autocommit(self, connection: Connected) -> Iterator[None]:
-        yield
-        connection.commit()
-
     def sign(self, connection: Connected, owner: int, last: int, durable: bool) -> bool:
         self.row.face("sign")
         connection.last = last
@@ -103,6 +101,25 @@ class Database:
         """Nothing is open."""
 
 
+class AtOnce:
+    """The prepared statement, which writes the number that it is given."""
+
+    def __init__(self, row: Row) -> None:
+        self.row = row
+
+    def prepare(self, connection: Connected) -> None:
+        """It is known everywhere."""
+
+    def ask(self, connection: Connected, arguments: Sequence[str]) -> Deferred[list[str | None]]:
+        try:
+            self.row.face("sign")
+            self.row.last = connection.last = int(arguments[0])
+            self.row.face("committed")
+        except OperationalError:
+            return fail()
+        return succeed([self.row.answers.pop(0)])
+
+
 @pytest.fixture
 def row() -> Row:
     return Row()
@@ -110,7 +127,7 @@ def row() -> Row:
 
 @pytest.fixture
 def owner(row: Row) -> Owner:
-    made = Owner(Database(row), Random(1))  # type: ignore[arg-type]
+    made = Owner(Database(row), Random(1), AtOnce(row))  # type: ignore[arg-type]
     made.number = 5
     return made
 
@@ -196,46 +213,57 @@ def test_a_process_that_leaves_waits_for_no_answer(owner: Owner, row: Row) -> No
         write(owner, "a")
 
 
-def claim(owner: Owner, row: Row, at_once: str | None = "at once") -> Any:
-    def in_one_statement(connection: Any, last: int) -> str | None:
-        row.face("sign")
-        row.last = connection.last = last
-        row.face("committed")
-        return at_once
-
-    (answer,) = owner.run([Claiming(lambda connection: "in a transaction", in_one_statement)], False)
+def claim(owner: Owner) -> Any:
+    """As the writer does: in one statement if that can be, in a transaction otherwise."""
+    action = Claiming(lambda connection: "in a transaction", ["{}"], lambda rows: rows[0])
+    started = owner.start(action)
+    results: list[Any] = []
+    if started is not None:
+        started.addCallback(results.append)
+    if results and results[0] is not None:
+        return results[0]
+    (answer,) = owner.run([action], False)
     return answer
 
 
 def test_a_claim_alone_needs_no_transaction_unless_it_says_so(owner: Owner, row: Row) -> None:
-    assert (claim(owner, row), claim(owner, row, None)) == ("at once", "in a transaction")
-    assert (row.last, row.connections) == (3, 1)
+    write(owner, "a")
+    row.answers = ["at once", None]
+    assert (claim(owner), claim(owner)) == ("at once", "in a transaction")
+    assert (row.last, row.connections) == (4, 1)
 
 
-def test_a_claim_of_one_that_is_not_registered_is_made_in_a_transaction(owner: Owner, row: Row) -> None:
+def test_a_claim_of_one_that_is_not_registered_is_made_in_a_transaction(owner: Owner) -> None:
     owner.number = 0
-    assert claim(owner, row) == "in a transaction"
+    write(owner, "a")
+    assert claim(owner) == "in a transaction"
+
+
+def test_the_first_claim_on_a_connection_is_made_in_a_transaction(owner: Owner, row: Row) -> None:
+    assert claim(owner) == "in a transaction"
+    assert (row.last, row.connections) == (1, 1)
 
 
 def test_what_a_claim_took_whose_answer_was_lost_is_let_go_of(owner: Owner, row: Row) -> None:
-    row.troubles["committed"] = [ConnectionLost()]
-    assert claim(owner, row) == "in a transaction"
-    assert (row.wrote, row.last, row.connections) == (["let go of 1"], 2, 2)
     write(owner, "a")
-    assert row.wrote == ["let go of 1", "a"]
+    row.troubles["committed"] = [OperationalError("cut")]
+    assert claim(owner) == "in a transaction"
+    assert (row.wrote, row.last, row.connections) == (["a", "let go of 2"], 3, 2)
+    write(owner, "b")
+    assert row.wrote == ["a", "let go of 2", "b"]
 
 
 def test_it_is_let_go_of_once_the_server_is_back(owner: Owner, row: Row) -> None:
     write(owner, "a")
-    row.troubles = {"committed": [ConnectionLost()], "connect": [ConnectionLost()]}
+    row.troubles = {"committed": [OperationalError("cut")], "connect": [ConnectionLost()]}
     with pytest.raises(ConnectionLost):
-        claim(owner, row)
-    assert claim(owner, row) == "in a transaction"
+        claim(owner)
+    assert claim(owner) == "in a transaction"
     assert row.wrote == ["a", "let go of 2"]
 
 
 def test_a_claim_that_never_reached_the_server_took_nothing(owner: Owner, row: Row) -> None:
     write(owner, "a")
-    row.troubles["sign"] = [ConnectionLost()]
-    assert claim(owner, row) == "in a transaction"
+    row.troubles["sign"] = [OperationalError("cut")]
+    assert claim(owner) == "in a transaction"
     assert row.wrote == ["a"]

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from snqd.core.job import Job
 from snqd.stomp.connection import LONGEST_DELAY
 from snqd.stomp.encoder import encode
+from snqd.stomp.errors import NotConnected
 from snqd.stomp.frame import Frame, Version
 from snqd.stomp.parser import Parser
 from snqd.stores.morgue import Letter
@@ -22,6 +23,7 @@ from snqd.stores.stomp import message
 from snqd.stores.stomp.consumer import Source
 from snqd.stores.stomp.dialects import Dialect, RabbitMq
 from snqd.stores.stomp.inbox import Arrival, Inbox
+from snqd.stores.stomp.mover import Mover
 from snqd.stores.stomp.notes import Noted
 from snqd.stores.stomp.sender import Outgoing
 from snqd.stores.stomp.sorter import Sorter
@@ -103,7 +105,14 @@ class FakeSender:
 
     def __init__(self) -> None:
         self.sent: list[Outgoing] = []
+        self.headers: list[dict[str, str]] = []
         self._unconfirmed: list[Deferred[None]] = []
+
+    def forward(self, destination: str, headers: dict[str, str], body: bytes) -> Deferred[None]:
+        self.headers.append(headers)
+        self.sent.append(Outgoing(message.read(Frame("MESSAGE", headers, body), 0.0), destination))
+        self._unconfirmed.append(Deferred())
+        return self._unconfirmed[-1]
 
     async def send_surely(self, jobs: Sequence[Outgoing], wanted: Callable[[], bool]) -> bool:
         self.sent += jobs
@@ -116,6 +125,12 @@ class FakeSender:
         unconfirmed, self._unconfirmed = self._unconfirmed, []
         for each in unconfirmed:
             each.callback(None)
+
+    def lose(self) -> None:
+        """The connection is lost before anything more is confirmed."""
+        unconfirmed, self._unconfirmed = self._unconfirmed, []
+        for each in unconfirmed:
+            each.errback(NotConnected())
 
     def destinations(self) -> list[tuple[str, str | None]]:
         return [(out.job.id, out.destination and out.destination.removeprefix(TOPOLOGY.base)) for out in self.sent]
@@ -152,7 +167,7 @@ class SorterBench:
         self.sorter = Sorter(
             self.clock,
             TOPOLOGY,
-            self.sender,  # type: ignore[arg-type]
+            Mover(self.sender),  # type: ignore[arg-type]
             self.notes,  # type: ignore[arg-type]
             self._bury,
             self.inbox,

@@ -7,7 +7,7 @@ from random import Random
 from snqd.core.job import Job
 from snqd.stomp.frame import Frame
 from snqd.stomp.protocol import Login
-from snqd.stores.stomp.consumer import Consumer, Source
+from snqd.stores.stomp.consumer import ACK_PATIENCE, Consumer, Source
 from snqd.stores.stomp.inbox import Arrival
 from tests.unit.stores.stomp.doubles import BrokerEnd
 
@@ -47,8 +47,47 @@ def test_only_the_connection_that_brought_a_message_settles_it() -> None:
     assert (bench.consumer.ack(old), bench.consumer.nack(old), bench.sent()) == (False, False, [])
     assert bench.source.unsettled == 1
     assert bench.consumer.ack(new)
+    bench.clock.advance(ACK_PATIENCE)
     assert commands(bench.sent()) == [("ACK", "m-1")]
     assert bench.source.unsettled == 0
+
+
+def test_an_acknowledgement_waits_a_moment_for_others_to_go_with_it() -> None:
+    bench = Bench()
+    bench.deliver("m-1")
+    bench.consumer.ack(bench.arrived[0])
+    assert bench.sent() == []
+    bench.deliver("m-2")
+    bench.consumer.ack(bench.arrived[1])
+    bench.clock.advance(ACK_PATIENCE)
+    assert commands(bench.sent()) == [("ACK", "m-1"), ("ACK", "m-2")]
+
+
+def test_acknowledgements_go_out_before_the_broker_has_to_wait_for_them() -> None:
+    bench = Bench()
+    for number in range(3):
+        bench.deliver(f"m-{number}")
+    for arrival in bench.arrived[:2]:
+        bench.consumer.ack(arrival)
+    assert commands(bench.sent()) == []
+    bench.consumer.ack(bench.arrived[2])
+    assert commands(bench.sent()) == [("ACK", f"m-{number}") for number in range(3)]
+
+
+def test_where_few_messages_may_be_here_each_is_acknowledged_at_once() -> None:
+    bench = Bench()
+    bench.source.prefetch = 4
+    bench.deliver("m-1")
+    bench.consumer.ack(bench.arrived[0])
+    assert commands(bench.sent()) == [("ACK", "m-1")]
+
+
+def test_who_leaves_takes_along_what_waits_to_be_acknowledged() -> None:
+    bench = Bench()
+    bench.deliver("m-1")
+    bench.consumer.ack(bench.arrived[0])
+    bench.consumer.stop()
+    assert [frame.command for frame in bench.sent()] == ["ACK", "DISCONNECT"]
 
 
 def test_a_source_that_shrinks_is_subscribed_to_anew() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from snqd.stores.interface import Pauses, Want
-from snqd.stores.stomp.flood_watch import FAST, LOOKS, SIFT_EVERY, SIFT_ROOM, FloodWatch
+from snqd.stores.stomp.flood_watch import LOOKS, SIFT_EVERY, SIFT_ROOM, FloodWatch
 from tests.unit.stores.stomp.doubles import SorterBench, job
 
 FULL, FREE = {"q": Want(1, full=True)}, {"q": Want(1)}
@@ -69,7 +69,7 @@ def test_a_flood_goes_on_over_single_free_slots_and_ends_when_most_claims_find_s
 
 def test_jobs_that_are_done_as_fast_as_they_could_be_moved_stay() -> None:
     made, watch = bench(alpha=10)
-    enough = round(FAST * SIFT_EVERY)
+    enough = round(made.consumer.dialect.moves * SIFT_EVERY)
     assert looked_for_long(made, watch, FULL, taken=enough) == ""
     assert looked(made, watch, FULL, taken=enough - 1) == "alpha"
     assert looked(made, watch, FULL, taken=enough) == "alpha"

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from snqd.stores.interface import Want
+from snqd.stores.stomp.dialects import ActiveMq
 from snqd.stores.stomp.intake import MAX_PREFETCH, REST, SMALL_PREFETCH, Intake
 from snqd.stores.stomp.topology import LANES
 from tests.unit.stores.stomp.doubles import TOPOLOGY, FakeConsumer
@@ -65,3 +66,25 @@ def test_a_source_at_rest_keeps_no_more_than_a_lower_concurrency_wants() -> None
     intake.listen({"q": Want(1)}, ())
     clock.pump([REST, REST])
     assert (sources[MAIN].prefetch, sources[DUE].prefetch) == (6, 6)
+
+
+def test_a_source_from_which_something_came_and_was_settled_meanwhile_was_not_at_rest() -> None:
+    clock, _, sources = bench()
+    sources[MAIN].prefetch = 500
+    clock.advance(REST)
+    sources[MAIN].received += 1
+    clock.advance(REST)
+    assert sources[MAIN].prefetch == 500
+    clock.advance(REST)
+    assert sources[MAIN].prefetch == 40
+
+
+def test_a_broker_that_hands_out_by_halves_is_let_send_twice_as_much() -> None:
+    _, intake, sources = bench()
+    sources[MAIN].consumer.dialect = ActiveMq()
+    sources[MAIN].unsettled = 19
+    intake.make_room(40)
+    assert sources[MAIN].prefetch == 40
+    sources[MAIN].unsettled = 20
+    intake.make_room(40)
+    assert sources[MAIN].prefetch == 80

@@ -26,15 +26,22 @@ def came_back(job: Job) -> Job:
     return message.read(Frame("MESSAGE", headers, body), 5.0)
 
 
-def test_a_message_has_what_php_and_operators_look_for() -> None:
+def test_a_message_has_what_operators_look_for() -> None:
     headers, body = message.write(JOB)
-    assert headers == {
-        "persistent": "true",
-        "created": "2023-11-14 22:13:20",
-        "snq-id": "job-1",
-        "snq-created": "1700000000.25",
-    }
+    assert headers == {"persistent": "true", "snq-id": "job-1", "snq-created": "1700000000.25"}
     assert json.loads(body) == {"site": "alpha", "queue": "thumbs", "payload": {"id": 7}}
+
+
+@pytest.mark.parametrize(("encoding", "wire"), [(PHP, JSON), (JSON, PHP), (JSON, PHP_BASE64)])
+def test_where_php_may_read_a_message_it_finds_when_the_job_was_created(encoding: str, wire: str) -> None:
+    job = Job("job-1", "alpha", "thumbs", b"7", encoding, created=1700000000.25)
+    assert message.write(job, wire=wire)[0]["created"] == "2023-11-14 22:13:20"
+
+
+def test_other_programs_may_give_a_job_its_id() -> None:
+    headers = {"snq-id": "theirs", "created": "2026-11-24 05:00:00"}
+    job = message.read(Frame("MESSAGE", headers, message.write(JOB)[1]), 5.0)
+    assert (job.id, job.created) == ("theirs", 1795496400.0)
 
 
 def test_what_php_wrote_stays_php() -> None:
@@ -132,4 +139,5 @@ NUMBERS = [
 def test_a_header_that_is_no_number_counts_as_absent(name: str, value: str) -> None:
     headers, body = message.write(JOB)
     job = message.read(Frame("MESSAGE", {**headers, name: value}, body), 5.0)
-    assert (job.attempt, job.not_before) == (1, 0.0)
+    assert (job.id, job.attempt, job.not_before) == ("job-1", 1, 0.0)
+    assert job.created == (5.0 if name == "snq-created" else JOB.created)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from snqd.stomp.frame import Frame
+from snqd.stores.stomp import message
 from snqd.stores.stomp.notes import Noted, Suspect
 from snqd.stores.stomp.sender import PROBE
 from snqd.stores.stomp.sorter import GRACE
@@ -129,3 +130,31 @@ def test_what_cannot_be_read_is_acknowledged_when_the_morgue_has_it() -> None:
     (letter,) = bench.buried
     assert (letter.body, letter.queue) == (b"O:6:", "main")
     assert (bench.consumer.acked, bench.bad_items) == ([letter.id], [("main", "")])
+
+
+def test_what_is_moved_says_what_it_said_before_and_no_more() -> None:
+    bench = SorterBench()
+    bench.arrive(job("a", solo=True, attempt=3, reason="it failed"), subscription="7", redelivered="false")
+    (headers,) = bench.sender.headers
+    written, _ = message.write(job("a", solo=True, attempt=3, reason="it failed"))
+    assert headers == {name: value for name, value in written.items() if name != "created"}  # nobody else reads there
+
+
+def test_what_another_program_sent_is_written_anew_when_it_is_moved() -> None:
+    bench = SorterBench()
+    bench.sorter.flooding = "alpha"
+    body = b'{"site":"alpha","queue":"q","payload":1}'
+    bench.sorter.arrived(Frame("MESSAGE", {"created": " 2010-01-26 00:00:00"}, body), bench.main, 1)
+    (out,) = bench.sender.sent
+    assert (bench.sender.headers, out.job.created) == ([], 1264464000.0)
+    bench.sender.confirm()
+    assert bench.consumer.acked == [out.job.id]
+
+
+def test_a_move_that_is_not_confirmed_is_made_over_the_next_connection() -> None:
+    bench = SorterBench()
+    bench.arrive(job("a", solo=True))
+    bench.sender.lose()
+    assert (bench.sender.destinations(), bench.consumer.acked) == ([("a", "snq.main.solo")] * 2, [])
+    bench.sender.confirm()
+    assert bench.consumer.acked == ["a"]

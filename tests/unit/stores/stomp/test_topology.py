@@ -102,6 +102,12 @@ def test_activemq_delays_by_its_scheduler() -> None:
     assert ActiveMq().delayed(TOPOLOGY, "main", 0.0001) is None
 
 
+def test_activemq_is_given_no_delay_that_it_can_not_count() -> None:
+    target = ActiveMq().delayed(TOPOLOGY, "main", 1e18)
+    assert target is not None
+    assert int(target.headers["AMQ_SCHEDULED_DELAY"]) < 2**32
+
+
 def test_any_other_broker_delays_nothing() -> None:
     assert Plain().delayed(TOPOLOGY, "main", 5.0) is None
     assert Plain().destination("/queue/a/b") == "/queue/a/b"
