@@ -66,7 +66,7 @@ def _print(console: Console, name: str, place: Place) -> None:
         table.add_column(column, justify="right" if column in ("ratio", "measured") else "left")
     for figure in measure(place):
         table.add_row(
-            *(figure.ratio, shown(figure.value), figure.unit, figure.goal),
+            *(figure.ratio, shown(figure.value), figure.unit, figure.judged),
             *(figure.peer, shown(figure.peer_value), figure.name, figure.note),
         )
     console.print(table)

@@ -40,6 +40,8 @@ from snqd.io.interface import IIoManager, Scope
 ANSWER_TIMEOUT = 2.0
 SWITCH_INTERVAL = 0.0005
 """Seconds: a thread that computes holds up the reactor so long only."""
+NEW_OBJECTS = 10_000
+"""How many more objects there must be before a child looks for garbage in cycles."""
 
 
 class VersionsDiffer(SnqdError):
@@ -243,8 +245,10 @@ def build_child(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
     from snqd.daemon.assembly import build
 
     parts = build(reactor, settings, spec)
-    # Modules and ten thousand sites stay: to look through them again and again is a tenth of what small jobs cost.
+    # Modules and ten thousand sites' settings stay: to look through them again and again is a tenth of what small jobs
+    # cost. What such sites' jobs leave in the accounts stays as well, and a hundred jobs under way are no leak.
     gc.freeze()
+    gc.set_threshold(NEW_OBJECTS, *gc.get_threshold()[1:])
     return parts
 
 

@@ -58,16 +58,18 @@ class Recovery(Service):
         self._helpers = helpers
         self._suspected = suspected
         self._estates: list[Estate] = []
-        self._held: list[Path] = []
+        self._unread: dict[Path, str] = {}
+        """Ledgers that are held, or can't be read for now, and what ended their processes."""
+        self._told: set[Path] = set()
         self._delay = FIRST_RETRY
         self._retry: IDelayedCall | None = None
-        self._look = LoopingCall(self._look_at_held)
+        self._look = LoopingCall(self._look_at_unread)
         self._look.clock = clock
 
     def startService(self) -> None:
         """Find what an earlier daemon's children left behind, or still hold; called before any child is started."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._held = sorted(self._folder.glob(LEDGERS))
+        self._unread = dict.fromkeys(sorted(self._folder.glob(LEDGERS)), ORPHANED)
         self._look.start(LOOK_EVERY)
 
     def stopService(self) -> None:
@@ -101,35 +103,54 @@ class Recovery(Service):
             remains = read_remains(path)
         except FileNotFoundError:
             return 0  # it left nothing: it closed its ledger, or never made one
-        except (OSError, ValueError, IndexError) as error:
+        except OSError as error:
+            self._read_later(path, cause, error)
+            return 0
+        except (ValueError, IndexError) as error:
             self.log.error(
-                "the crash ledger {path} can't be read ({error!r}); {aside}, the jobs come back when their lease ends",
+                "the crash ledger {path} is damaged ({error!r}); {aside}, the jobs come back when their lease ends",
                 path=path,
                 error=error,
                 aside=_set_aside(path),
             )
             return 0
+        self._told.discard(path)
         self._estates.append(Estate(path, remains, cause))
         return len(remains.started)
 
-    def _look_at_held(self) -> None:
-        held, self._held = self._held, []
-        for path in held:
-            self._look_at(path)
-        if not self._held:
+    def _read_later(self, path: Path, cause: str, error: OSError) -> None:
+        """Keep in mind what a passing error hid: too many open files, a disk's, a mode that will be set right."""
+        if path not in self._told:
+            self._told.add(path)
+            self.log.error(
+                "the crash ledger {path} can't be read yet, and is tried again every second: {error}",
+                path=path,
+                error=error.strerror,
+            )
+        self._unread[path] = cause
+        if self.running and not self._look.running:
+            self._look.start(LOOK_EVERY, now=False)
+
+    def _look_at_unread(self) -> None:
+        unread, self._unread = self._unread, {}
+        for path, cause in unread.items():
+            self._look_at(path, cause)
+        if not self._unread:
             self._look.stop()
         self.attempt()
 
-    def _look_at(self, path: Path) -> None:
+    def _look_at(self, path: Path, cause: str) -> None:
         try:
-            if is_held(path):
-                self._held.append(path)
-            else:
-                self._take(path, ORPHANED)
+            held = is_held(path)
         except FileNotFoundError:
             self.log.debug("{path} is gone: its process has drained", path=path)
         except OSError as error:
-            self.log.error("the crash ledger {path} can't be opened: {error}", path=path, error=error.strerror)
+            self._read_later(path, cause, error)
+        else:
+            if held:
+                self._unread[path] = cause
+            else:
+                self._take(path, cause)
 
     def _recovered(self, answer: dict[str, Any], estate: Estate) -> None:
         self._delay = FIRST_RETRY

@@ -94,7 +94,7 @@ class ActiveMq:
     unsubscribe_frees: bool | None = True
     buffers_acks = False
     lump = 2
-    moves = 1000.0
+    moves = 500.0
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""
@@ -117,7 +117,7 @@ class Plain:
     unsubscribe_frees: bool | None = None
     buffers_acks = False
     lump = 1
-    moves = 1000.0
+    moves = 500.0
 
     def destination(self, name: str) -> str:
         """See :class:`Dialect`."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
 
+from snqd.daemon import recovery
 from snqd.daemon.ipc import RecoverFailed
 from snqd.queues.crash_ledger import CrashLedger
 
@@ -178,12 +181,53 @@ def test_a_ledger_that_can_not_be_set_aside_keeps_no_child_from_coming_back(stag
     s = stage().started_ready()
     (one,) = s.reactor.processes
     path = s.state_dir / "children" / f"{one.spec.incarnation}.ledger"
-    path.mkdir(parents=True)  # no file to read
-    path.with_suffix(".damaged").write_bytes(b"in the way")
+    path.write_bytes(b"")
+    path.with_suffix(".damaged").mkdir()  # in the way
     one.exits(killed_by=9)
     s.seconds(2)
     assert len(s.reactor.processes) == 2
     assert any("could not be set aside" in line for line in logged)
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EMFILE, errno.EACCES])
+@pytest.mark.parametrize("blind", ["read_remains", "is_held"])
+def test_a_ledger_that_can_not_be_read_for_now_is_read_when_it_can(
+    stage: Any, logged: list[str], monkeypatch: pytest.MonkeyPatch, error: int, blind: str
+) -> None:
+    s = stage()
+    path = leave_ledger(s, "t.main.2-0123456789ab", "job-1")
+
+    def fail(path: Path) -> Any:
+        raise OSError(error, os.strerror(error), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery, blind, fail)
+        s.started_ready()
+        s.seconds(3)
+    assert path.exists()
+    assert len([line for line in logged if "can't be read yet" in line]) == 1
+    s.seconds(1)
+    assert s.reactor.processes[0].child.recoveries == [("owner of t.main.2-0123456789ab", ["job-1"], "its daemon died")]
+    assert not path.exists()
+
+
+def test_what_ended_a_child_is_not_forgotten_while_its_ledger_can_not_be_read(
+    stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s = stage(threads=2).started_ready()
+    one, two = s.reactor.processes
+    leave_ledger(s, one.spec.incarnation, "job-1")
+
+    def fail(path: Path) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovery, "read_remains", fail)
+        one.exits(killed_by=9)
+    assert two.child.recoveries == []
+    s.seconds(1)
+    ((_, suspects, cause),) = two.child.recoveries
+    assert (suspects, cause) == (["job-1"], "its process was killed by signal 9")
 
 
 def test_a_killer_in_the_solo_child_meets_no_growing_delay(stage: Any) -> None:
