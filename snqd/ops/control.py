@@ -46,7 +46,7 @@ def _connect(connection: socket.socket, path: Path) -> None:
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise DaemonNotRunning(
             f"no daemon answers at {path}: start it (if one runs, it began with another [snqd] control or state_dir: "
-            "SIGTERM stops it)"
+            "send it SIGHUP to update, SIGTERM to stop)"
         ) from error
     except OSError as error:
         raise ControlFailed(f"the control socket {path} can't be used: {error}") from error
