@@ -111,7 +111,6 @@ class RedisStore:
     async def _close(self) -> None:
         self._open_now = False
         self._rounds.stop()
-        self._standby.stop()
         try:
             for series in (self._settling, self._accepting):
                 await series.finish().addTimeout(FAREWELL, self._reactor, _not_finished)
@@ -126,6 +125,7 @@ class RedisStore:
             if not item.done.called:
                 item.done.errback(closed)
         await self._listener.stop()
+        self._standby.stop()
         await self._session.stop()
 
     def open(self, wake: Callable[[], Any]) -> Deferred[None]:

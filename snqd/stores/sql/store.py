@@ -140,7 +140,6 @@ class SqlStore:
 
     async def _close(self) -> None:
         self._rounds.stop()
-        self._standby.stop()
         self._settling.close()
         self._owner.leave()
         try:
@@ -150,6 +149,7 @@ class SqlStore:
         finally:
             if self._bell is not None:
                 self._bell.stop()
+                self._standby.stop()
             await self._writer.close()
             if self._pool.started:
                 self._pool.stop()
