@@ -100,7 +100,10 @@ class PhpDaemon:
             assert command == "MESSAGE", frame
             headers = dict(line.split(":", 1) for line in lines)
             self._handle(body.strip())
-            self._write(f"ACK\nmessage-id: {headers['message-id'].strip()}\n\n")
+            try:
+                self._write(f"ACK\nmessage-id: {headers['message-id'].strip()}\n\n")
+            except OSError:
+                return  # stopped in between: the broker gives the message to another
 
     def _frames(self) -> Iterator[bytes]:
         data = b""
