@@ -106,6 +106,7 @@ class IStore(Interface):
     durable = Attribute(
         "False for a store that loses its jobs with its process; the contract suite checks the declaration."
     )
+    trouble = Attribute("Why it does not take part now, as it was last seen, in a few words; None while all is well.")
 
     def open(wake: Callable[[], Any]) -> Deferred[None]:
         """Connect; `wake` is called, in the reactor's thread, whenever there may be something new to claim."""

@@ -165,11 +165,13 @@ async def test_what_is_asked_while_redis_is_down_is_done_once_it_is_back(server:
         one.enqueue(job(4)),
         one.claim(),
     ]
+    assert "connection to Redis at 127.0.0.1" in one.store.trouble
     server.start()
     acked, retried, _, claimed = await gatherResults([Deferred.fromCoroutine(_await(each)) for each in asked])
     assert (acked, retried) == (True, True)
     depths = counts(await one.store.depths())
     assert depths == {"q": (1 - len(claimed), 1, 1 + len(claimed)), "later": (1, 0, 0)}
+    assert one.store.trouble is None
 
 
 async def _await(asked: Any) -> Any:
@@ -323,7 +325,11 @@ async def test_a_full_redis_refuses_jobs_and_lets_those_it_has_be_done(server: R
         await one.enqueue(job(3))
     first, second = await one.claim()
     assert await one.store.ack(first.receipt) is True
+    await one.store._beat()
+    assert "raise maxmemory" in one.store.trouble
     server.say("CONFIG", "SET", "maxmemory", "0")
+    await one.store._beat()
+    assert one.store.trouble is None
     await one.enqueue(job(4))
     assert await one.drain() == ["job-4"]
     assert await one.store.ack(second.receipt) is True
@@ -353,14 +359,19 @@ async def test_settlements_wait_out_a_redis_that_refuses_changes(
     server: RedisServer, farm: Farm, logged: list[str]
 ) -> None:
     one = await farm.process(server.url, "one")
-    await one.enqueue(job(1))
-    (claimed,) = await one.claim()
+    await one.enqueue(job(1), job(2))
+    (claimed,) = await one.claim(1)
     server.say("CONFIG", "SET", "min-replicas-to-write", "1")
     acked = one.store.ack(claimed.receipt)
     await until(lambda: any("settlements wait" in text for text in logged))
+    assert "min-replicas-to-write" in one.store.trouble
+    with pytest.raises(StoreUnavailable, match="min-replicas-to-write"):
+        await one.claim()
     server.say("CONFIG", "SET", "min-replicas-to-write", "0")
     assert await acked is True
     assert "Redis takes settlements again" in logged
+    assert await one.drain() == ["job-2"]
+    assert one.store.trouble is None
 
 
 @ensureDeferred

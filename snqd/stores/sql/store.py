@@ -91,7 +91,13 @@ class SqlStore:
         self._bell: SqlBell | None = None
         self._queues: set[str] = set()
         self._looking = False
+        self._blind: str | None = None
         self._rounds = Rounds(reactor)
+
+    @property
+    def trouble(self) -> str | None:
+        """See :attr:`IStore.trouble`."""
+        return self._settling.trouble or self._writer.trouble or self._blind
 
     async def _open(self, wake: Callable[[], Any]) -> None:
         self._wake = wake
@@ -292,6 +298,7 @@ class SqlStore:
 
     def _looked(self, found: bool | Failure) -> None:
         self._looking = False
+        self._blind = str(found.value) if isinstance(found, Failure) else None
         if found is True:
             self._wake()
 

@@ -120,6 +120,11 @@ class Sender:
             return fail(StoreError(f"the job can't be sent: {error}"))
 
     @property
+    def trouble(self) -> str | None:
+        """Why the broker takes nothing now, None while it does."""
+        return self._connection.trouble or self._watch.trouble
+
+    @property
     def peer(self) -> Any:
         """See :attr:`StompConnection.peer`."""
         return self._connection.peer

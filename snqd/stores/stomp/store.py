@@ -94,6 +94,12 @@ class StompStore:
         self._lost_before = False
         self._closing = False
 
+    @property
+    def trouble(self) -> str | None:
+        """See :attr:`IStore.trouble`; the first one's, where there are several brokers."""
+        listening = [consumer.trouble for consumer in self._consumers]
+        return next(filter(None, [*listening, self._sender.trouble]), None)
+
     def open(self, wake: Callable[[], Any]) -> Deferred[None]:
         """See :meth:`IStore.open`; fires when the first attempt to connect has ended, well or not."""
         self._wake = wake

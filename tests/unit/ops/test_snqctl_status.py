@@ -133,6 +133,18 @@ def test_tables_read_well_in_80_columns(operator: Any, monkeypatch: pytest.Monke
     assert max(map(len, shown.splitlines())) <= 80
 
 
+def test_a_child_whose_store_is_away_is_seen_as_such_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snqd.ops.snqctl_tables.time.time", lambda: 200.0)
+    out = Console(file=io.StringIO(), width=80)
+    away = {**CHILD, "trouble": "Redis at here refuses: [it] is full", "trouble_since": 75.0}
+    groups = [{"name": "main", "state": "running", "children": [away, {**CHILD, "n": 2, "trouble": None}]}]
+    show_status({"daemon": DAEMON, "groups": groups, "queues": [], "sites": []}, out)
+    shown = out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert [line.split()[:3] for line in shown[2:4]] == [["main.1", "store", "away"], ["main.2", "idle", "8"]]
+    assert shown[4] == "main.1: store away for 2m 5s: Redis at here refuses: [it] is full"
+    assert max(map(len, shown)) <= 80
+
+
 def test_a_group_that_failed_is_seen_as_such() -> None:
     out = Console(file=io.StringIO(), width=80)
     groups = [{"name": "main", "state": "failed", "children": [{**CHILD, "state": "waiting", "pid": None, "n": 0}]}]
