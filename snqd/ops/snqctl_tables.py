@@ -78,7 +78,8 @@ def show_status(document: Mapping[str, Any], out: Console) -> None:
         out.print("", site_table(sites))
     more = len(document["sites"]) - len(sites)
     if more:
-        out.print(f"{more:,} more sites, quieter or with nothing to tell: see --json", markup=False)
+        sites_more = "1 more site" if more == 1 else f"{more:,} more sites"
+        out.print(f"{sites_more}, quieter or with nothing to tell: see --json", markup=False)
 
 
 def _what_is_wrong(groups: Iterable[Mapping[str, Any]]) -> Iterable[str]:

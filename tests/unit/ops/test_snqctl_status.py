@@ -163,6 +163,16 @@ def test_only_sites_with_something_to_tell_are_in_the_table_the_busiest_first() 
     assert [row["site"] for row in busiest([*rows, paused], 9)] == ["fast", "slow", "halted"]
 
 
+@pytest.mark.parametrize(("number", "told"), [(1, "1 more site, quieter"), (2, "2 more sites, quieter")])
+def test_sites_that_are_left_out_are_counted(number: int, told: str) -> None:
+    out = io.StringIO()
+    numbers = dict.fromkeys(("waiting", "delayed", "in_flight", "handled", "retried", "dead", "rate"), 0)
+    row = {**numbers, "configured": True, "paused": False, "paused_queues": []}
+    document = {"daemon": None, "groups": [], "queues": [], "sites": [{**row, "site": f"s{n}"} for n in range(number)]}
+    show_status(document, Console(file=out, width=80))
+    assert told in out.getvalue()
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(-1, "0s"), (59.9, "59s"), (200, "3m 20s"), (18_120, "5h 2m"), (1_047_600, "12d 3h")]
 )
