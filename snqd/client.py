@@ -100,7 +100,8 @@ class Queue:
         """Put a job on `queue` of `site`; returns its id once it is durable. See :meth:`Drafts.job`.
 
         :raises UnknownSite, NoHandler: if no job can go there, the files having been looked at again.
-        :raises Unconfirmed: if a broker may have it, or may take it later: repeat it, if at all, with the same `id`.
+        :raises Unconfirmed: if the store may have it, or a broker may take it later: repeat it, if at all, with the
+            same `id`.
         :raises StoreError: if the store can't keep it.
         :raises NotAcknowledged: if it ran at once and failed.
         """
@@ -109,7 +110,8 @@ class Queue:
     def enqueue_many(self, jobs: Iterable[Sequence[Any]]) -> list[str]:
         """Put many jobs on their queues in one transaction, all or none; returns their ids once they are durable.
 
-        Brokers take them one by one: :class:`~snqd.core.errors.Unconfirmed` says which are accepted and which may be.
+        Brokers take them one by one; where an answer is lost, :class:`~snqd.core.errors.Unconfirmed` says which are
+        accepted and which may be.
 
         :param jobs: each as the arguments of :meth:`enqueue`: ``("alpha", "thumbnails", {"image": 5})``. They are all
             kept in memory: a million is better given some thousands at a time.

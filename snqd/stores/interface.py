@@ -115,7 +115,8 @@ class IStore(Interface):
         """Finish what is under way, give back what is claimed, disconnect."""
 
     def enqueue(jobs: Sequence[Job]) -> Deferred[None]:
-        """Accept `jobs`, all or none; fires when they are durable."""
+        """Accept `jobs`, all or none; fires when they are durable, fails with
+        :class:`~snqd.core.errors.Unconfirmed` where they were sent and no answer came."""
 
     def claim(wants: Mapping[str, Want]) -> Deferred[Claim]:
         """Take jobs of the wanted queues, by queue name, fairly among sites."""

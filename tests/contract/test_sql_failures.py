@@ -18,9 +18,10 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThread
 from twisted.logger import formatEvent, globalLogPublisher
 
-from snqd.core.errors import SchemaTooNew, StoreUnavailable
+from snqd.core.errors import SchemaTooNew, StoreUnavailable, Unconfirmed
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.interface import Want
+from snqd.stores.sql.dialects import CommitLost
 from snqd.stores.sql.prepared import Prepared
 from snqd.stores.sql.server import SqlServer
 from tests.contract.conftest import PostgresqlBench, ignoring_failures
@@ -165,6 +166,19 @@ async def test_connections_cut_at_any_moment_lose_and_repeat_nothing(sql_bench: 
     assert len(done) == len(set(done))
     assert set(accepted) <= set(done)
     assert await ignoring_failures(one.store.depths) == []
+
+
+@ensureDeferred
+async def test_jobs_whose_commit_stays_in_doubt_are_named(sql_bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(actions: Any, durable: bool) -> None:
+        raise CommitLost("cut")
+
+    one = await sql_bench.process()
+    with monkeypatch.context() as patch:
+        patch.setattr(one.store._owner, "run", lose)
+        with pytest.raises(Unconfirmed, match="cut") as told:
+            await one.enqueue(*sql_bench.jobs(2))
+    assert len(told.value.unknown) == 2
 
 
 # The server refuses

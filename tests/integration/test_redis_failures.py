@@ -27,7 +27,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import globalLogPublisher
 
 from snqd.config.redis_address import redis_address
-from snqd.core.errors import StoreError, StoreUnavailable
+from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.job import Job
 from snqd.stores.interface import Depth
 from snqd.stores.redis import connection, scripts, store
@@ -215,8 +215,9 @@ async def test_an_enqueue_that_redis_does_not_confirm_fails_in_time(
     one = await farm.process(server.url, "one")
     server.kill()
     await until(lambda: not one.store._ready())
-    with pytest.raises(StoreUnavailable, match="may be there, or not"):
+    with pytest.raises(StoreUnavailable, match=r"has not taken the jobs within 0\.1 seconds: ") as told:
         await one.enqueue(job(1))
+    assert not isinstance(told.value, Unconfirmed)  # nothing was sent
     monkeypatch.setattr(store, "PATIENCE", 15.0)
     server.start()
     await one.enqueue(job(2))
@@ -268,6 +269,28 @@ async def test_an_enqueue_whose_reply_is_lost_counts_once(server: RedisServer, w
     await asked
     await one.enqueue(job(2))
     assert await one.drain() == ["job-1", "job-2"]
+
+
+@ensureDeferred
+async def test_an_enqueue_whose_reply_does_not_come_even_later_names_its_jobs_alone(
+    server: RedisServer, wire: Wire, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await farm.process(wire.url, "one")
+    await one.enqueue(job(0))  # Redis has the script by now
+    lost = wire.lose_reply(calls(scripts.ENQUEUE))
+    monkeypatch.setattr(store, "PATIENCE", 0.5)
+    asked = [one.store.enqueue([job(1), job(2)]), one.store.enqueue([job(3)])]
+    await lost
+    server.signal(signal.SIGSTOP)
+    unknown = []
+    for each in asked:
+        with pytest.raises(Unconfirmed) as told:
+            await each
+        unknown.append(list(told.value.unknown))
+    server.signal(signal.SIGCONT)
+    assert unknown == [["job-1", "job-2"], ["job-3"]]
+    await until(lambda: one.store.trouble is None)
+    assert counts(await one.store.depths()) == {"q": (4, 0, 0)}
 
 
 @ensureDeferred

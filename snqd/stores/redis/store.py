@@ -127,10 +127,10 @@ class RedisStore:
 
     async def _stop(self) -> None:
         closed = StoreUnavailable("the store is closed")
-        left: list[Settlement | Accepting] = [*self._settling.clear(), *self._accepting.clear()]
-        for item in left:
-            if not item.done.called:
-                item.done.errback(closed)
+        for settlement in self._settling.clear():
+            if not settlement.done.called:
+                settlement.done.errback(closed)
+        self._not_accepted(self._accepting.clear(), closed)
         await self._listener.stop()
         self._standby.stop()
         await self._session.stop()
@@ -144,13 +144,12 @@ class RedisStore:
         return Deferred.fromCoroutine(self._close())
 
     def enqueue(self, jobs: Sequence[Job]) -> Deferred[None]:
-        """See :meth:`IStore.enqueue`; fails with StoreUnavailable too where no answer came, and then the jobs may have
-        been accepted or not."""
+        """See :meth:`IStore.enqueue`."""
         try:
             heads, records = encode_all(jobs)
         except SnqdError:
             return fail()
-        item = Accepting(heads, records, Deferred())
+        item = Accepting([job.id for job in jobs], heads, records, Deferred())
         self._accepting.add(item)
         return item.done.addTimeout(PATIENCE, self._reactor, lambda failure, timeout: self._given_up(item, failure))
 
@@ -304,7 +303,15 @@ class RedisStore:
         return None
 
     async def _send_jobs(self, number: int, batch: list[Accepting]) -> bytes:
-        return await self._call(scripts.ENQUEUE, "enqueue", number, enqueue_words(batch))
+        if self._ready():
+            _count_unanswered(batch, 1)
+        try:
+            return await self._call(scripts.ENQUEUE, "enqueue", number, enqueue_words(batch))
+        except ConnectionLost:
+            raise
+        except StoreError:
+            _count_unanswered(batch, -1)
+            raise
 
     def _accepted(self, batch: list[Accepting], answer: bytes) -> None:
         for each in batch:
@@ -315,15 +322,14 @@ class RedisStore:
     def _not_accepted(self, batch: list[Accepting], error: StoreError) -> None:
         for each in batch:
             if not each.done.called:
-                each.done.errback(error)
+                each.done.errback(each.failure(error))
 
     def _given_up(self, item: Accepting, failure: Any) -> None:
         failure.trap(CancelledError)
         # Should its call be repeated, then without it.
         item.heads, item.records = [], []
-        raise StoreUnavailable(
-            f"Redis has not confirmed {PATIENCE:g} seconds long that it accepted the jobs: they may be there, or not"
-        )
+        why = self._session.trouble or "it has not answered"
+        raise item.failure(StoreUnavailable(f"Redis has not taken the jobs within {PATIENCE:g} seconds: {why}"))
 
     # Leases
 
@@ -340,6 +346,11 @@ class RedisStore:
             self._refusals["enqueue"] = str(store_error(connection.where, "OOM"))
         else:
             self._refusals.pop("enqueue", None)
+
+
+def _count_unanswered(batch: list[Accepting], calls: int) -> None:
+    for each in batch:
+        each.unanswered += calls
 
 
 def _not_finished(failure: Any, timeout: float) -> Any:

@@ -235,8 +235,8 @@ class StompStore:
     # Enqueueing.
 
     def enqueue(self, jobs: Sequence[Job]) -> Deferred[None]:
-        """See :meth:`IStore.enqueue`; if it fails, the broker may have taken some."""
-        return Deferred.fromCoroutine(self._sender.send([self._outgoing(job) for job in jobs]))
+        """See :meth:`IStore.enqueue`; the broker takes them one by one."""
+        return Deferred.fromCoroutine(self._sender.send_once([self._outgoing(job) for job in jobs]))
 
     def _outgoing(self, job: Job) -> Outgoing:
         return Outgoing(job, delay=max(job.not_before - time.time(), 0.0) if job.not_before else 0.0)
