@@ -13,8 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from snqd.config.settings import Settings
-from snqd.core.errors import NoHandler, SnqdError, UnknownSite
+from snqd.core.errors import NoHandler, SnqdError, StoreUnavailable, Unconfirmed, UnknownSite
 from snqd.core.job import JSON, Job, JobIds, check_size
 from snqd.core.names import check_id, check_queue, check_site
 from snqd.ops.live_targets import LiveTargets
@@ -173,7 +175,7 @@ class AsyncQueue:
         self._outlet = _outlet(targets.settings)
         # Jobs that run at once fail one by one.
         at_once = MAX_ITEMS if targets.settings.queue.enabled else 1
-        self._thread: WriterThread[Sequence[Job]] = WriterThread(reactor, self._write, "snqd enqueue", at_once)
+        self._thread: WriterThread[_Asked] = WriterThread(reactor, self._write, "snqd enqueue", at_once)
         # What is missed during one look is found by the next.
         self._looks: WriterThread[bool] = WriterThread(reactor, self._look, "snqd sites")
         self._closing: Deferred[None] | None = None
@@ -206,7 +208,8 @@ class AsyncQueue:
         return self._submit(made)
 
     def _submit(self, made: Sequence[Job]) -> Deferred[list[str]]:
-        return self._thread.submit(made).addCallback(lambda _: [job.id for job in made])
+        asked = _Asked(made)
+        return self._thread.submit(asked).addCallback(lambda _: asked.answer())
 
     def close(self) -> Deferred[None]:
         """Finish what is under way and let go of the store; fires then."""
@@ -222,8 +225,40 @@ class AsyncQueue:
     def _look(self, missed: Sequence[bool]) -> None:
         self._targets.look(any(missed))
 
-    def _write(self, groups: Sequence[Sequence[Job]]) -> None:
-        self._outlet.put([job for group in groups for job in group])
+    def _write(self, together: Sequence[_Asked]) -> None:
+        """Put them into the store; what is wrong with the jobs of one caller is no other's business."""
+        try:
+            self._outlet.put([job for asked in together for job in asked.jobs])
+        except Unconfirmed as error:
+            for asked in together:
+                asked.error = error.of([job.id for job in asked.jobs])
+        except StoreUnavailable:
+            raise  # for all of them
+        except SnqdError:
+            if len(together) == 1:
+                raise
+            for asked in together:
+                self._write_alone(asked)
+
+    def _write_alone(self, asked: _Asked) -> None:
+        try:
+            self._write([asked])
+        except SnqdError as error:
+            asked.error = error
+
+
+@attrs.define(eq=False)
+class _Asked:
+    """What one caller wants to be enqueued, and what was wrong with it."""
+
+    jobs: Sequence[Job]
+    error: SnqdError | None = None
+
+    def answer(self) -> list[str]:
+        """The ids of the jobs; raises the error."""
+        if self.error is not None:
+            raise self.error
+        return [job.id for job in self.jobs]
 
 
 class _Store:
