@@ -9,8 +9,9 @@ import attrs
 from snqd.stomp.errors import ProtocolError
 
 _HEADER = re.compile(r" *([0-9]{1,9}),([0-9]{1,9}) *")
-TOLERANCE = 2.0
-"""The peer may be late: it is given up after so many of its intervals."""
+TOLERANCE = 3.0
+"""The peer may be late: it is given up after so many of its intervals. ActiveMQ looks once in an interval whether it
+has sent anything since the last look, and so is silent for two of them after what it sent right behind a look."""
 
 
 @attrs.frozen

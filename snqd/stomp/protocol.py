@@ -76,6 +76,7 @@ class StompProtocol(Protocol):
         self._heard = 0.0
         self._loops: list[LoopingCall] = []
         self._timeout: IDelayedCall | None = None
+        self._last_chance: IDelayedCall | None = None
         self._handlers: dict[str, Callable[[Frame], object]] = {
             "MESSAGE": on_message,
             "RECEIPT": self._receipt,
@@ -242,6 +243,7 @@ class StompProtocol(Protocol):
         """Fail everybody who waits."""
         self._cancel(self._timeout)
         self._cancel(self._flushing)
+        self._cancel(self._last_chance)
         for loop in self._loops:
             loop.stop()
         self._out.clear()
@@ -296,7 +298,7 @@ class StompProtocol(Protocol):
         if self._beats.send:
             self._every(self._beats.send / 2, self._beat)
         if self._beats.receive:
-            self._every(self._beats.receive, self._listen)
+            self._every(self._beats.receive / 2, self._listen)
         self.ready.callback(frame)
 
     def _receipt(self, frame: Frame) -> None:
@@ -322,5 +324,14 @@ class StompProtocol(Protocol):
             self.transport.write(HEART_BEAT)
 
     def _listen(self) -> None:
-        if self._reactor.seconds() - self._heard > self._beats.receive * TOLERANCE:
+        if self._is_silent:
+            # After this turn the reactor reads what has come while it was busy, or stopped.
+            self._last_chance = self._reactor.callLater(0, self._give_up_if_silent)
+
+    @property
+    def _is_silent(self) -> bool:
+        return bool(self._reactor.seconds() - self._heard > self._beats.receive * TOLERANCE)
+
+    def _give_up_if_silent(self) -> None:
+        if self._is_silent:
             self.drop(NotConnected(f"the broker was silent for {self._reactor.seconds() - self._heard:.0f} s"))

@@ -208,14 +208,35 @@ def test_a_silent_broker_is_given_up_and_any_byte_counts() -> None:
     for _ in range(5):
         session.clock.advance(10.0)
         session.protocol.dataReceived(b"\n")
-    for _ in range(2):
-        session.clock.advance(10.0)
+    session.clock.pump([5.0] * 6)
     assert not session.transport.disconnected
-    session.clock.advance(10.0)
+    session.clock.advance(5.0)
     assert session.transport.disconnected or session.transport.disconnecting
     session.lose()
-    assert "silent for 30 s" in str(outcome(session.protocol.lost)[0])
+    assert "silent for 35 s" in str(outcome(session.protocol.lost)[0])
     assert not session.clock.getDelayedCalls()
+
+
+def test_activemq_may_be_silent_for_two_intervals_after_a_receipt() -> None:
+    session = Session(Login(heart_beat=10.0))
+    protocol = session.connect(heart_beat="10000,0")
+    for _ in range(3):
+        protocol.send("/queue/a", {}, b"1")
+        (sent,) = session.sent()
+        session.answer("RECEIPT", receipt_id=sent.headers["receipt"])
+        session.clock.pump([5.1] * 4)
+        session.protocol.dataReceived(b"\n")
+    assert not session.transport.disconnected
+
+
+def test_what_came_while_the_reactor_was_busy_is_read_before_the_broker_is_given_up() -> None:
+    session = Session(Login(heart_beat=10.0))
+    session.connect(heart_beat="10000,0")
+    session.clock.callLater(60.0, session.protocol.dataReceived, b"\n")  # behind the looks that are due by then
+    session.clock.advance(60.0)
+    assert not session.transport.disconnected
+    session.clock.pump([5.0] * 7)
+    assert session.transport.disconnected
 
 
 # Back-pressure
