@@ -13,8 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from snqd.config.settings import Settings
-from snqd.core.errors import NoHandler, SnqdError, UnknownSite
+from snqd.core.errors import NoHandler, SnqdError, StoreUnavailable, Unconfirmed, UnknownSite
 from snqd.core.job import JSON, Job, JobIds, check_size
 from snqd.core.names import check_id, check_queue, check_site
 from snqd.ops.live_targets import LiveTargets
@@ -100,7 +102,8 @@ class Queue:
         """Put a job on `queue` of `site`; returns its id once it is durable. See :meth:`Drafts.job`.
 
         :raises UnknownSite, NoHandler: if no job can go there, the files having been looked at again.
-        :raises Unconfirmed: if a broker may have it, or may take it later: repeat it, if at all, with the same `id`.
+        :raises Unconfirmed: if the store may have it, or a broker may take it later: repeat it, if at all, with the
+            same `id`.
         :raises StoreError: if the store can't keep it.
         :raises NotAcknowledged: if it ran at once and failed.
         """
@@ -109,7 +112,8 @@ class Queue:
     def enqueue_many(self, jobs: Iterable[Sequence[Any]]) -> list[str]:
         """Put many jobs on their queues in one transaction, all or none; returns their ids once they are durable.
 
-        Brokers take them one by one: :class:`~snqd.core.errors.Unconfirmed` says which are accepted and which may be.
+        Brokers take them one by one; where an answer is lost, :class:`~snqd.core.errors.Unconfirmed` says which are
+        accepted and which may be.
 
         :param jobs: each as the arguments of :meth:`enqueue`: ``("alpha", "thumbnails", {"image": 5})``. They are all
             kept in memory: a million is better given some thousands at a time.
@@ -171,7 +175,7 @@ class AsyncQueue:
         self._outlet = _outlet(targets.settings)
         # Jobs that run at once fail one by one.
         at_once = MAX_ITEMS if targets.settings.queue.enabled else 1
-        self._thread: WriterThread[Sequence[Job]] = WriterThread(reactor, self._write, "snqd enqueue", at_once)
+        self._thread: WriterThread[_Asked] = WriterThread(reactor, self._write, "snqd enqueue", at_once)
         # What is missed during one look is found by the next.
         self._looks: WriterThread[bool] = WriterThread(reactor, self._look, "snqd sites")
         self._closing: Deferred[None] | None = None
@@ -204,7 +208,8 @@ class AsyncQueue:
         return self._submit(made)
 
     def _submit(self, made: Sequence[Job]) -> Deferred[list[str]]:
-        return self._thread.submit(made).addCallback(lambda _: [job.id for job in made])
+        asked = _Asked(made)
+        return self._thread.submit(asked).addCallback(lambda _: asked.answer())
 
     def close(self) -> Deferred[None]:
         """Finish what is under way and let go of the store; fires then."""
@@ -220,8 +225,40 @@ class AsyncQueue:
     def _look(self, missed: Sequence[bool]) -> None:
         self._targets.look(any(missed))
 
-    def _write(self, groups: Sequence[Sequence[Job]]) -> None:
-        self._outlet.put([job for group in groups for job in group])
+    def _write(self, together: Sequence[_Asked]) -> None:
+        """Put them into the store; what is wrong with the jobs of one caller is no other's business."""
+        try:
+            self._outlet.put([job for asked in together for job in asked.jobs])
+        except Unconfirmed as error:
+            for asked in together:
+                asked.error = error.of([job.id for job in asked.jobs])
+        except StoreUnavailable:
+            raise  # for all of them
+        except SnqdError:
+            if len(together) == 1:
+                raise
+            for asked in together:
+                self._write_alone(asked)
+
+    def _write_alone(self, asked: _Asked) -> None:
+        try:
+            self._write([asked])
+        except SnqdError as error:
+            asked.error = error
+
+
+@attrs.define(eq=False)
+class _Asked:
+    """What one caller wants to be enqueued, and what was wrong with it."""
+
+    jobs: Sequence[Job]
+    error: SnqdError | None = None
+
+    def answer(self) -> list[str]:
+        """The ids of the jobs; raises the error."""
+        if self.error is not None:
+            raise self.error
+        return [job.id for job in self.jobs]
 
 
 class _Store:

@@ -54,6 +54,7 @@ class StoreUnavailable(StoreError):
 class Unconfirmed(StoreUnavailable):
     """The store has not confirmed that it accepted the jobs: it may have them, or take them later.
 
+    :ivar why: what was wrong.
     :ivar accepted: ids of those jobs that it did confirm.
     :ivar unknown: ids of those of which that is not known; enqueued again under other ids they may run twice.
     """
@@ -62,8 +63,14 @@ class Unconfirmed(StoreUnavailable):
         super().__init__(
             f"{why}; accepted: {len(accepted)}, not known: {len(unknown)} (enqueue these again only under the same ids)"
         )
+        self.why = why
         self.accepted = accepted
         self.unknown = unknown
+
+    def of(self, ids: Sequence[str]) -> Unconfirmed | None:
+        """What it says of those of the jobs whose ids are `ids`; None if they are all accepted."""
+        accepted, unknown = ([each for each in ids if each in some] for some in (self.accepted, self.unknown))
+        return Unconfirmed(self.why, accepted, unknown) if unknown else None
 
 
 class StoreCorrupt(StoreError):

@@ -116,6 +116,7 @@ class ChildProcess(ProcessProtocol):
     :ivar last_beat: when it was last heard of.
     :ivar sources: the configuration that it works by.
     :ivar report: its last one (:meth:`snqd.io.io_master.IoMaster.report`, with `handled`, `settled` and `rss_bytes`).
+    :ivar trouble_since: when it began to report that its store does not take part, None while it does.
     """
 
     transport: Any
@@ -130,6 +131,7 @@ class ChildProcess(ProcessProtocol):
         self.ready_at: float | None = None
         self.silence = 0.0
         self.report: dict[str, Any] = {}
+        self.trouble_since: float | None = None
         self._total = Total()
         self._channel = ParentChannel(self)
         self._ending: Ending | None = None
@@ -200,6 +202,10 @@ class ChildProcess(ProcessProtocol):
         """A heartbeat, or an answer to `refresh`."""
         self.last_beat = self._clock.seconds()
         self.report = report
+        if not report.get("trouble"):
+            self.trouble_since = None
+        elif self.trouble_since is None:
+            self.trouble_since = self.last_beat
         for _, _, *numbers in counters:
             self._total.add(numbers, self.last_beat)
         self._owner.child_reported(self, counters)

@@ -239,4 +239,6 @@ def _child_status(slot: ChildSlot) -> dict[str, Any]:
         "handled": report.get("handled", 0),
         "rate": child.rate if child else 0.0,
         "error": slot.error,
+        "trouble": report.get("trouble"),
+        "trouble_since": child.trouble_since if child else None,
     }

@@ -145,10 +145,11 @@ class QueueDaemon(MultiService):
         up = list(self._groups.up())
         children = sum(len(group.slots) for group in self._groups.configured)
         rate = sum(child.rate for child in up)
+        away = sum(1 for child in up if child.report.get("trouble"))
+        alone = f" ({away} with their store away)" if away else ""
         broken = f"; failed: {', '.join(failed)} (see the log)" if failed else ""
-        return (
-            f"{len(up)} of {children} children up, {sum(self._in_flight().values())} jobs running, {rate:.1f}/s{broken}"
-        )
+        running = sum(self._in_flight().values())
+        return f"{len(up)} of {children} children up{alone}, {running} jobs running, {rate:.1f}/s{broken}"
 
     def group(self, name: str) -> Group:
         """The group of that name.

@@ -81,7 +81,8 @@ class RollingRestart:
         for group in list(self._daemon.groups):
             if not group.stopping:
                 count += await self._replace_group(group)
-        self.log.info("rolling restart: done, {count} children were replaced", count=count)
+        replaced = "1 child was" if count == 1 else f"{count} children were"
+        self.log.info("rolling restart: done, {replaced} replaced", replaced=replaced)
         return count
 
     async def _replace_group(self, group: Group) -> int:

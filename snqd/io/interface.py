@@ -52,8 +52,9 @@ class Reporting(Protocol):
     """A manager that has figures for the daemon's status."""
 
     def report(self) -> Mapping[str, Any]:
-        """`in_flight` (a number), `solo_waiting` (whether suspects wait to run alone) and `shares` (rows
-        ``[queue, site, jobs in flight]``), as far as the manager has them.
+        """`in_flight` (a number), `solo_waiting` (whether suspects wait to run alone), `trouble` (why its store does
+        not take part, None while it does) and `shares` (rows ``[queue, site, jobs in flight]``), as far as the manager
+        has them.
         """
 
 

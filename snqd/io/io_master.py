@@ -159,12 +159,19 @@ class IoMaster(MultiService):
         self._states.sleep()
 
     def report(self) -> dict[str, Any]:
-        """What the managers report, added up: `state`, `in_flight`, `solo_waiting`, `shares`."""
-        total: dict[str, Any] = {"state": self.state, "in_flight": 0, "solo_waiting": False, "shares": []}
+        """What the managers report, added up: `state`, `in_flight`, `solo_waiting`, `trouble`, `shares`."""
+        total: dict[str, Any] = {
+            "state": self.state,
+            "in_flight": 0,
+            "solo_waiting": False,
+            "trouble": None,
+            "shares": [],
+        }
         for manager in self._started:
             figures = self._figures(manager)
             total["in_flight"] += figures.get("in_flight", 0)
             total["solo_waiting"] |= bool(figures.get("solo_waiting"))
+            total["trouble"] = total["trouble"] or figures.get("trouble")
             total["shares"] += figures.get("shares", ())
         return total
 

@@ -59,7 +59,9 @@ class ChangeCommands:
 
     def _updated(self, changes: Changes, site: str | None) -> dict[str, Any]:
         if site is not None and site not in self._daemon.settings.sites and site not in changes.sites.removed:
-            raise ConfigError([f"site {shown(str(site))} is not configured in {self._daemon.settings.path}"])
+            problem = f"site {shown(str(site))} is not configured in {self._daemon.settings.path}"
+            self.log.info("an update is for nobody here: {problem}", problem=problem)  # other hosts may know the site
+            return {"problems": [problem], "traceback": ""}
         return {"problems": [], "traceback": "", **changes.as_json()}
 
     def restart(self, request: Mapping[str, Any]) -> Deferred[dict[str, Any]]:

@@ -56,7 +56,8 @@ def restart(invocation: Invocation, local: bool) -> int:
     def here() -> None:
         answer = call(invocation.settings.daemon.control, "restart", None)
         _check(answer)
-        say(f"restarted: {answer['replaced']} children were replaced")
+        count = answer["replaced"]
+        say(f"restarted: {'1 child was' if count == 1 else f'{count} children were'} replaced")
 
     return broadcast(invocation, "restart", here, local=local)
 

@@ -69,9 +69,8 @@ def show_status(document: Mapping[str, Any], out: Console) -> None:
     if daemon is not None:
         out.print(daemon_line(daemon), markup=False)
         out.print(child_table(document["groups"]))
-        for group in document["groups"]:
-            if group.get("reason"):
-                out.print(f"group {group['name']}: {printable(group['reason'])}", markup=False, soft_wrap=True)
+        for line in _what_is_wrong(document["groups"]):
+            out.print(line, markup=False, soft_wrap=True)
         out.print()
     out.print(queue_table(document["queues"]))
     sites = busiest(document["sites"], TOP_SITES)
@@ -79,7 +78,28 @@ def show_status(document: Mapping[str, Any], out: Console) -> None:
         out.print("", site_table(sites))
     more = len(document["sites"]) - len(sites)
     if more:
-        out.print(f"{more:,} more sites, quieter or with nothing to tell: see --json", markup=False)
+        sites_more = "1 more site" if more == 1 else f"{more:,} more sites"
+        out.print(f"{sites_more}, quieter or with nothing to tell: see --json", markup=False)
+
+
+def _what_is_wrong(groups: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    for group in groups:
+        if group.get("reason"):
+            yield f"group {group['name']}: {printable(group['reason'])}"
+        for child in group["children"]:
+            if child.get("trouble"):
+                since = duration(time.time() - child["trouble_since"])
+                yield f"{_name(group, child)}: store away for {since}: {printable(child['trouble'])}"
+
+
+def _name(group: Mapping[str, Any], child: Mapping[str, Any]) -> str:
+    return f"{group['name']}.{child['n'] or 'solo'}"
+
+
+def _state(group: Mapping[str, Any], child: Mapping[str, Any]) -> str:
+    if group["state"] == "failed":
+        return "failed"
+    return "store away" if child.get("trouble") else str(child["state"])
 
 
 def daemon_line(daemon: Mapping[str, Any]) -> str:
@@ -125,8 +145,8 @@ def _children(groups: Iterable[Mapping[str, Any]]) -> Iterable[Sequence[object]]
         for child in group["children"]:
             started, rss = child["started"], child["rss_bytes"]
             yield (
-                f"{group['name']}.{child['n'] or 'solo'}",
-                child["state"] if group["state"] != "failed" else "failed",
+                _name(group, child),
+                _state(group, child),
                 str(child["pid"] or ""),
                 "" if started is None else duration(time.time() - started),
                 child["restarts"],

@@ -28,7 +28,7 @@ _COLUMNS = {"running": "in_flight"}
 #: Lines that are no rows: the daemon's, the keys', three headings, the blanks between, and what is left out.
 _FRAME = 8
 _LEAST_ROWS = 3
-_KINDS = ("children", "queues", "sites")
+_KINDS = (("child", "children"), ("queue", "queues"), ("site", "sites"))
 
 
 @attrs.frozen
@@ -76,7 +76,11 @@ def view(look: Look, order: str, height: int | None) -> RenderableType:
     if document["daemon"] is not None:
         parts += [Text(daemon_line(document["daemon"])), child_table(rows.groups, cut), ""]
     parts += [queue_table(rows.queues, cut), "", site_table(rows.sites, cut)]
-    left_out = [f"{more:,} {what}" for what, more in zip(_KINDS, all_of.more_than(rows), strict=True) if more]
+    left_out = [
+        f"{more:,} {one if more == 1 else many}"
+        for (one, many), more in zip(_KINDS, all_of.more_than(rows), strict=True)
+        if more
+    ]
     if left_out:
         parts.append(Text(f"not shown: {', '.join(left_out)}", style="dim"))
     return Group(*parts)

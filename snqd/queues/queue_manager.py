@@ -96,6 +96,7 @@ class QueueManager(IoManager):
         return {
             "in_flight": len(self._running),
             "solo_waiting": bool(self._suspects),
+            "trouble": self._use.store.trouble,
             "shares": [[queue, site, number] for (queue, site), number in self._running.by_queue_and_site().items()],
         }
 

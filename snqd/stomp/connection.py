@@ -132,8 +132,15 @@ class StompConnection:
     def send(self, destination: str, headers: Mapping[str, str], body: bytes) -> Deferred[None]:
         """SEND; fires when confirmed, fails with a StoreUnavailable if there is no connection or it is lost before."""
         if self.protocol is None:
-            return fail(NotConnected(f"there is no connection to {self._name}: {self._complaint or 'not yet'}"))
+            return fail(NotConnected(str(self.trouble)))
         return self.protocol.send(destination, headers, body)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why there is no connection, None while there is one."""
+        if self.protocol is not None:
+            return None
+        return f"there is no connection to {self._name}: {self._complaint or 'not yet'}"
 
     @property
     def peer(self) -> Any:

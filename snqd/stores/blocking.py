@@ -20,7 +20,7 @@ class BlockingQueue(Protocol):
     def enqueue(self, jobs: Sequence[Job]) -> None:
         """Accept `jobs`, all or none; they are durable at return, and the children know of them.
 
-        :raises Unconfirmed: where a broker does not say of all of them whether it has them.
+        :raises Unconfirmed: where they were sent, and the store has not said of all of them whether it has them.
         """
 
     def pause(self, queue: str | None, site: str | None, paused: bool) -> None:

@@ -11,7 +11,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from snqd.core.errors import StoreUnavailable
+from snqd.core.errors import StoreCorrupt, StoreUnavailable
 
 C = TypeVar("C")
 C_co = TypeVar("C_co", covariant=True)
@@ -60,6 +60,7 @@ class Writer(Generic[C]):
     :param gather: called before each transaction: what is to be done in it.
     :param start: does an action that is alone without the thread, if it can: fires with its answer, or with None where
         a transaction is needed after all; itself None where it can't.
+    :ivar trouble: why the store took nothing of the last batch, None where it did.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Writer(Generic[C]):
         self._scheduled = False
         self._busy = False
         self._closed: Deferred[None] | None = None
+        self.trouble: str | None = None
 
     def open(self) -> Deferred[None]:
         """Start the thread and connect; fires when that is done."""
@@ -140,6 +142,7 @@ class Writer(Generic[C]):
         return [answer for operation in batch for answer in self._write([operation])]
 
     def _deliver(self, batch: list[Operation[C, Any]], answers: list[Any]) -> None:
+        self.trouble = _trouble_of(answers)
         for operation, answer in zip(batch, answers, strict=True):
             operation.done.callback(answer)  # a Failure starts the errbacks
         self._busy = False
@@ -148,3 +151,9 @@ class Writer(Generic[C]):
     def _finished(self) -> None:
         assert self._closed is not None
         self._closed.callback(None)
+
+
+def _trouble_of(answers: Sequence[Any]) -> str | None:
+    if all(isinstance(answer, Failure) and answer.check(StoreUnavailable, StoreCorrupt) for answer in answers):
+        return str(answers[0].value)
+    return None

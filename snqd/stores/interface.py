@@ -106,6 +106,7 @@ class IStore(Interface):
     durable = Attribute(
         "False for a store that loses its jobs with its process; the contract suite checks the declaration."
     )
+    trouble = Attribute("Why it does not take part now, as it was last seen, in a few words; None while all is well.")
 
     def open(wake: Callable[[], Any]) -> Deferred[None]:
         """Connect; `wake` is called, in the reactor's thread, whenever there may be something new to claim."""
@@ -114,7 +115,8 @@ class IStore(Interface):
         """Finish what is under way, give back what is claimed, disconnect."""
 
     def enqueue(jobs: Sequence[Job]) -> Deferred[None]:
-        """Accept `jobs`, all or none; fires when they are durable."""
+        """Accept `jobs`, all or none; fires when they are durable, fails with
+        :class:`~snqd.core.errors.Unconfirmed` where they were sent and no answer came."""
 
     def claim(wants: Mapping[str, Want]) -> Deferred[Claim]:
         """Take jobs of the wanted queues, by queue name, fairly among sites."""

@@ -27,6 +27,7 @@ class MemoryStore:
     """
 
     durable = False
+    trouble: str | None = None
 
     def __init__(self, reactor: IReactorTime, owner: str = "memory", queue: MemoryQueue | None = None) -> None:
         self._reactor = reactor

@@ -38,6 +38,7 @@ class Settling(Generic[A]):
         `settled`.
     :param settled: called with every settlement that was carried out, and what `settle` had more to say.
     :param kick: called when there is something to carry out.
+    :ivar trouble: why settlements wait, None while they do not.
     """
 
     log = Logger()
@@ -62,6 +63,7 @@ class Settling(Generic[A]):
         self._backoff = Backoff(0.5, 15.0, random)
         self._again: Any = None
         self._closing = False
+        self.trouble: str | None = None
 
     def ack(self, receipt: Receipt, follow_ups: Sequence[Job]) -> Deferred[bool]:
         """See :meth:`IStore.ack`."""
@@ -113,6 +115,7 @@ class Settling(Generic[A]):
         if self._backoff.failures:
             self.log.info("{name} takes settlements again", name=self._name)
             self._backoff.succeeded()
+            self.trouble = None
         self._answer(batch, lambda asked: asked.receipt in good)
         self._settled(settlement, more)
 
@@ -130,6 +133,7 @@ class Settling(Generic[A]):
     def _settle_later(self, failure: Failure, batch: list[_Asked]) -> None:
         if not self._backoff.failures:
             self.log.error("settlements wait, and nothing new is taken: {error}", error=failure.value)
+        self.trouble = str(failure.value)
         self._asked = batch + self._asked
         if self._again is None:
             self._again = self._reactor.callLater(self._backoff.failed(), self._try_again)

@@ -18,9 +18,10 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThread
 from twisted.logger import formatEvent, globalLogPublisher
 
-from snqd.core.errors import SchemaTooNew, StoreUnavailable
+from snqd.core.errors import SchemaTooNew, StoreUnavailable, Unconfirmed
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.interface import Want
+from snqd.stores.sql.dialects import CommitLost
 from snqd.stores.sql.prepared import Prepared
 from snqd.stores.sql.server import SqlServer
 from tests.contract.conftest import PostgresqlBench, ignoring_failures
@@ -49,6 +50,7 @@ async def test_a_killed_server_loses_no_job_that_waits_is_in_hand_or_is_being_se
         await one.store.claim({"q": Want(1)})
     with pytest.raises(StoreUnavailable):
         await two.enqueue(sql_bench.job())
+    assert all(each.store.trouble and sql_bench.database in each.store.trouble for each in (one, two))
     assert not any(each.called for each in settled)
     sql_bench.server.start()
     assert await gatherResults(settled) == [True] * 10
@@ -56,6 +58,25 @@ async def test_a_killed_server_loses_no_job_that_waits_is_in_hand_or_is_being_se
     left = await ignoring_failures(lambda: drained(two))
     assert sorted(left) == sorted(job.id for job in [*jobs[5:10], *jobs[15:]])
     assert len(await two.claim(queue="later")) == 1
+    assert two.store.trouble is None
+    await until_well(one)
+
+
+async def until_well(process: Any) -> None:
+    """Until it has seen by itself that all is well."""
+    while process.store.trouble is not None:
+        await deferLater(reactor, 0.05)
+
+
+@ensureDeferred
+async def test_a_store_whose_server_is_away_has_trouble_though_nobody_asks_for_anything(sql_bench: Any) -> None:
+    one = await sql_bench.process()
+    await one.store.claim({"q": Want(1)})  # it looks for jobs of queues that it was asked for
+    sql_bench.server.stop()
+    while one.store.trouble is None:
+        await deferLater(reactor, 0.05)
+    sql_bench.server.start()
+    await until_well(one)
 
 
 async def drained(process: Any) -> list[str]:
@@ -147,6 +168,19 @@ async def test_connections_cut_at_any_moment_lose_and_repeat_nothing(sql_bench: 
     assert await ignoring_failures(one.store.depths) == []
 
 
+@ensureDeferred
+async def test_jobs_whose_commit_stays_in_doubt_are_named(sql_bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(actions: Any, durable: bool) -> None:
+        raise CommitLost("cut")
+
+    one = await sql_bench.process()
+    with monkeypatch.context() as patch:
+        patch.setattr(one.store._owner, "run", lose)
+        with pytest.raises(Unconfirmed, match="cut") as told:
+            await one.enqueue(*sql_bench.jobs(2))
+    assert len(told.value.unknown) == 2
+
+
 # The server refuses
 
 
@@ -176,9 +210,11 @@ async def test_a_read_only_server_is_waited_for_and_nothing_is_lost(sql_bench: A
         with pytest.raises(StoreUnavailable, match="read-only"):
             await one.enqueue(sql_bench.job())
         assert not settled.called
+        assert "read-only" in one.store.trouble
     finally:
         read_only(sql_bench, False)
     assert await settled is True
+    await until_well(one)
     await ignoring_failures(lambda: one.enqueue(sql_bench.job()))
 
 

@@ -322,8 +322,10 @@ async def test_settlements_wait_through_a_full_disk_and_are_written_when_there_i
 ) -> None:
     one, asked, filler, _ = await settling_on_a_full_disk(sqlite_bench, small_disk)
     assert not asked[0].called
+    assert "the disk is full" in one.store.trouble
     filler.unlink()
     assert await gatherResults(asked) == [True, True, True]
+    assert one.store.trouble is None
     assert len(await one.claim(queue="later")) == 1
     assert [each.job.attempt for each in await one.claim_when_due()] == [2]
     await sqlite_bench.close_all()

@@ -420,6 +420,7 @@ async def test_a_broker_that_is_killed_loses_nothing_and_work_goes_on_when_it_is
         await deferLater(reactor, 0.05)
     with pytest.raises(StoreUnavailable):
         await one.store.enqueue([broker_bench.job()])
+    assert "there is no connection to 127.0.0.1" in one.store.trouble
     assert await one.store.ack(in_hand[1].receipt) is False
     broker_bench.broker.start()
     back = time.monotonic()
@@ -440,6 +441,7 @@ async def test_a_broker_that_is_killed_loses_nothing_and_work_goes_on_when_it_is
     assert {job_id for job_id, attempt in handled.items() if attempt != 1} == {in_hand[0].job.id}
     await one.enqueue(broker_bench.job())
     assert len(await one.claim()) == 1
+    assert one.store.trouble is None
 
 
 # The declaration

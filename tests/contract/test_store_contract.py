@@ -33,6 +33,13 @@ async def test_it_provides_the_interface(bench: Any) -> None:
     assert verifyObject(IStore, bench.make("one"))
 
 
+@ensureDeferred
+async def test_a_store_that_is_well_has_no_trouble(bench: Any) -> None:
+    one = await bench.process()
+    await one.enqueue(bench.job())
+    assert one.store.trouble is None
+
+
 # Accepting jobs
 
 

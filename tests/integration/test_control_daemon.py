@@ -117,7 +117,7 @@ def test_commands_reach_both_and_each_is_done_once(host: Callable[..., Farm], ke
     before = [farm.child_pids() for farm in farms]
     answer = two.snqctl("restart")
     assert answer.returncode == 0, answer.stderr
-    assert "restarted: 1 children were replaced" in answer.stdout
+    assert "restarted: 1 child was replaced" in answer.stdout
     for farm, pids in zip(farms, before, strict=True):
         wait_until(lambda farm=farm, pids=pids: replaced(farm, pids), PATIENCE, "fresh children")  # type: ignore[misc]
     wait_for_line(one, "rolling restart: done", 2)

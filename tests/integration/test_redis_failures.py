@@ -27,7 +27,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import globalLogPublisher
 
 from snqd.config.redis_address import redis_address
-from snqd.core.errors import StoreError, StoreUnavailable
+from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.job import Job
 from snqd.stores.interface import Depth
 from snqd.stores.redis import connection, scripts, store
@@ -165,11 +165,13 @@ async def test_what_is_asked_while_redis_is_down_is_done_once_it_is_back(server:
         one.enqueue(job(4)),
         one.claim(),
     ]
+    assert "connection to Redis at 127.0.0.1" in one.store.trouble
     server.start()
     acked, retried, _, claimed = await gatherResults([Deferred.fromCoroutine(_await(each)) for each in asked])
     assert (acked, retried) == (True, True)
     depths = counts(await one.store.depths())
     assert depths == {"q": (1 - len(claimed), 1, 1 + len(claimed)), "later": (1, 0, 0)}
+    assert one.store.trouble is None
 
 
 async def _await(asked: Any) -> Any:
@@ -213,8 +215,9 @@ async def test_an_enqueue_that_redis_does_not_confirm_fails_in_time(
     one = await farm.process(server.url, "one")
     server.kill()
     await until(lambda: not one.store._ready())
-    with pytest.raises(StoreUnavailable, match="may be there, or not"):
+    with pytest.raises(StoreUnavailable, match=r"has not taken the jobs within 0\.1 seconds: ") as told:
         await one.enqueue(job(1))
+    assert not isinstance(told.value, Unconfirmed)  # nothing was sent
     monkeypatch.setattr(store, "PATIENCE", 15.0)
     server.start()
     await one.enqueue(job(2))
@@ -266,6 +269,28 @@ async def test_an_enqueue_whose_reply_is_lost_counts_once(server: RedisServer, w
     await asked
     await one.enqueue(job(2))
     assert await one.drain() == ["job-1", "job-2"]
+
+
+@ensureDeferred
+async def test_an_enqueue_whose_reply_does_not_come_even_later_names_its_jobs_alone(
+    server: RedisServer, wire: Wire, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await farm.process(wire.url, "one")
+    await one.enqueue(job(0))  # Redis has the script by now
+    lost = wire.lose_reply(calls(scripts.ENQUEUE))
+    monkeypatch.setattr(store, "PATIENCE", 0.5)
+    asked = [one.store.enqueue([job(1), job(2)]), one.store.enqueue([job(3)])]
+    await lost
+    server.signal(signal.SIGSTOP)
+    unknown = []
+    for each in asked:
+        with pytest.raises(Unconfirmed) as told:
+            await each
+        unknown.append(list(told.value.unknown))
+    server.signal(signal.SIGCONT)
+    assert unknown == [["job-1", "job-2"], ["job-3"]]
+    await until(lambda: one.store.trouble is None)
+    assert counts(await one.store.depths()) == {"q": (4, 0, 0)}
 
 
 @ensureDeferred
@@ -323,7 +348,11 @@ async def test_a_full_redis_refuses_jobs_and_lets_those_it_has_be_done(server: R
         await one.enqueue(job(3))
     first, second = await one.claim()
     assert await one.store.ack(first.receipt) is True
+    await one.store._beat()
+    assert "raise maxmemory" in one.store.trouble
     server.say("CONFIG", "SET", "maxmemory", "0")
+    await one.store._beat()
+    assert one.store.trouble is None
     await one.enqueue(job(4))
     assert await one.drain() == ["job-4"]
     assert await one.store.ack(second.receipt) is True
@@ -353,14 +382,19 @@ async def test_settlements_wait_out_a_redis_that_refuses_changes(
     server: RedisServer, farm: Farm, logged: list[str]
 ) -> None:
     one = await farm.process(server.url, "one")
-    await one.enqueue(job(1))
-    (claimed,) = await one.claim()
+    await one.enqueue(job(1), job(2))
+    (claimed,) = await one.claim(1)
     server.say("CONFIG", "SET", "min-replicas-to-write", "1")
     acked = one.store.ack(claimed.receipt)
     await until(lambda: any("settlements wait" in text for text in logged))
+    assert "min-replicas-to-write" in one.store.trouble
+    with pytest.raises(StoreUnavailable, match="min-replicas-to-write"):
+        await one.claim()
     server.say("CONFIG", "SET", "min-replicas-to-write", "0")
     assert await acked is True
     assert "Redis takes settlements again" in logged
+    assert await one.drain() == ["job-2"]
+    assert one.store.trouble is None
 
 
 @ensureDeferred

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,12 @@ from snqd.core.errors import (
     NoHandler,
     SnqdError,
     StoreCorrupt,
+    StoreError,
+    StoreUnavailable,
+    Unconfirmed,
     UnknownSite,
 )
+from snqd.core.job import Job
 from snqd.stores.sqlite.database import QueueDatabase
 
 CONFIG = """
@@ -253,6 +257,66 @@ def test_deferreds_fail_as_the_store_does(reactor: Reactor, async_queue: AsyncQu
     (path.parent / "state" / "queue.db").write_bytes(b"no database" * 500)
     with pytest.raises(StoreCorrupt):
         reactor.wait(async_queue.enqueue("alpha", "greet", 1))
+
+
+class Outlet:
+    """A store that takes the first call, and fails the next ones as it is told."""
+
+    def __init__(self, fail: Callable[[list[str]], None]) -> None:
+        self.fail = fail
+        self.calls: list[list[str]] = []
+
+    def put(self, jobs: Sequence[Job]) -> None:
+        self.calls.append([job.id for job in jobs])
+        if len(self.calls) > 1:
+            self.fail(self.calls[-1])
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def together(reactor: Reactor, queue: AsyncQueue, outlet: Outlet) -> list[Any]:
+    """What three callers are told whose jobs went to the store in one call."""
+    queue._outlet = outlet  # type: ignore[assignment]
+    first = queue.enqueue("alpha", "greet", 0)
+    asked = [
+        queue.enqueue_many([("alpha", "greet", 1, 0.0, "a1"), ("alpha", "greet", 1, 0.0, "a2")]),
+        queue.enqueue("alpha", "greet", 2, id="b"),
+        queue.enqueue_many([("alpha", "greet", 3, 0.0, "c1"), ("alpha", "greet", 3, 0.0, "c2")]),
+    ]
+    reactor.wait(first)
+    return [reactor.wait(each.addErrback(lambda failure: failure.value)) for each in asked]
+
+
+def test_each_caller_is_told_of_its_own_jobs_alone(reactor: Reactor, async_queue: AsyncQueue) -> None:
+    def lose(ids: list[str]) -> None:
+        raise Unconfirmed("the broker is silent", ["a1", "a2", "c1"], ["b", "c2"])
+
+    sound, lost, partly = together(reactor, async_queue, Outlet(lose))
+    assert sound == ["a1", "a2"]
+    assert (lost.accepted, lost.unknown) == ([], ["b"])
+    assert (partly.accepted, partly.unknown) == (["c1"], ["c2"])
+    assert str(partly).startswith("the broker is silent; accepted: 1, not known: 1 ")
+
+
+def test_a_job_that_no_store_takes_fails_its_own_caller_alone(reactor: Reactor, async_queue: AsyncQueue) -> None:
+    def refuse(ids: list[str]) -> None:
+        if "b" in ids:
+            raise StoreError("b is too large")
+
+    outlet = Outlet(refuse)
+    first, refused, last = together(reactor, async_queue, outlet)
+    assert (first, str(refused), last) == (["a1", "a2"], "b is too large", ["c1", "c2"])
+    assert outlet.calls[1:] == [["a1", "a2", "b", "c1", "c2"], ["a1", "a2"], ["b"], ["c1", "c2"]]
+
+
+def test_a_store_that_is_away_is_asked_once_for_all_callers(reactor: Reactor, async_queue: AsyncQueue) -> None:
+    def be_away(ids: list[str]) -> None:
+        raise StoreUnavailable("away")
+
+    outlet = Outlet(be_away)
+    assert [str(each) for each in together(reactor, async_queue, outlet)] == ["away"] * 3
+    assert len(outlet.calls) == 2
 
 
 def test_the_reactors_end_closes_the_queue_and_closing_twice_is_fine(

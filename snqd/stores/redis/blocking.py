@@ -15,7 +15,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from snqd.config.redis_address import RedisAddress
-from snqd.core.errors import StoreError, StoreUnavailable
+from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.job import Job
 from snqd.stores.interface import Depth, Pauses
 from snqd.stores.redis import scripts
@@ -74,11 +74,28 @@ class RedisQueue:
     def enqueue(self, jobs: Sequence[Job]) -> None:
         """Accept `jobs`, all or none; they are durable at return, and the children know of them.
 
-        :raises StoreUnavailable: also where no answer came, and then they may have been accepted or not.
+        :raises Unconfirmed: where they were sent and no answer came.
         """
         heads, records = encode_all(jobs)
         words = (self._name, self._name, next(self._numbers), json_array(heads), b"".join(records))
-        self._run(scripts.ENQUEUE, *words)
+        unanswered = 0
+
+        def ask() -> None:
+            nonlocal unanswered
+            self._client.connection_pool.release(self._client.connection_pool.get_connection())  # nothing is sent yet
+            unanswered += 1
+            try:
+                self._run_once(scripts.ENQUEUE, words)
+            except redis.RedisError as error:
+                unanswered -= _is_answer(error)
+                raise
+
+        try:
+            self._patiently(ask)
+        except StoreError as error:
+            if unanswered:
+                raise Unconfirmed(str(error), (), [job.id for job in jobs]) from error
+            raise
 
     def pause(self, queue: str | None, site: str | None, paused: bool) -> None:
         """Stop, or go on, handing out jobs; see :meth:`snqd.stores.interface.IStore.pause`."""
@@ -164,6 +181,11 @@ class RedisQueue:
         if isinstance(error, redis.ResponseError):
             return store_error(str(self._address), str(error))
         return StoreUnavailable(f"Redis at {self._address} can't be reached: {error}")
+
+
+def _is_answer(error: redis.RedisError) -> bool:
+    """Whether Redis has said it, so that what it was asked for was not done."""
+    return isinstance(error, redis.ResponseError | redis.AuthenticationError | redis.BusyLoadingError)
 
 
 def _ask(connection: Any, *words: Any) -> Any:

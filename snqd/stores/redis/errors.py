@@ -25,7 +25,7 @@ _PASSING = {
 }
 _LASTING = {
     "NOAUTH": "it wants a password: put it into [queue] redis",
-    "WRONGPASS": "it refuses the user or password of [queue] redis: correct them",
+    "WRONGPASS": "the user or password of [queue] redis is wrong: correct them",
     "NOPERM": "the user of [queue] redis lacks rights: allow it scripts, pub/sub and all keys below its prefix",
     "MOVED": "it is a node of a Redis Cluster, which snqd can't follow: name a Redis without cluster mode",
     "CROSSSLOT": "it is a node of a Redis Cluster, which snqd can't follow: name a Redis without cluster mode",

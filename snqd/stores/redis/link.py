@@ -34,6 +34,7 @@ class Link(Generic[C]):
         that name, but it does not bear a connection that is lost meanwhile, and keeps one that was refused.)
     :param purpose: what the connection is for, for the log.
     :ivar connection: the present connection, None while there is none.
+    :ivar trouble: why there is none.
     """
 
     log = Logger()
@@ -48,6 +49,7 @@ class Link(Generic[C]):
         purpose: str,
     ) -> None:
         self.connection: C | None = None
+        self.trouble: str | None = f"no connection to Redis at {address} for {purpose} yet"
         self._address = address
         self._purpose = purpose
         self._make = make
@@ -113,7 +115,7 @@ class Link(Generic[C]):
         if self._backoff.failures:
             self._backoff.succeeded()
             self.log.info("connected to Redis at {where} for {purpose}", where=self._address, purpose=self._purpose)
-        self.connection = connection
+        self.connection, self.trouble = connection, None
         waiting, self._waiting = self._waiting, []
         for done in waiting:
             done.callback(connection)
@@ -121,12 +123,14 @@ class Link(Generic[C]):
     def _lost(self, connection: C) -> None:
         if self.connection is connection:
             self.connection = None
+            self.trouble = f"lost the connection to Redis at {self._address} for {self._purpose}"
             if not self._stopped:
                 self.log.warn(
                     "lost the connection to Redis at {where} for {purpose}", where=self._address, purpose=self._purpose
                 )
 
     def _failed(self, error: Exception) -> None:
+        self.trouble = f"no connection to Redis at {self._address} for {self._purpose}: {error}"
         if not self._backoff.failures and not self._stopped:
             self.log.error(
                 "no connection to Redis at {where} for {purpose}, and it is tried again: {error}",

@@ -60,6 +60,11 @@ class Session:
         """The connection, None while there is none."""
         return self._link.connection
 
+    @property
+    def trouble(self) -> str | None:
+        """Why there is no connection, None while there is one."""
+        return self._link.trouble
+
     def start(self) -> Deferred[Any]:
         """Connect; fires when the process is registered, fails with StoreError where Redis refuses it for good."""
         self._link.start()

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 
+from snqd.core.errors import StoreError, Unconfirmed
 from snqd.stores.interface import Receipt
 from snqd.stores.redis.codec import json_array
 
@@ -37,16 +38,26 @@ class Settlement:
 
 @attrs.define(eq=False)
 class Accepting:
-    """Jobs to be accepted, all or none, and who waits for it."""
+    """Jobs to be accepted, all or none, and who waits for it.
 
+    :ivar ids: the jobs'.
+    :ivar unanswered: how many calls with them were sent and have no answer.
+    """
+
+    ids: list[str]
     heads: list[str]
     records: list[bytes]
     done: Deferred[None]
+    unanswered: int = 0
 
     @property
     def size_bytes(self) -> int:
         """How much of a call they take."""
         return sum(map(len, self.records)) + sum(map(len, self.heads))
+
+    def failure(self, error: StoreError) -> StoreError:
+        """What whoever waits is told when `error` is the end of it."""
+        return Unconfirmed(str(error), (), self.ids) if self.unanswered else error
 
 
 def ack(receipt: Receipt, heads: Sequence[str], records: Sequence[bytes]) -> Settlement:

@@ -21,8 +21,9 @@ from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
 from snqd.stores.lease import Lease, Rounds
 from snqd.stores.redis import scripts
 from snqd.stores.redis.codec import DepthsReader, encode_all, read_claim, read_pauses
-from snqd.stores.redis.errors import ConnectionLost
+from snqd.stores.redis.errors import ConnectionLost, store_error
 from snqd.stores.redis.foreign_lists import ForeignLists
+from snqd.stores.redis.info import info, is_full
 from snqd.stores.redis.listener import Listener
 from snqd.stores.redis.names import place_of, wake_channel
 from snqd.stores.redis.scripts import Script
@@ -94,7 +95,13 @@ class RedisStore:
         self._cursors: dict[str, str] = {}
         self._rounds = Rounds(reactor)
         self._open_now = False
+        self._refusals: dict[str, str] = {}
         self._wake: Callable[[], Any] = lambda: None
+
+    @property
+    def trouble(self) -> str | None:
+        """See :attr:`IStore.trouble`."""
+        return self._session.trouble or next(iter(self._refusals.values()), None)
 
     async def _open(self, wake: Callable[[], Any]) -> None:
         self._wake = wake
@@ -120,10 +127,10 @@ class RedisStore:
 
     async def _stop(self) -> None:
         closed = StoreUnavailable("the store is closed")
-        left: list[Settlement | Accepting] = [*self._settling.clear(), *self._accepting.clear()]
-        for item in left:
-            if not item.done.called:
-                item.done.errback(closed)
+        for settlement in self._settling.clear():
+            if not settlement.done.called:
+                settlement.done.errback(closed)
+        self._not_accepted(self._accepting.clear(), closed)
         await self._listener.stop()
         self._standby.stop()
         await self._session.stop()
@@ -137,13 +144,12 @@ class RedisStore:
         return Deferred.fromCoroutine(self._close())
 
     def enqueue(self, jobs: Sequence[Job]) -> Deferred[None]:
-        """See :meth:`IStore.enqueue`; fails with StoreUnavailable too where no answer came, and then the jobs may have
-        been accepted or not."""
+        """See :meth:`IStore.enqueue`."""
         try:
             heads, records = encode_all(jobs)
         except SnqdError:
             return fail()
-        item = Accepting(heads, records, Deferred())
+        item = Accepting([job.id for job in jobs], heads, records, Deferred())
         self._accepting.add(item)
         return item.done.addTimeout(PATIENCE, self._reactor, lambda failure, timeout: self._given_up(item, failure))
 
@@ -227,7 +233,12 @@ class RedisStore:
         return {"wants": rows}
 
     async def _claim(self, script: Script, request: Callable[[], dict[str, Any]]) -> Claim:
-        text, epoch = await self._session.claim(script, request)
+        try:
+            text, epoch = await self._session.claim(script, request)
+        except StoreUnavailable as error:
+            self._refusals["claim"] = str(error)
+            raise
+        self._refusals.pop("claim", None)
         reply = read_claim(text, epoch)
         self._cursors.update(reply.cursors)
         self._standby.claimed(len(reply.claim.jobs))
@@ -269,6 +280,7 @@ class RedisStore:
         if self._backoff.failures:
             self.log.info("Redis takes settlements again")
             self._backoff.succeeded()
+            self._refusals.pop("settle", None)
         stale = {int(position) for position in answer.split()}
         self._under_way.difference_update([each.receipt for each in batch])
         for position, each in enumerate(batch, 1):
@@ -283,6 +295,7 @@ class RedisStore:
         if isinstance(error, StoreUnavailable):
             if not self._backoff.failures:
                 self.log.error("settlements wait, and nothing new is taken: {error}", error=error)
+            self._refusals["settle"] = str(error)
             return self._backoff.failed()
         self._under_way.difference_update([each.receipt for each in batch])
         for each in batch:
@@ -290,7 +303,15 @@ class RedisStore:
         return None
 
     async def _send_jobs(self, number: int, batch: list[Accepting]) -> bytes:
-        return await self._call(scripts.ENQUEUE, "enqueue", number, enqueue_words(batch))
+        if self._ready():
+            _count_unanswered(batch, 1)
+        try:
+            return await self._call(scripts.ENQUEUE, "enqueue", number, enqueue_words(batch))
+        except ConnectionLost:
+            raise
+        except StoreError:
+            _count_unanswered(batch, -1)
+            raise
 
     def _accepted(self, batch: list[Accepting], answer: bytes) -> None:
         for each in batch:
@@ -301,22 +322,35 @@ class RedisStore:
     def _not_accepted(self, batch: list[Accepting], error: StoreError) -> None:
         for each in batch:
             if not each.done.called:
-                each.done.errback(error)
+                each.done.errback(each.failure(error))
 
     def _given_up(self, item: Accepting, failure: Any) -> None:
         failure.trap(CancelledError)
         # Should its call be repeated, then without it.
         item.heads, item.records = [], []
-        raise StoreUnavailable(
-            f"Redis has not confirmed {PATIENCE:g} seconds long that it accepted the jobs: they may be there, or not"
-        )
+        why = self._session.trouble or "it has not answered"
+        raise item.failure(StoreUnavailable(f"Redis has not taken the jobs within {PATIENCE:g} seconds: {why}"))
 
     # Leases
 
     async def _beat(self) -> list[tuple[str, int]]:
         self._listener.ping()
         others = await self._session.ask(scripts.BEAT, self._owner, self._session.epoch)
+        await self._look_for_room()
         return [(name, beat) for name, beat in json.loads(others)]
+
+    async def _look_for_room(self) -> None:
+        """A full Redis refuses new jobs alone, and this process may have none to offer."""
+        connection = self._session.connection
+        if connection is not None and is_full(info(await connection.command("INFO", "memory"))):
+            self._refusals["enqueue"] = str(store_error(connection.where, "OOM"))
+        else:
+            self._refusals.pop("enqueue", None)
+
+
+def _count_unanswered(batch: list[Accepting], calls: int) -> None:
+    for each in batch:
+        each.unanswered += calls
 
 
 def _not_finished(failure: Any, timeout: float) -> Any:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from snqd.core.errors import StoreError
+from snqd.core.errors import StoreError, Unconfirmed
 from snqd.core.job import Job
 from snqd.stores.interface import Depth, Pauses
 from snqd.stores.sql.bells import BELLS
 from snqd.stores.sql.database import SqlDatabase
+from snqd.stores.sql.dialects import CommitLost
 from snqd.stores.sql.postgresql import notify
 from snqd.stores.sql.statements import Added, in_batches
 from snqd.stores.sqlite.doorbell import Ringer
 
 
 class SqlQueue:
-    """See :class:`~snqd.stores.blocking.BlockingQueue`. Where the connection is lost during an enqueue, the jobs may be
-    there or not; under the same ids they may be enqueued again.
+    """See :class:`~snqd.stores.blocking.BlockingQueue`.
 
     :param state_dir: of the daemon, for its doorbells.
     """
@@ -30,7 +30,10 @@ class SqlQueue:
     def enqueue(self, jobs: Sequence[Job]) -> None:
         """See :class:`BlockingQueue`."""
         run = self._server.ask if len(in_batches(jobs)) == 1 else self._server.run
-        added = run(lambda connection: self._database.statements.insert(connection, jobs, ""))
+        try:
+            added = run(lambda connection: self._database.statements.insert(connection, jobs, ""))
+        except CommitLost as error:
+            raise Unconfirmed(str(error), (), [job.id for job in jobs]) from error
         self._ring(added)
 
     def pause(self, queue: str | None, site: str | None, paused: bool) -> None:

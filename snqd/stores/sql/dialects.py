@@ -23,6 +23,10 @@ class Conflict(StoreUnavailable):
     """Another process's transaction was in the way; doing it again helps."""
 
 
+class CommitLost(ConnectionLost):
+    """The connection was lost during a commit: whether that took place is not known."""
+
+
 class Refused(ConnectionLost):
     """The server lets this user in no more, or not into this database."""
 

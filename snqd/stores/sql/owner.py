@@ -17,6 +17,7 @@ from snqd.core.backoff import Backoff
 from snqd.core.errors import StoreUnavailable
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.sql.database import SqlDatabase
+from snqd.stores.sql.dialects import CommitLost
 from snqd.stores.sql.postgresql import let_go
 from snqd.stores.sql.prepared import Prepared
 from snqd.stores.sql.server import patiently
@@ -186,7 +187,7 @@ class Owner:
     def _took_place(self, lost: ConnectionLost) -> bool:
         """Whether the last transaction did, whose COMMIT was not answered; waits for the server to come back.
 
-        :raises ConnectionLost: where this process leaves before.
+        :raises CommitLost: where this process leaves before.
         """
         backoff = Backoff(0.25, 5.0, self._random)
         self.log.warn("lost the connection during a commit, and asks what became of it: {error}", error=lost)
@@ -195,6 +196,6 @@ class Owner:
                 found = self._server.run(lambda connection: self._database.last_of(connection, self.number))
             except StoreUnavailable:
                 if self._leaving.wait(backoff.failed()):
-                    raise lost from None
+                    raise CommitLost(str(lost)) from None
             else:
                 return found == self._last

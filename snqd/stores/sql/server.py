@@ -17,7 +17,8 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
 from snqd.config.database_url import connect_args, without_password
 from snqd.core.errors import SchemaTooNew, StoreError
-from snqd.stores.sql.dialects import Conflict, dialect_of
+from snqd.stores.group_commit import ConnectionLost
+from snqd.stores.sql.dialects import CommitLost, Conflict, dialect_of
 from snqd.stores.sql.schema import Migration, version, versions
 
 POOL_SIZE = 3
@@ -91,14 +92,21 @@ class SqlServer:
         """A transaction on a connection of its own: durable at its end, rolled back on any exception.
 
         :param single: whether it is one statement, which needs no beginning and no end.
+        :raises CommitLost: where nobody knows whether it took place.
         :raises StoreError: in words.
         """
         connection = self.connect()
+        committing = single
         if single:
             connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         try:
             with self.errors_in_words(connection), connection.begin():
                 yield connection
+                committing = True
+        except ConnectionLost as error:
+            if committing:
+                raise CommitLost(str(error)) from error
+            raise
         finally:
             connection.close()
 

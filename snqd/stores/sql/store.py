@@ -18,7 +18,7 @@ from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from snqd.core.backoff import Backoff
-from snqd.core.errors import StoreError, StoreUnavailable
+from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
 from snqd.stores.group_commit import Operation, Writer
@@ -29,7 +29,7 @@ from snqd.stores.settling import Settling
 from snqd.stores.sql.bells import BELLS, Doorbell, Notifications, SqlBell
 from snqd.stores.sql.claim import FairClaim, LeaseLost
 from snqd.stores.sql.database import SqlDatabase
-from snqd.stores.sql.dialects import Refused
+from snqd.stores.sql.dialects import CommitLost, Refused
 from snqd.stores.sql.owner import Claiming, Owner
 from snqd.stores.sql.postgresql import TAKE_ONLY_SHARE, TAKE_ONLY_SHARE_TYPES
 from snqd.stores.sql.prepared import Prepared
@@ -91,7 +91,13 @@ class SqlStore:
         self._bell: SqlBell | None = None
         self._queues: set[str] = set()
         self._looking = False
+        self._blind: str | None = None
         self._rounds = Rounds(reactor)
+
+    @property
+    def trouble(self) -> str | None:
+        """See :attr:`IStore.trouble`."""
+        return self._settling.trouble or self._writer.trouble or self._blind
 
     async def _open(self, wake: Callable[[], Any]) -> None:
         self._wake = wake
@@ -164,8 +170,13 @@ class SqlStore:
 
     def enqueue(self, jobs: Sequence[Job]) -> Deferred[None]:
         """See :meth:`IStore.enqueue`."""
+
+        def in_doubt(failure: Failure) -> None:
+            failure.trap(CommitLost)
+            raise Unconfirmed(failure.getErrorMessage(), (), [job.id for job in jobs]) from failure.value
+
         added = self._do(lambda connection: self._database.statements.insert(connection, jobs, self._by))
-        return added.addCallback(self._changed)
+        return added.addCallbacks(self._changed, in_doubt)
 
     def claim(self, wants: Mapping[str, Want]) -> Deferred[Claim]:
         """See :meth:`IStore.claim`."""
@@ -292,6 +303,7 @@ class SqlStore:
 
     def _looked(self, found: bool | Failure) -> None:
         self._looking = False
+        self._blind = str(found.value) if isinstance(found, Failure) else None
         if found is True:
             self._wake()
 

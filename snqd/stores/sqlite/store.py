@@ -72,6 +72,11 @@ class SqliteStore:
         self._owner = 0
         self._rounds = Rounds(reactor)
 
+    @property
+    def trouble(self) -> str | None:
+        """See :attr:`IStore.trouble`."""
+        return self._settling.trouble or self._writer.trouble
+
     async def _open(self, wake: Callable[[], Any]) -> None:
         self._wake = wake
         await self._writer.open()

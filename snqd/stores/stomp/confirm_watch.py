@@ -26,6 +26,11 @@ class ConfirmWatch:
         self._since = 0.0
         self._said = False
 
+    @property
+    def trouble(self) -> str | None:
+        """That the broker lets those who send wait, once it is said."""
+        return f"the broker {self._name} confirms nothing that it is sent" if self._said else None
+
     def sent(self) -> None:
         """One more message was sent."""
         if not self._unconfirmed:

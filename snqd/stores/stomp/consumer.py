@@ -149,6 +149,11 @@ class Consumer:
         return [self.dialect.destination(each) for each in acked]
 
     @property
+    def trouble(self) -> str | None:
+        """See :attr:`StompConnection.trouble`."""
+        return self._connection.trouble
+
+    @property
     def peer(self) -> Any:
         """See :attr:`StompConnection.peer`."""
         return self._connection.peer

@@ -9,15 +9,15 @@ from random import Random
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, FirstError, fail, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, FirstError, fail, gatherResults
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from snqd.core.errors import StoreError, StoreUnavailable
+from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.job import JSON, Job
 from snqd.stomp.connection import StompConnection
-from snqd.stomp.errors import BrokerError, ProtocolError
+from snqd.stomp.errors import BrokerError, NotConnected, ProtocolError
 from snqd.stores.stomp import message
 from snqd.stores.stomp.brokers import Brokers
 from snqd.stores.stomp.confirm_watch import ConfirmWatch
@@ -87,6 +87,25 @@ class Sender:
         except FirstError as error:
             error.subFailure.raiseException()
 
+    async def send_once(self, jobs: Sequence[Outgoing]) -> None:
+        """Send `jobs`, and say of which it is not known whether the broker has them.
+
+        :raises Unconfirmed: if that is so of some.
+        :raises StoreUnavailable: if nothing was sent, or the only job was refused.
+        """
+        protocol = self._connection.protocol
+        if protocol is None:
+            raise NotConnected(str(self._connection.trouble))
+        await protocol.room()
+        results: Any = await DeferredList([self._send(each) for each in jobs], consumeErrors=True)
+        errors = [result.value for good, result in results if not good]
+        if errors and len(jobs) == 1 and isinstance(errors[0], BrokerError):
+            raise errors[0]
+        if errors:
+            ids = [(good, out.job.id) for (good, _), out in zip(results, jobs, strict=True)]
+            accepted, unknown = ([each for good, each in ids if good is wanted] for wanted in (True, False))
+            raise Unconfirmed(str(errors[0]), accepted, unknown) from errors[0]
+
     async def send_surely(self, jobs: Sequence[Outgoing], wanted: Callable[[], bool]) -> bool:
         """Send `jobs`, over as many connections as it takes; False once they are not `wanted` any more.
 
@@ -118,6 +137,11 @@ class Sender:
             return self._sent(self._dialect.destination(destination), headers, body)
         except ProtocolError as error:
             return fail(StoreError(f"the job can't be sent: {error}"))
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the broker takes nothing now, None while it does."""
+        return self._connection.trouble or self._watch.trouble
 
     @property
     def peer(self) -> Any:

@@ -94,6 +94,12 @@ class StompStore:
         self._lost_before = False
         self._closing = False
 
+    @property
+    def trouble(self) -> str | None:
+        """See :attr:`IStore.trouble`; the first one's, where there are several brokers."""
+        listening = [consumer.trouble for consumer in self._consumers]
+        return next(filter(None, [*listening, self._sender.trouble]), None)
+
     def open(self, wake: Callable[[], Any]) -> Deferred[None]:
         """See :meth:`IStore.open`; fires when the first attempt to connect has ended, well or not."""
         self._wake = wake
@@ -229,8 +235,8 @@ class StompStore:
     # Enqueueing.
 
     def enqueue(self, jobs: Sequence[Job]) -> Deferred[None]:
-        """See :meth:`IStore.enqueue`; if it fails, the broker may have taken some."""
-        return Deferred.fromCoroutine(self._sender.send([self._outgoing(job) for job in jobs]))
+        """See :meth:`IStore.enqueue`; the broker takes them one by one."""
+        return Deferred.fromCoroutine(self._sender.send_once([self._outgoing(job) for job in jobs]))
 
     def _outgoing(self, job: Job) -> Outgoing:
         return Outgoing(job, delay=max(job.not_before - time.time(), 0.0) if job.not_before else 0.0)

@@ -54,6 +54,9 @@ def test_a_memory_alarm_is_told_to_all_who_send_and_nothing_is_lost(
     farm.enqueue("alpha", "chain", '{"notes": 30}')
     wait_until(lambda: stuck.search(farm.log()), 30, "a line about the broker")
     assert len(farm.journal.handled("chain")) == 2
+    troubles = [child["trouble"] for group in farm.status()["groups"] for child in group["children"]]
+    assert any(trouble and "confirms nothing that it is sent" in trouble for trouble in troubles)
+    assert "store away for " in farm.snqctl("status").stdout
     rabbit.ctl("set_vm_memory_high_watermark", "absolute", "1GB")
     wait_until(lambda: len(farm.journal.handled("note")) == 67 + MANY, 30, "the end of all jobs")
     assert "takes messages again" in farm.log()

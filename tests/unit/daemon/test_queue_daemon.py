@@ -71,8 +71,24 @@ def test_status_shows_what_children_report(stage: Any) -> None:
         "handled": 9,
         "rate": pytest.approx(0.9),
         "error": "",
+        "trouble": None,
+        "trouble_since": None,
     }
     assert status["counters"] == [["q", "a", 1, 9, 3, 1, 2, pytest.approx(0.9)]]
+
+
+def test_status_tells_why_a_childs_store_is_away_and_since_when(stage: Any) -> None:
+    s = stage().started_ready()
+    child = s.reactor.processes[0].child
+    child.beat(trouble="no connection")
+    since = s.reactor.seconds()
+    s.reactor.advance(5)
+    child.report_answer = {"report": {"state": "idle", "trouble": "still none"}, "counters": []}
+    (shown,) = s.status()["groups"][0]["children"]
+    assert (shown["trouble"], shown["trouble_since"]) == ("still none", since)
+    child.report_answer = {"report": {"state": "idle", "trouble": None}, "counters": []}
+    (shown,) = s.status()["groups"][0]["children"]
+    assert (shown["trouble"], shown["trouble_since"]) == (None, None)
 
 
 def test_status_waits_a_second_at_most_for_a_child_that_does_not_answer(stage: Any) -> None:

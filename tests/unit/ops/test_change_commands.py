@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.logger import globalLogPublisher
+from twisted.logger import LogLevel, globalLogPublisher
 
 from snqd.config.changes import Changes, SiteChanges, TakesEffect
 from snqd.core.errors import ConfigError
@@ -56,6 +57,15 @@ def asked() -> Asked:
     return Asked()
 
 
+@pytest.fixture
+def events() -> Iterator[list[Any]]:
+    """What is logged meanwhile."""
+    seen: list[Any] = []
+    globalLogPublisher.addObserver(seen.append)
+    yield seen
+    globalLogPublisher.removeObserver(seen.append)
+
+
 def test_an_update_is_answered_with_what_has_changed(asked: Asked) -> None:
     asked.answer = Changes({"[queue] db": TakesEffect.IN_A_FRESH_DAEMON}, SiteChanges(added=("beta",)))
     assert asked.ask("update") == {
@@ -70,14 +80,9 @@ def test_an_update_is_answered_with_what_has_changed(asked: Asked) -> None:
     assert asked.calls == ["reloading", "update", "reloaded"]
 
 
-def test_a_refused_update_is_answered_and_logged_with_its_problems(asked: Asked) -> None:
+def test_a_refused_update_is_answered_and_logged_with_its_problems(asked: Asked, events: list[Any]) -> None:
     asked.answer = NotTaken(["mail: can't import"], "Traceback: here")
-    events: list[Any] = []
-    globalLogPublisher.addObserver(events.append)
-    try:
-        assert asked.ask("update") == {"problems": ["mail: can't import"], "traceback": "Traceback: here"}
-    finally:
-        globalLogPublisher.removeObserver(events.append)
+    assert asked.ask("update") == {"problems": ["mail: can't import"], "traceback": "Traceback: here"}
     assert [event["problems"] for event in events] == ["mail: can't import"]
     assert asked.calls[-1] == "reloaded"
 
@@ -85,9 +90,14 @@ def test_a_refused_update_is_answered_and_logged_with_its_problems(asked: Asked)
 def test_one_site_is_looked_at_afresh(asked: Asked) -> None:
     assert asked.ask("update", site="alpha")["changed"] is False
     assert asked.calls == ["reloading", "look True", "reloaded"]
-    assert asked.ask("update", site="gamma")["problems"] == ["site 'gamma' is not configured in /etc/snq.ini"]
     asked.answer = Changes(sites=SiteChanges(removed=("gamma",)))
     assert asked.ask("update", site="gamma")["problems"] == []
+
+
+def test_an_update_of_a_site_that_nobody_knows_is_answered_so_and_is_no_error(asked: Asked, events: list[Any]) -> None:
+    problem = "site 'gamma' is not configured in /etc/snq.ini"
+    assert asked.ask("update", site="gamma") == {"problems": [problem], "traceback": ""}
+    assert [(event["log_level"], event["problem"]) for event in events] == [(LogLevel.info, problem)]
 
 
 def test_a_restart_is_answered_when_it_is_done(asked: Asked) -> None:

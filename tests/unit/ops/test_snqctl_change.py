@@ -88,6 +88,8 @@ def test_a_restart_says_how_many(operator: Any, daemon: Daemon) -> None:
     daemon.answer = {"problems": [], "replaced": 3}
     result = operator("restart", "--local")
     assert (result.exit_code, result.stdout) == (0, "restarted: 3 children were replaced\n")
+    daemon.answer = {"problems": [], "replaced": 1}
+    assert operator("restart", "--local").stdout == "restarted: 1 child was replaced\n"
 
 
 def test_a_restart_that_stopped_fails_and_one_with_a_wrong_configuration_is_wrong_use(

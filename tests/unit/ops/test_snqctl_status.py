@@ -133,6 +133,18 @@ def test_tables_read_well_in_80_columns(operator: Any, monkeypatch: pytest.Monke
     assert max(map(len, shown.splitlines())) <= 80
 
 
+def test_a_child_whose_store_is_away_is_seen_as_such_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snqd.ops.snqctl_tables.time.time", lambda: 200.0)
+    out = Console(file=io.StringIO(), width=80)
+    away = {**CHILD, "trouble": "Redis at here refuses: [it] is full", "trouble_since": 75.0}
+    groups = [{"name": "main", "state": "running", "children": [away, {**CHILD, "n": 2, "trouble": None}]}]
+    show_status({"daemon": DAEMON, "groups": groups, "queues": [], "sites": []}, out)
+    shown = out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert [line.split()[:3] for line in shown[2:4]] == [["main.1", "store", "away"], ["main.2", "idle", "8"]]
+    assert shown[4] == "main.1: store away for 2m 5s: Redis at here refuses: [it] is full"
+    assert max(map(len, shown)) <= 80
+
+
 def test_a_group_that_failed_is_seen_as_such() -> None:
     out = Console(file=io.StringIO(), width=80)
     groups = [{"name": "main", "state": "failed", "children": [{**CHILD, "state": "waiting", "pid": None, "n": 0}]}]
@@ -149,6 +161,16 @@ def test_only_sites_with_something_to_tell_are_in_the_table_the_busiest_first() 
     paused = {**quiet, "site": "halted", "paused": True}
     assert [row["site"] for row in busiest([*rows, paused], 2)] == ["fast", "slow"]
     assert [row["site"] for row in busiest([*rows, paused], 9)] == ["fast", "slow", "halted"]
+
+
+@pytest.mark.parametrize(("number", "told"), [(1, "1 more site, quieter"), (2, "2 more sites, quieter")])
+def test_sites_that_are_left_out_are_counted(number: int, told: str) -> None:
+    out = io.StringIO()
+    numbers = dict.fromkeys(("waiting", "delayed", "in_flight", "handled", "retried", "dead", "rate"), 0)
+    row = {**numbers, "configured": True, "paused": False, "paused_queues": []}
+    document = {"daemon": None, "groups": [], "queues": [], "sites": [{**row, "site": f"s{n}"} for n in range(number)]}
+    show_status(document, Console(file=out, width=80))
+    assert told in out.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,17 @@ def test_it_counts_once_every_subscription_is_confirmed() -> None:
     assert broker.connection.epoch > 0
 
 
+def test_it_tells_why_it_is_not_there() -> None:
+    broker = Broker()
+    (attempt,) = broker.attempts
+    assert broker.connection.trouble == "there is no connection to the broker: not yet"
+    broker.log_in(attempt)
+    assert broker.connection.trouble is None
+    attempt.say("ERROR", message="go away")
+    attempt.lose()
+    assert broker.connection.trouble == "there is no connection to the broker: the broker says: go away"
+
+
 def test_it_waits_longer_after_each_failure_and_never_gives_up() -> None:
     broker = Broker()
     times = []

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from snqd.core.errors import StoreCorrupt, StoreError
+from snqd.core.errors import StoreCorrupt, StoreError, StoreUnavailable
 from snqd.stores.group_commit import Operation, Writer
 from snqd.stores.sqlite.connection import SqliteFile
 
@@ -101,6 +101,17 @@ def test_one_that_fails_fails_alone(bench: Bench) -> None:
     assert isinstance(results[1], Failure)
     assert results[1].check(StoreError)
     assert bench.notes() == ["a", "b"]
+
+
+def test_a_store_that_takes_nothing_is_in_trouble_until_it_does(bench: Bench) -> None:
+    def refuse(connection: sqlite3.Connection) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    bench.reactor.until(bench.do(refuse))
+    assert bench.writer.trouble == "the disk is full"
+    for done in [bench.do(refuse), bench.write("small")]:
+        bench.reactor.until(done)
+    assert bench.writer.trouble is None
 
 
 def test_an_answer_comes_after_the_commit(bench: Bench, tmp_path: Path) -> None:

@@ -108,10 +108,14 @@ def test_a_refused_connection_is_tried_again_ever_more_slowly_up_to_a_bound(serv
 def test_a_lost_connection_is_made_again(server: Server, preparing: Preparing) -> None:
     transport = server.accept()
     preparing.steps[0].callback(None)
+    assert server.link.trouble is None
     transport.loseConnection()
     assert server.link.connection is None
+    assert server.link.trouble == "lost the connection to Redis at /redis.sock/0 for jobs"
     server.reactor.advance(1)
     assert server.attempts == 2
+    server.refuse()
+    assert str(server.link.trouble).startswith("no connection to Redis at /redis.sock/0 for jobs: ")
 
 
 def test_a_connection_that_is_refused_after_it_is_made_is_dropped_and_made_again(

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from snqd.core.errors import StoreError, StoreUnavailable
 from snqd.stores.group_commit import ConnectionLost
-from snqd.stores.sql.dialects import Conflict, PostgresqlDialect
+from snqd.stores.sql.dialects import CommitLost, Conflict, PostgresqlDialect
 from snqd.stores.sql.owner import Claiming, Owner
 
 
@@ -209,7 +209,7 @@ def test_a_commit_that_was_lost_is_done_again(owner: Owner, row: Row) -> None:
 def test_a_process_that_leaves_waits_for_no_answer(owner: Owner, row: Row) -> None:
     row.troubles = {"committed": [ConnectionLost("cut")], "ask": [StoreUnavailable("away")]}
     owner.leave()
-    with pytest.raises(ConnectionLost, match="cut"):
+    with pytest.raises(CommitLost, match="cut"):
         write(owner, "a")
 
 

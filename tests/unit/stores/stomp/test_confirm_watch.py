@@ -31,6 +31,15 @@ def watch(clock: Clock) -> ConfirmWatch:
     return watch
 
 
+def test_a_broker_that_confirms_nothing_is_trouble_until_it_does(watch: ConfirmWatch, clock: Clock) -> None:
+    watch.sent()
+    assert watch.trouble is None
+    wait(watch, clock, PATIENCE)
+    assert watch.trouble == "the broker rabbit:61613 confirms nothing that it is sent"
+    watch.confirmed()
+    assert watch.trouble is None
+
+
 def wait(watch: ConfirmWatch, clock: Clock, seconds: float) -> list[str]:
     for _ in range(round(seconds)):
         clock.advance(1)

@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 
-from snqd.core.errors import StoreError, StoreUnavailable
-from snqd.stomp.errors import BrokerError
+from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
+from snqd.stomp.errors import BrokerError, NotConnected
 from snqd.stomp.frame import Frame
 from snqd.stomp.protocol import Login
 from snqd.stores.stomp.brokers import Broker, Brokers
@@ -30,6 +30,9 @@ class Bench(BrokerEnd):
 
     def send(self, *jobs: Outgoing) -> None:
         Deferred.fromCoroutine(self.sender.send(jobs)).addBoth(self.ended.append)
+
+    def send_once(self, *jobs: Outgoing) -> None:
+        Deferred.fromCoroutine(self.sender.send_once(jobs)).addBoth(self.ended.append)
 
     def send_surely(self, *jobs: Outgoing, wanted: bool = True) -> None:
         Deferred.fromCoroutine(self.sender.send_surely(jobs, lambda: wanted)).addBoth(self.ended.append)
@@ -66,6 +69,29 @@ def test_a_lost_connection_fails_what_it_has_not_confirmed() -> None:
     bench.send(ONE)
     bench.lose()
     assert bench.ended[0].check(StoreUnavailable)
+
+
+def test_a_lost_connection_leaves_in_doubt_what_was_sent_and_not_confirmed() -> None:
+    bench = Bench()
+    bench.send_once(ONE, Outgoing(job("b")))
+    first, _ = bench.sent()
+    bench.say("RECEIPT", receipt_id=first.headers["receipt"])
+    bench.lose()
+    (failure,) = bench.ended
+    assert failure.check(Unconfirmed)
+    assert (failure.value.accepted, failure.value.unknown) == (["a"], ["b"])
+
+
+def test_what_was_not_sent_or_was_refused_alone_is_in_no_doubt() -> None:
+    bench = Bench()
+    bench.send_once(ONE)
+    bench.sent()
+    bench.say("ERROR", message="access refused")
+    bench.lose()
+    bench.send_once(ONE)
+    refused, not_sent = bench.ended
+    assert refused.check(BrokerError)
+    assert not_sent.check(NotConnected)
 
 
 def test_what_must_arrive_is_sent_again_over_the_next_connection() -> None:
