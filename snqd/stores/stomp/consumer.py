@@ -10,7 +10,6 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.python.failure import Failure
 
 from snqd.core.errors import StoreUnavailable
 from snqd.stomp.connection import StompConnection, Subscription
@@ -77,7 +76,6 @@ class Consumer:
         self._told_up = on_up
         self._told_down = on_down
         self._shares: dict[str, tuple[Source, int]] = {}
-        self._ending: dict[str, Source] = {}
         self._names = count(1)
         self._early: list[tuple[Frame, int]] = []
         self._connection = StompConnection(
@@ -107,24 +105,29 @@ class Consumer:
     def listen(self, source: Source, prefetch: int) -> None:
         """Take up to `prefetch` messages more from `source`."""
         self.sources[source.destination] = source
-        # More room is a further subscription: brokers can't change one, and RabbitMQ takes no ACK for one that ended.
-        self._subscribe(str(next(self._names)), source, prefetch)
+        single = [name for name in self._names_of(source) if self._shares[name][1] == 1]
+        if single and self.dialect.unsubscribe_frees is False:
+            self._subscribe_again(single[0], 1 + prefetch)
+        else:
+            # More room is a further subscription, since brokers can't change one.
+            self._subscribe(str(next(self._names)), source, prefetch)
 
     def shrink(self, source: Source, prefetch: int) -> None:
         """Take up to `prefetch` messages from `source` from now on, of which none may be unsettled.
 
-        What is on its way meanwhile must not stay unsettled here: where nobody knows, all stays as it is. And it may
-        cost the connection: RabbitMQ closes one for which it finds a message just when its subscription has ended.
+        What is on its way meanwhile must not stay unsettled here: where nobody knows, all stays as it is. Where it
+        stays here at the end of its subscription, that begins anew at once, so that no less than one message comes for
+        each that there is.
         """
-        if self.dialect.unsubscribe_frees is None:
-            return
-        destination = self.dialect.destination(source.destination)
-        for name in [name for name, (of, _) in self._shares.items() if of is source]:
-            del self._shares[name]
-            self._ending[name] = source
-            self._connection.unsubscribe(name, destination).addBoth(self._unsubscribed, name)
-        source.prefetch = 0
-        self.listen(source, prefetch)
+        names = self._names_of(source)
+        if self.dialect.unsubscribe_frees:
+            for name in names:
+                self._unsubscribe(name)
+            self.listen(source, prefetch)
+        elif self.dialect.unsubscribe_frees is False and source.prefetch > max(prefetch, len(names)):
+            self._subscribe_again(names[0], max(prefetch - len(names) + 1, 1))
+            for name in names[1:]:
+                self._subscribe_again(name, 1)
 
     def ack(self, arrival: Arrival) -> bool:
         """Settle `arrival`; False if its connection is gone, and so is the right to settle it."""
@@ -179,24 +182,30 @@ class Consumer:
         self._shares[name] = (source, prefetch)
         self._connection.subscribe(self._subscription(name))
 
-    def _unsubscribed(self, result: Failure | None, name: str) -> None:
-        self._ending.pop(name, None)
-        if isinstance(result, Failure):
-            result.trap(StoreUnavailable)  # with the connection
+    def _unsubscribe(self, name: str) -> None:
+        source, prefetch = self._shares.pop(name)
+        source.prefetch -= prefetch
+        ended = self._connection.unsubscribe(name, self.dialect.destination(source.destination))
+        ended.addErrback(lambda failure: failure.trap(StoreUnavailable))  # with the connection
 
-    def _share_of(self, name: str) -> tuple[Source, int] | None:
-        ending = self._ending.get(name)
-        if ending is not None and self.dialect.unsubscribe_frees is False:
-            # It was on its way already, and is to be settled here: for that its subscription must be there again.
-            del self._ending[name]
-            self._subscribe(name, ending, 1)
-        return self._shares.get(name)
+    def _subscribe_again(self, name: str, prefetch: int) -> None:
+        """Let a subscription end and begin anew, with another prefetch.
+
+        RabbitMQ closes the connection when it finds a message, or an ACK, for a name that it does not know. Frames that
+        come together it processes together, before any message: both of these go out in one write, under one name.
+        """
+        source, _ = self._shares[name]
+        self._unsubscribe(name)
+        self._subscribe(name, source, prefetch)
+
+    def _names_of(self, source: Source) -> list[str]:
+        return [name for name, (of, _) in self._shares.items() if of is source]
 
     def _arrived(self, message: Frame, epoch: int) -> None:
         if self._connection.protocol is None:
             self._early.append((message, epoch))  # not before the connection counts: there would be no way to settle it
             return
-        share = self._share_of(message.headers.get("subscription", ""))
+        share = self._shares.get(message.headers.get("subscription", ""))
         if share is not None:
             share[0].unsettled += 1
             share[0].received += 1

@@ -91,13 +91,30 @@ def test_who_leaves_takes_along_what_waits_to_be_acknowledged() -> None:
 
 
 def test_a_source_that_shrinks_is_subscribed_to_anew() -> None:
-    bench = Bench()
+    bench = Bench("ActiveMQ/5.17.2")
     bench.consumer.listen(bench.source, 90)
     bench.confirm()
     bench.consumer.shrink(bench.source, 5)
     frames = bench.confirm()
     assert commands(frames) == [("UNSUBSCRIBE", "1"), ("UNSUBSCRIBE", "2"), ("SUBSCRIBE", "3")]
-    assert (frames[-1].headers["prefetch-count"], bench.source.prefetch) == ("5", 5)
+    assert (frames[-1].headers["activemq.prefetchSize"], bench.source.prefetch) == ("5", 5)
+
+
+def prefetches(frames: list[Frame]) -> list[tuple[str, str, str]]:
+    return [(frame.command, frame.headers["id"], frame.headers.get("prefetch-count", "")) for frame in frames]
+
+
+def test_on_rabbitmq_each_subscription_of_a_source_that_shrinks_begins_anew_in_the_write_that_ends_it() -> None:
+    bench = Bench()
+    bench.consumer.listen(bench.source, 90)
+    bench.confirm()
+    bench.transport.writes = 0
+    bench.consumer.shrink(bench.source, 5)
+    assert prefetches(bench.confirm()) == [
+        *[("UNSUBSCRIBE", "1", ""), ("SUBSCRIBE", "1", "4")],
+        *[("UNSUBSCRIBE", "2", ""), ("SUBSCRIBE", "2", "1")],
+    ]
+    assert (bench.transport.writes, bench.source.prefetch) == (1, 5)
 
 
 def test_rabbitmq_leaves_here_what_was_on_its_way_when_a_source_shrank_so_that_it_can_be_settled() -> None:
@@ -106,10 +123,28 @@ def test_rabbitmq_leaves_here_what_was_on_its_way_when_a_source_shrank_so_that_i
     bench.deliver("m-1")
     bench.deliver("m-2")
     assert [bench.consumer.ack(arrival) for arrival in bench.arrived] == [True, True]
-    assert commands(bench.sent()) == [
-        *[("UNSUBSCRIBE", "1"), ("SUBSCRIBE", "2")],
-        *[("SUBSCRIBE", "1"), ("ACK", "m-1"), ("ACK", "m-2")],
-    ]
+    assert commands(bench.sent()) == [("UNSUBSCRIBE", "1"), ("SUBSCRIBE", "1"), ("ACK", "m-1"), ("ACK", "m-2")]
+
+
+def test_what_a_source_shrank_to_on_rabbitmq_is_no_less_than_its_subscriptions_and_does_not_change_again() -> None:
+    bench = Bench()
+    for _ in range(3):
+        bench.consumer.listen(bench.source, 10)
+    bench.consumer.shrink(bench.source, 2)
+    assert bench.source.prefetch == 4
+    bench.confirm()
+    bench.consumer.shrink(bench.source, 2)
+    assert bench.sent() == []
+
+
+def test_a_source_that_grows_again_on_rabbitmq_has_no_more_subscriptions_than_before() -> None:
+    bench = Bench()
+    bench.consumer.listen(bench.source, 90)
+    bench.consumer.shrink(bench.source, 5)
+    bench.confirm()
+    bench.consumer.listen(bench.source, 5)
+    assert prefetches(bench.sent()) == [("UNSUBSCRIBE", "2", ""), ("SUBSCRIBE", "2", "6")]
+    assert bench.source.prefetch == 10
 
 
 def test_activemq_gives_it_to_others() -> None:
