@@ -112,8 +112,8 @@ class Queue:
     def enqueue_many(self, jobs: Iterable[Sequence[Any]]) -> list[str]:
         """Put many jobs on their queues in one transaction, all or none; returns their ids once they are durable.
 
-        Brokers take them one by one; where an answer is lost, :class:`~snqd.core.errors.Unconfirmed` says which are
-        accepted and which may be.
+        Most brokers take them one by one; where an answer is lost, :class:`~snqd.core.errors.Unconfirmed` says which
+        are accepted and which may be.
 
         :param jobs: each as the arguments of :meth:`enqueue`: ``("alpha", "thumbnails", {"image": 5})``. They are all
             kept in memory: a million is better given some thousands at a time.

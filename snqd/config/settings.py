@@ -187,10 +187,12 @@ class Settings:
     handlers: Mapping[str, HandlerSettings]
     sites: Mapping[str, SiteSettings]
     apps: Mapping[str, Mapping[str, str]]
+    _group_of: Mapping[str, GroupSettings] = attrs.field(init=False, eq=False, repr=False)
+
+    @_group_of.default
+    def _by_queue(self) -> Mapping[str, GroupSettings]:
+        return {queue: group for group in self.groups.values() for queue in group.queues}
 
     def group_of(self, queue: str) -> GroupSettings | None:
         """The group that serves `queue`, None if no handler is configured for it."""
-        for group in self.groups.values():
-            if queue in group.queues:
-                return group
-        return None
+        return self._group_of.get(queue)

@@ -18,9 +18,9 @@ JSON = "json"
 PHP = "php"
 
 
-@attrs.frozen
+@attrs.define
 class Job:
-    """One job as a store keeps it.
+    """One job as a store keeps it; not frozen for its speed, but nobody changes one.
 
     :ivar id: see :func:`snqd.core.names.check_id`.
     :ivar site: the site's nickname.

@@ -13,9 +13,9 @@ from snqd.sites.registry import SiteRegistry
 from snqd.sites.site import Site
 
 
-@attrs.frozen
+@attrs.define
 class Admitted:
-    """The job runs.
+    """The job runs; not frozen for its speed, but nobody changes one.
 
     :ivar policy: the queue's, for this site.
     :ivar slot: the handler.

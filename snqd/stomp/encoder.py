@@ -28,13 +28,11 @@ def encode(command: str, headers: Mapping[str, str], body: bytes = b"", version:
     if command not in COMMANDS:
         raise ProtocolError(f"{command!a} is no command of STOMP")
     parts = [command, "\n"]
-    escaped = version is not Version.V1_0 and command not in UNESCAPED
-    names, values = (_ESCAPES[version], _ESCAPES[version]) if escaped else (_RAW_NAME, _RAW_VALUE)
     for name, value in headers.items():
         if _SPECIAL.search(name) or not name or name == "content-length":
-            name = _written(name, name, names)
+            name = _written(name, name, _escapes(command, version, _RAW_NAME))
         if _SPECIAL.search(value):
-            value = _written(value, name, values)
+            value = _written(value, name, _escapes(command, version, _RAW_VALUE))
         parts += (name, ":", value, "\n")
     if body or command in WITH_BODY:
         parts.append(f"content-length:{len(body)}\n")
@@ -43,6 +41,10 @@ def encode(command: str, headers: Mapping[str, str], body: bytes = b"", version:
         return b"".join(("".join(parts).encode("utf-8", "surrogateescape"), body, b"\0"))
     except UnicodeEncodeError as error:
         raise ProtocolError(f"a header of {command} can't be written in UTF-8: {error.reason}") from error
+
+
+def _escapes(command: str, version: Version, raw: Mapping[str, str]) -> Mapping[str, str]:
+    return raw if version is Version.V1_0 or command in UNESCAPED else _ESCAPES[version]
 
 
 def _written(text: str, name: str, escapes: Mapping[str, str]) -> str:

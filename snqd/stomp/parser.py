@@ -109,11 +109,14 @@ class Parser:
         command = lines[0]
         if command not in COMMANDS:
             raise ProtocolError(f"{_shown(command)} is no command of STOMP")
-        # From the last to the first, so that the first of repeated ones stays.
-        pairs = [line.split(":", 1) for line in lines[:0:-1]]
+        headers: dict[str, str] = {}
+        for line in lines[:0:-1]:  # from the last to the first, so that the first of repeated ones stays
+            name, colon, value = line.partition(":")
+            if not (colon and name):
+                raise ProtocolError(_unlike_a_header(command, line))
+            headers[name] = value
         if command not in UNESCAPED and ("\\" in text if self.version is not Version.V1_0 else ": " in text):
-            pairs = self._decoded(pairs)
-        headers = self._headers(command, pairs)
+            headers = self._decoded(headers)
         length = headers.get("content-length")
         self._length = None if length is None else self._content_length(length)
         return Frame(command, headers)
@@ -132,24 +135,14 @@ class Parser:
         if longest > limits.line_bytes:
             raise ProtocolError(f"a header has {longest} bytes, {limits.line_bytes} are allowed")
 
-    def _headers(self, command: str, pairs: list[list[str]]) -> dict[str, str]:
-        try:
-            headers: dict[str, str] = dict(pairs)  # ValueError unless all are two
-        except ValueError:
-            bad = next(pair[0] for pair in pairs if len(pair) < 2)
-            raise ProtocolError(f"a header of {command} without a colon: {_shown(bad)}") from None
-        if "" in headers:
-            raise ProtocolError(f"a header of {command} has no name: {_shown(headers[''])}")
-        return headers
-
-    def _decoded(self, pairs: list[list[str]]) -> list[list[str]]:
+    def _decoded(self, headers: dict[str, str]) -> dict[str, str]:
         if self.version is Version.V1_0:
-            return [[pair[0], *(value.lstrip(" ") for value in pair[1:])] for pair in pairs]
-        return [
-            [self._unescaped(part) for part in pair] if "\\" in pair[-1] or "\\" in pair[0] else pair for pair in pairs
-        ]
+            return {name: value.lstrip(" ") for name, value in headers.items()}
+        return {self._unescaped(name): self._unescaped(value) for name, value in headers.items()}
 
     def _unescaped(self, text: str) -> str:
+        if "\\" not in text:
+            return text
         if "\\\\" not in text:  # as good as always, and replace() is much faster
             plain = text.replace("\\c", ":").replace("\\n", "\n")
             if "\\" not in plain:
@@ -169,6 +162,12 @@ class Parser:
         length = int(text) if len(text) < 20 else self._limits.body_bytes + 1
         self._check_body(length)
         return length
+
+
+def _unlike_a_header(command: str, line: str) -> str:
+    if line.startswith(":"):
+        return f"a header of {command} has no name: {_shown(line[1:])}"
+    return f"a header of {command} without a colon: {_shown(line)}"
 
 
 def _shown(text: str) -> str:

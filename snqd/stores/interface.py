@@ -14,9 +14,9 @@ if TYPE_CHECKING:  # programs that only enqueue do without Twisted
     from twisted.internet.defer import Deferred
 
 
-@attrs.frozen
+@attrs.define(unsafe_hash=True)
 class Receipt:
-    """What a store hands out with a job and wants back to settle it.
+    """What a store hands out with a job and wants back to settle it; not frozen for its speed, but nobody changes one.
 
     :ivar key: the store's own name for the job.
     :ivar epoch: the claim's owner or connection; a receipt of an earlier one settles nothing.
@@ -30,9 +30,9 @@ def _never() -> bool:
     return False
 
 
-@attrs.frozen
+@attrs.define
 class Claimed:
-    """A job in this process's hands.
+    """A job in this process's hands; not frozen for its speed, but nobody changes one.
 
     :ivar is_lost: whether the store has given it to others meanwhile, so that it should not be started here.
     """

@@ -20,7 +20,7 @@ _CONFIGURATION = """\
       <authenticationUser username="guest" password="guest" groups="all"/>
     </users></simpleAuthenticationPlugin></plugins>
     <destinationPolicy><policyMap><policyEntries>
-      <policyEntry queue=">" maxPageSize="2000"/>
+      <policyEntry queue=">" maxPageSize="2000" memoryLimit="32 mb" producerFlowControl="false"/>
     </policyEntries></policyMap></destinationPolicy>
     <persistenceAdapter><kahaDB directory="{folder}/data/kahadb"/></persistenceAdapter>
     <systemUsage><systemUsage>

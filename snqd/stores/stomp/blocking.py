@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import chain, count
 from time import monotonic, time
 
 from snqd.config.stomp_servers import StompSettings
@@ -25,10 +25,15 @@ from snqd.stores.stomp.notes import Notes
 from snqd.stores.stomp.sender import Outgoing, frames_of
 from snqd.stores.stomp.topology import Topology
 
+Message = tuple[dict[str, str], bytes]
+"""Headers and body of a SEND."""
+
 LOGIN_TIMEOUT = 10.0
 """Seconds that a broker has to be reached, and then again to let us in, whatever it says meanwhile."""
 CONFIRM_TIMEOUT = 30.0
 """Seconds that it has to take what is sent, and to confirm the next of it."""
+TRANSACTION = 500
+"""Messages that go to the broker in one transaction, where it keeps those; it has them in its memory until then."""
 _READ_BYTES = 65536
 
 
@@ -49,19 +54,17 @@ class StompQueue:
     def enqueue(self, jobs: Sequence[Job]) -> None:
         """See :class:`BlockingQueue`."""
         session = self._session or self._connect()
+        now = time()
+        outgoing = [Outgoing(job, delay=max(job.not_before - now, 0.0)) for job in jobs]
         frames = [
             frame
-            for job in jobs
-            for frame in frames_of(
-                session.dialect,
-                self._topology,
-                Outgoing(job, delay=max(job.not_before - time(), 0.0)),
-                session.made,
-                self._wire,
-            )
+            for each in outgoing
+            for frame in frames_of(session.dialect, self._topology, each, session.made, self._wire)
         ]
+        # ActiveMQ's scheduler takes a message when its transaction is over, which a kill may come before.
+        together = session.dialect.keeps_transactions and len(jobs) > 1 and not any(each.delay for each in outgoing)
         try:
-            session.send(frames)
+            session.send(frames, together)
         except (StoreError, ProtocolError) as error:
             self._disconnect()
             unknown = [job.id for job in jobs if job.id in session.unconfirmed]
@@ -157,30 +160,36 @@ class _Session:
             connection.close()
             raise
 
-    def send(self, frames: Sequence[tuple[dict[str, str], bytes]]) -> None:
-        """Send all, then wait until all are confirmed."""
-        waiting = {}
+    def send(self, messages: Sequence[Message], together: bool = False) -> None:
+        """Send all, then wait until all are confirmed.
+
+        :param together: in transactions, and not each alone.
+        """
+        waiting: dict[str, list[str]] = {}
         data = []
-        for headers, body in frames:
+        at_once = TRANSACTION if together else 1
+        for group in (messages[at : at + at_once] for at in range(0, len(messages), at_once)):
             number = str(next(self._numbers))
-            waiting[number] = headers.get(ID, "")
-            data.append(encode("SEND", {**headers, "receipt": number}, body, self._parser.version))
-        self.unconfirmed.update(filter(None, waiting.values()))
+            waiting[number] = [headers.get(ID, "") for headers, _ in group]
+            for command, headers, body in _transaction(group, number) if together else _alone(group, number):
+                data.append(encode(command, headers, body, self._parser.version))
+        self.unconfirmed.update(filter(None, chain.from_iterable(waiting.values())))
         try:
             self._write(b"".join(data), CONFIRM_TIMEOUT)
             while waiting:
                 self._confirm(waiting, CONFIRM_TIMEOUT)
         except TimeoutError as error:
+            missing = sum(map(len, waiting.values()))
             raise NotConnected(
-                f"the broker has not confirmed {len(waiting)} of {len(frames)} messages within {CONFIRM_TIMEOUT:g} s: "
+                f"the broker has not confirmed {missing} of {len(messages)} messages within {CONFIRM_TIMEOUT:g} s: "
                 "a memory or disk alarm stops those who send (see its log), and it may take them when that is over"
             ) from error
         except ProtocolError as error:
             raise NotConnected(f"the broker said what is no STOMP ({error})") from error
 
-    def _confirm(self, waiting: dict[str, str], timeout: float) -> None:
+    def _confirm(self, waiting: dict[str, list[str]], timeout: float) -> None:
         number = self._next("RECEIPT", timeout).headers.get("receipt-id", "")
-        self.unconfirmed.discard(waiting.pop(number, ""))
+        self.unconfirmed.difference_update(waiting.pop(number, ()))
 
     def close(self) -> None:
         """Hang up; everything sent was confirmed."""
@@ -239,6 +248,19 @@ class _Session:
         if not data:
             raise NotConnected("the broker has closed the connection")
         return data
+
+
+def _alone(messages: Sequence[Message], receipt: str) -> Iterator[tuple[str, dict[str, str], bytes]]:
+    return (("SEND", {**headers, "receipt": receipt}, body) for headers, body in messages)
+
+
+def _transaction(messages: Sequence[Message], receipt: str) -> Iterator[tuple[str, dict[str, str], bytes]]:
+    """STOMP 1.2, "BEGIN": the receipt of the COMMIT confirms all."""
+    within = {"transaction": receipt}
+    yield "BEGIN", within, b""
+    for headers, body in messages:
+        yield "SEND", {**headers, **within}, body
+    yield "COMMIT", {**within, "receipt": receipt}, b""
 
 
 def _connected(server: str) -> socket.socket:

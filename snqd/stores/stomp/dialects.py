@@ -32,11 +32,13 @@ class Dialect(Protocol):
         connection; None where that is not known.
     :ivar lump: with one part in so many of what may be unsettled here it may have sent all that it sends for now.
     :ivar moves: about as many jobs a second one process can move from a queue to a lane.
+    :ivar keeps_transactions: whether it has SENDs of a confirmed transaction on disk, and all or none of any other.
     :ivar buffers_acks: whether acknowledgements stay in its memory until the queue rests or has a message to confirm.
     """
 
     nack_requeues: bool
     unsubscribe_frees: bool | None
+    keeps_transactions: bool
     buffers_acks: bool
     lump: int
     moves: float
@@ -56,6 +58,7 @@ class RabbitMq:
 
     nack_requeues = True
     unsubscribe_frees: bool | None = False
+    keeps_transactions = False
     buffers_acks = True
     lump = 1
     moves = 2500.0
@@ -92,6 +95,7 @@ class ActiveMq:
 
     nack_requeues = False
     unsubscribe_frees: bool | None = True
+    keeps_transactions = True
     buffers_acks = False
     lump = 2
     moves = 500.0
@@ -115,6 +119,7 @@ class Plain:
 
     nack_requeues = False
     unsubscribe_frees: bool | None = None
+    keeps_transactions = False
     buffers_acks = False
     lump = 1
     moves = 500.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,11 +17,6 @@ numbers = st.integers(min_value=1, max_value=10**9)
 def test_a_job_is_a_first_attempt_that_may_run_at_once() -> None:
     job = Job("id", "alpha", "q", b"{}")
     assert (job.attempt, job.not_before, job.solo, job.reason) == (1, 0.0, False, "")
-
-
-def test_a_job_does_not_change() -> None:
-    with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        Job("id", "alpha", "q", b"{}").attempt = 2  # type: ignore[misc]
 
 
 def test_new_ids_are_valid_and_never_repeat() -> None:
