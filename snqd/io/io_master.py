@@ -47,6 +47,7 @@ class IoMaster(MultiService):
         self._managers = managers
         self._log_of_states = StateLog(listener)
         self._states = make_states(self._log_of_states)
+        self._starting: list[IIoManager] = []
         self._started: list[IIoManager] = []
         self._polls: list[PollLoop] = []
         self._busy = False
@@ -86,11 +87,14 @@ class IoMaster(MultiService):
 
     @inlineCallbacks
     def _start_one(self, manager: IIoManager) -> Any:
+        self._starting.append(manager)
         try:
             self._attach(manager)
             yield maybeDeferred(manager.start, self)
         except Exception as error:
             raise ManagerFailed(f"I/O manager {manager.name} failed to start: {error or repr(error)}") from error
+        finally:
+            self._starting.remove(manager)
         self._started.append(manager)
 
     @inlineCallbacks
@@ -167,7 +171,7 @@ class IoMaster(MultiService):
             "trouble": None,
             "shares": [],
         }
-        for manager in self._started:
+        for manager in [*self._started, *self._starting]:  # one may wait for its store
             figures = self._figures(manager)
             total["in_flight"] += figures.get("in_flight", 0)
             total["solo_waiting"] |= bool(figures.get("solo_waiting"))

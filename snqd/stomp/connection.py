@@ -132,15 +132,17 @@ class StompConnection:
     def send(self, destination: str, headers: Mapping[str, str], body: bytes) -> Deferred[None]:
         """SEND; fires when confirmed, fails with a StoreUnavailable if there is no connection or it is lost before."""
         if self.protocol is None:
-            return fail(NotConnected(str(self.trouble)))
+            return fail(self.absence())
         return self.protocol.send(destination, headers, body)
 
     @property
     def trouble(self) -> str | None:
-        """Why there is no connection, None while there is one."""
-        if self.protocol is not None:
-            return None
-        return f"there is no connection to {self._name}: {self._complaint or 'not yet'}"
+        """Why there is no connection, once that has shown; None while there is one."""
+        return str(self.absence()) if self.protocol is None and self._complaints else None
+
+    def absence(self) -> NotConnected:
+        """What whoever needs the connection is told while there is none."""
+        return NotConnected(f"there is no connection to {self._name}: {self._complaint or 'not yet'}")
 
     @property
     def peer(self) -> Any:

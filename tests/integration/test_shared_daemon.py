@@ -24,6 +24,7 @@ from waiting import wait_until
 
 from snqd import connect
 from snqd.core.errors import StoreError
+from snqd.ops.control import call
 from tests.servers.mariadb import mariadb
 from tests.servers.postgresql import postgresql
 from tests.servers.redis import RedisServer
@@ -251,6 +252,13 @@ def test_a_job_that_kills_its_process_dies_alone(make_farm: Callable[..., Farm])
     assert {run.pid for run in farm.journal.runs("note") if run.ended is None} == {first.pid}
 
 
+def told_by(farm: Farm) -> set[tuple[str, bool]]:
+    """The states of the children, and whether they are in trouble; snqctl would wait for the store, too."""
+    answer = call(farm.state_dir / "control.sock", "status")
+    children = [child for group in answer["groups"] for child in group["children"]]
+    return {(child["state"], bool(child["trouble"])) for child in children}
+
+
 def test_a_daemon_that_starts_before_its_server_works_once_it_is_there(
     make_farm: Callable[..., Farm], server: Server
 ) -> None:
@@ -260,6 +268,7 @@ def test_a_daemon_that_starts_before_its_server_works_once_it_is_there(
     farm.spawn("-n", "--pidfile=")
     waits = ("the database does not answer yet", "no connection to Redis")
     wait_until(lambda: any(words in farm.log() for words in waits), 30, "a word about it")
+    wait_until(lambda: told_by(farm) == {("init", True)}, 30, "that status says why the children do not come up")
     server.process.start()
     wait_until(lambda: len(farm.journal.handled()) == 1, 30, "the job")
     assert farm.stop() == 0

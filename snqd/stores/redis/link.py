@@ -34,7 +34,7 @@ class Link(Generic[C]):
         that name, but it does not bear a connection that is lost meanwhile, and keeps one that was refused.)
     :param purpose: what the connection is for, for the log.
     :ivar connection: the present connection, None while there is none.
-    :ivar trouble: why there is none.
+    :ivar trouble: why there is none, once that has shown.
     """
 
     log = Logger()
@@ -49,7 +49,7 @@ class Link(Generic[C]):
         purpose: str,
     ) -> None:
         self.connection: C | None = None
-        self.trouble: str | None = f"no connection to Redis at {address} for {purpose} yet"
+        self.trouble: str | None = None
         self._address = address
         self._purpose = purpose
         self._make = make

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.job import JSON, Job
 from snqd.stomp.connection import StompConnection
-from snqd.stomp.errors import BrokerError, NotConnected, ProtocolError
+from snqd.stomp.errors import BrokerError, ProtocolError
 from snqd.stores.stomp import message
 from snqd.stores.stomp.brokers import Brokers
 from snqd.stores.stomp.confirm_watch import ConfirmWatch
@@ -95,7 +95,7 @@ class Sender:
         """
         protocol = self._connection.protocol
         if protocol is None:
-            raise NotConnected(str(self._connection.trouble))
+            raise self._connection.absence()
         await protocol.room()
         results: Any = await DeferredList([self._send(each) for each in jobs], consumeErrors=True)
         errors = [result.value for good, result in results if not good]

@@ -160,6 +160,16 @@ def test_reports_are_added_up(crew: Crew) -> None:
     }
 
 
+def test_what_a_manager_waits_for_while_it_starts_is_reported(crew: Crew) -> None:
+    crew.b.started = Deferred()
+    crew.b.figures = {"trouble": "no store yet"}
+    crew.master.start()
+    assert (crew.master.report()["state"], crew.master.report()["trouble"]) == ("init", "no store yet")
+    crew.b.figures = {"in_flight": 1}
+    crew.b.started.callback(None)
+    assert (crew.master.report()["trouble"], crew.master.report()["in_flight"]) == (None, 1)
+
+
 def test_a_report_that_raises_does_not_hide_the_others(crew: Crew) -> None:
     crew.began()
     crew.a.report = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value]

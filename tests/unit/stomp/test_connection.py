@@ -122,7 +122,8 @@ def test_it_counts_once_every_subscription_is_confirmed() -> None:
 def test_it_tells_why_it_is_not_there() -> None:
     broker = Broker()
     (attempt,) = broker.attempts
-    assert broker.connection.trouble == "there is no connection to the broker: not yet"
+    assert broker.connection.trouble is None  # none that is known of
+    assert str(broker.connection.absence()) == "there is no connection to the broker: not yet"
     broker.log_in(attempt)
     assert broker.connection.trouble is None
     attempt.say("ERROR", message="go away")
