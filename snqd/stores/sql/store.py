@@ -268,7 +268,11 @@ class SqlStore:
 
         # A claim that a crash of the server undoes is one that nobody has any more.
         asked = claim if at_once is None else Claiming(claim, at_once, self._claimed_at_once)
-        return self._do(asked, durable=False).addErrback(lost)
+        operation: Operation[Connection, Claim] = Operation(asked, Deferred(), durable=False)
+        self._pending.append(operation)
+        # Nothing comes to it by waiting for the end of this reactor turn, and an idle process's next job waits for it.
+        self._writer.write_now()
+        return operation.done.addErrback(lost)
 
     def _claimed_at_once(self, rows: list[Any]) -> Claim | None:
         return self._fair_claim.claimed_at_once(self._owner.number, rows)
@@ -277,7 +281,7 @@ class SqlStore:
         """Look once more after a claim that came short, but brought something: whoever added a job beside what was
         claimed here relied on that, and rang no bell."""
         self._standby.claimed(len(claim.jobs))
-        got = Counter(claimed.job.queue for claimed in claim.jobs)
+        got = Counter([claimed.job.queue for claimed in claim.jobs])
         if any(number < wants[queue].room for queue, number in got.items()):
             self._reactor.callLater(0, self._look)  # when they have been started
         return claim
