@@ -92,6 +92,7 @@ class SqlStore:
         self._queues: set[str] = set()
         self._looking = False
         self._rounds = Rounds(reactor)
+        self._put_look_off: Callable[[], None] = lambda: None
 
     async def _open(self, wake: Callable[[], Any]) -> None:
         self._wake = wake
@@ -109,7 +110,7 @@ class SqlStore:
         self._pool.start()
         self._bell = self._make_bell()
         await self._bell.start()
-        self._rounds.start(self._bell.poll, self._look)
+        self._put_look_off = self._rounds.start(self._bell.poll, self._look)
         self._rounds.start(self._beat_interval, self._lease.keep)
 
     async def _connect(self) -> None:
@@ -281,6 +282,8 @@ class SqlStore:
         """Look once more after a claim that came short, but brought something: whoever added a job beside what was
         claimed here relied on that, and rang no bell."""
         self._standby.claimed(len(claim.jobs))
+        if not claim.jobs and wants.keys() >= self._queues:
+            self._put_look_off()  # that was one
         got = Counter([claimed.job.queue for claimed in claim.jobs])
         if any(number < wants[queue].room for queue, number in got.items()):
             self._reactor.callLater(0, self._look)  # when they have been started
@@ -288,6 +291,7 @@ class SqlStore:
 
     def _look(self) -> None:
         """Find what no bell has told of."""
+        self._put_look_off()
         if not self._looking:
             self._looking = True
             server, statements = self._database.server, self._database.statements
