@@ -224,7 +224,9 @@ class FairTurn(Generic[T]):
     def waiting_by_site(self, queue: str) -> Mapping[str, int]:
         """How many jobs of `queue` wait, for each site that has some."""
         lane = self._lanes.get(queue)
-        return {site: len(backlog.items) for site, backlog in lane.waiting.items()} if lane is not None else {}
+        if lane is None or not lane.size:
+            return {}
+        return {site: len(backlog.items) for site, backlog in lane.waiting.items()}
 
     def add(self, queue: str, site: str, item: T) -> None:
         """One more waits."""

@@ -144,7 +144,8 @@ class IoMaster(MultiService):
     def working(self, substate: str = "") -> None:
         """A manager has work: no idle calls for now."""
         self._busy = True
-        self._states.work(substate)
+        if (self._log_of_states.state, self._log_of_states.substate) != ("queue", substate):
+            self._states.work(substate)
 
     def leave(self, exit_code: int) -> None:
         """A manager asks for the end of this process."""

@@ -153,7 +153,7 @@ class QueueManager(IoManager):
 
     def _note_dry(self, claim: Claim, wants: Mapping[str, Want]) -> Claim:
         got = Counter(claimed.job.queue for claimed in claim.jobs)
-        self._claimer.dry.update(queue for queue, want in wants.items() if got[queue] < want.room)
+        self._claimer.dry.update(queue for queue, want in wants.items() if got.get(queue, 0) < want.room)
         return claim
 
     def _take(self, claim: Claim) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 
 CLAIM_AHEAD = 0.1
@@ -25,7 +25,7 @@ class Slots:
     """
 
     def __init__(self, limit: int, limits: Mapping[str, int]) -> None:
-        self._running: Counter[str] = Counter()
+        self._running: defaultdict[str, int] = defaultdict(int)
         self.running = 0
         self.set_limits(limit, limits)
 

@@ -102,6 +102,11 @@ class Writer(Generic[C]):
             self._scheduled = True
             self._reactor.callLater(0, self._flush)
 
+    def write_now(self) -> None:
+        """Write what is alone at once; what others may come to in this reactor turn waits for its end."""
+        if not (self._busy or self._scheduled):
+            self._flush()
+
     def _flush(self) -> None:
         self._scheduled = False
         operations = self._gather()

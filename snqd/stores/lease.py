@@ -53,12 +53,16 @@ class Rounds:
         self._reactor = reactor
         self._loops: list[LoopingCall] = []
 
-    def start(self, interval: float, call: Callable[[], Any]) -> None:
-        """Make `call` every `interval` seconds, the first time after one of them."""
+    def start(self, interval: float, call: Callable[[], Any]) -> Callable[[], None]:
+        """Make `call` every `interval` seconds, the first time after one of them.
+
+        :returns: puts the next one off, until `interval` seconds from then.
+        """
         loop = LoopingCall(call)
         loop.clock = self._reactor
         self._loops.append(loop)
         loop.start(interval, now=False)
+        return lambda: loop.reset() if loop.running else None
 
     def stop(self) -> None:
         """Make no more."""

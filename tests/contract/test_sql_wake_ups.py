@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
-from snqd.core.errors import StoreUnavailable
+from snqd.core.errors import StoreError, StoreUnavailable
 from snqd.core.names import check_id
 from snqd.stores.interface import Pauses, Want
 from snqd.stores.sql.blocking import SqlQueue
 from snqd.stores.sql.claim import FairClaim
 from snqd.stores.sql.database import SqlDatabase
+from snqd.stores.sql.prepared import NAME
 from tests.contract.conftest import PostgresqlBench, ignoring_failures
 from tests.servers.database_server import free_port
 
@@ -136,3 +138,30 @@ async def test_a_program_without_a_reactor_enqueues_pauses_and_looks(sql_bench: 
     await deferToThread(queue.enqueue, [sql_bench.job()])
     queue.close()
     assert len(await ignoring_failures(one.claim)) == 2
+
+
+@ensureDeferred
+async def test_single_jobs_of_a_program_reach_postgresql_whatever_becomes_of_its_connection(tmp_path: Path) -> None:
+    bench = PostgresqlBench(tmp_path)
+    one = await bench.process()
+    queue = SqlQueue(bench.url, bench.folder)
+    bodies = [b"1", b'"' + bytes(range(1, 10)) + b'\\"', b"2" * 4097]
+    for body in bodies:
+        woken = one.woken()
+        await deferToThread(queue.enqueue, [bench.job(body=body)])
+        await woken
+        (claimed,) = await one.claim()
+        assert claimed.job.body == body
+    with pytest.raises(StoreError, match="id_is_a_job_id"):
+        await deferToThread(queue.enqueue, [bench.job(id="no id")])
+    await deferToThread(queue.enqueue, [bench.job()])
+    theirs = f"datname = '{bench.database}' AND query LIKE '%{NAME}%INSERT%' AND pid <> pg_backend_pid()"
+    assert bench.server.say(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {theirs}") == [(True,)]
+    with pytest.raises(StoreUnavailable):
+        await deferToThread(queue.enqueue, [bench.job()])
+    delayed = bench.job(not_before=time.time() + 60)
+    await deferToThread(queue.enqueue, [delayed])
+    queue.close()
+    assert len(await one.claim()) == 1
+    (depth,) = await one.store.depths()
+    assert (depth.waiting, depth.delayed, depth.in_flight) == (0, 1, 4)

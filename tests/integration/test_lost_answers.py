@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,13 @@ class Place:
     """A server, and a queue on it by way of a port.
 
     :ivar says: what is sent last for an enqueue.
+    :ivar jobs: what is enqueued.
     """
 
     port: int
     says: bytes
     queue: Callable[[int], Any]
+    jobs: Sequence[Job] = JOBS
 
 
 def _redis(folder: Path) -> Iterator[Place]:
@@ -46,18 +48,20 @@ def _redis(folder: Path) -> Iterator[Place]:
     server.stop()
 
 
-def _sql(server: DatabaseServer, says: bytes, folder: Path) -> Iterator[Place]:
+def _sql(server: DatabaseServer, says: bytes, folder: Path, jobs: Sequence[Job] = JOBS) -> Iterator[Place]:
     url = server.url(server.database())
-    yield Place(server.port, says, lambda port: SqlQueue(url.replace(f":{server.port}/", f":{port}/"), folder))
+    yield Place(server.port, says, lambda port: SqlQueue(url.replace(f":{server.port}/", f":{port}/"), folder), jobs)
 
 
-@pytest.fixture(params=["redis", "postgresql", "mariadb"])
+@pytest.fixture(params=["redis", "postgresql", "postgresql, one job", "mariadb"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """Each kind of server in turn."""
     if request.param == "redis":
         yield from _redis(tmp_path)
     elif request.param == "postgresql":  # one statement, which commits itself
         yield from _sql(postgresql(), b"doubtful-2", tmp_path)
+    elif request.param == "postgresql, one job":  # a prepared one
+        yield from _sql(postgresql(), b"doubtful-0", tmp_path, JOBS[:1])
     else:
         yield from _sql(mariadb(), b"COMMIT", tmp_path)
 
@@ -74,12 +78,12 @@ def test_jobs_whose_answer_is_lost_are_named_and_those_that_were_never_sent_are_
     assert queue.pauses() == direct.pauses()
     proxy.lost = place.says
     with pytest.raises(Unconfirmed) as told:
-        queue.enqueue(JOBS)
-    assert (list(told.value.accepted), told.value.unknown) == ([], [job.id for job in JOBS])
-    assert waiting(direct) == 4
+        queue.enqueue(place.jobs)
+    assert (list(told.value.accepted), told.value.unknown) == ([], [job.id for job in place.jobs])
+    assert waiting(direct) == 1 + len(place.jobs)
     with pytest.raises(StoreUnavailable) as refused:  # nobody is let in any more
-        queue.enqueue(JOBS)
+        queue.enqueue(place.jobs)
     assert not isinstance(refused.value, Unconfirmed)
-    assert waiting(direct) == 4
+    assert waiting(direct) == 1 + len(place.jobs)
     for each in (queue, direct):
         each.close()

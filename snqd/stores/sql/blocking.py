@@ -11,6 +11,7 @@ from snqd.stores.interface import Depth, Pauses
 from snqd.stores.sql.bells import BELLS
 from snqd.stores.sql.database import SqlDatabase
 from snqd.stores.sql.dialects import CommitLost
+from snqd.stores.sql.lone_insert import LoneInsert
 from snqd.stores.sql.postgresql import notify
 from snqd.stores.sql.statements import Added, in_batches
 from snqd.stores.sqlite.doorbell import Ringer
@@ -26,12 +27,13 @@ class SqlQueue:
         self._database = SqlDatabase(url)
         self._server = self._database.server
         self._bells = state_dir / BELLS
+        self._lone = LoneInsert(self._server) if self._server.postgresql else None
 
     def enqueue(self, jobs: Sequence[Job]) -> None:
         """See :class:`BlockingQueue`."""
-        run = self._server.ask if len(in_batches(jobs)) == 1 else self._server.run
         try:
-            added = run(lambda connection: self._database.statements.insert(connection, jobs, ""))
+            added = self._lone.insert(jobs) if self._lone is not None else None
+            added = added or self._insert(jobs)
         except CommitLost as error:
             raise Unconfirmed(str(error), (), [job.id for job in jobs]) from error
         self._ring(added)
@@ -55,7 +57,13 @@ class SqlQueue:
 
     def close(self) -> None:
         """See :class:`BlockingQueue`."""
+        if self._lone is not None:
+            self._lone.close()
         self._server.close()
+
+    def _insert(self, jobs: Sequence[Job]) -> Added:
+        run = self._server.ask if len(in_batches(jobs)) == 1 else self._server.run
+        return run(lambda connection: self._database.statements.insert(connection, jobs, ""))
 
     def _ring(self, added: Added | None) -> None:
         try:

@@ -31,6 +31,11 @@ class Refused(ConnectionLost):
     """The server lets this user in no more, or not into this database."""
 
 
+def first_line(error: BaseException | None) -> str:
+    """What the error says, as far as one line goes."""
+    return str(error).strip().partition("\n")[0]
+
+
 class Dialect(Protocol):
     """How to deal with one kind of server."""
 
@@ -61,11 +66,11 @@ class _Common:
         if not isinstance(error, DBAPIError):
             return StoreError(f"{name}: {error}")
         code = self._code(error)
-        message = f"{name}: {self._first_line(error)}"
+        message = f"{name}: {first_line(error.orig)}"
         if code in self.conflicts:
             return Conflict(message)
         if code in self.advice:
-            message = f"{name}: {self.advice[code]} ({self._first_line(error)})"
+            message = f"{name}: {self.advice[code]} ({first_line(error.orig)})"
         if self._refused(error, code):
             return Refused(message)
         if error.connection_invalidated or self._connecting_failed(error, code):
@@ -76,9 +81,6 @@ class _Common:
         """See :class:`Dialect`."""
         # A server that is read-only, or has no room, may have a sibling in the URL that is better off.
         return isinstance(error, StoreUnavailable) and not isinstance(error, Conflict)
-
-    def _first_line(self, error: DBAPIError) -> str:
-        return str(error.orig).strip().partition("\n")[0]
 
     def _code(self, error: DBAPIError) -> Any:
         raise NotImplementedError

@@ -48,6 +48,10 @@ FROM added GROUP BY queue
 """
 _INSERT, _INSERT_ONE = _ADD.format(rows=_ROWS), _ADD.format(rows=_ROW)
 
+INSERT_ONE_TYPES = ("text", "text", "text", "text", "float8", "int", "smallint", "float8", "text", "bytea", "text")
+"""A job's row, and who adds it."""
+INSERT_ONE = _ADD.format(rows="VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)").replace("%s", "$11")
+
 _ACKNOWLEDGE = "DELETE FROM snqd_job WHERE n = ANY(%s::bigint[]) AND owner = %s RETURNING n"
 
 _RETRY = """
@@ -220,6 +224,21 @@ def only_share(rows: Sequence[Sequence[Any]], owner: int) -> tuple[bool, Outlook
     return known, outlook, [claimed_of(row, owner) for row in taken]
 
 
+def insert_one_arguments(job: Job, by: str) -> list[str | None]:
+    """The arguments of `INSERT_ONE`, as PostgreSQL writes them."""
+    *values, body = row_of(job)
+    return [*(None if value is None else str(value) for value in values), "\\x" + body.hex(), by]
+
+
+def added(rows: Sequence[Sequence[Any]]) -> Added:
+    """What a statement that adds jobs has answered."""
+    first: dict[str, int] = {}
+    for queue, n, _, told in rows:
+        if n is not None and not told:
+            first.setdefault(queue, n)
+    return Added(first, min((due for _, _, due, _ in rows if due is not None), default=None))
+
+
 def let_go(connection: Connection, owner: int, last: int) -> None:
     """Free what the owner's transaction of that number has taken, if it is the owner's last."""
     connection.exec_driver_sql(_LET_GO, (owner, owner, last))
@@ -234,15 +253,8 @@ class PostgresqlStatements:
 
     def insert(self, connection: Connection, jobs: Sequence[Job], by: str) -> Added:
         """See :class:`Statements`."""
-        first: dict[str, int] = {}
-        dues: list[float] = []
-        for batch in in_batches(jobs):
-            for queue, n, due, told in connection.exec_driver_sql(*_insertion(batch, by)):
-                if n is not None and not told:
-                    first.setdefault(queue, n)
-                if due is not None:
-                    dues.append(due)
-        return Added(first, min(dues, default=None))
+        rows = [connection.exec_driver_sql(*_insertion(batch, by)).all() for batch in in_batches(jobs)]
+        return added([row for batch in rows for row in batch])
 
     def acknowledge(self, connection: Connection, owner: int, keys: Sequence[int]) -> set[int]:
         """See :class:`Statements`."""

@@ -93,6 +93,7 @@ class SqlStore:
         self._looking = False
         self._blind: str | None = None
         self._rounds = Rounds(reactor)
+        self._put_look_off: Callable[[], None] = lambda: None
 
     @property
     def trouble(self) -> str | None:
@@ -115,7 +116,7 @@ class SqlStore:
         self._pool.start()
         self._bell = self._make_bell()
         await self._bell.start()
-        self._rounds.start(self._bell.poll, self._look)
+        self._put_look_off = self._rounds.start(self._bell.poll, self._look)
         self._rounds.start(self._beat_interval, self._lease.keep)
 
     async def _connect(self) -> None:
@@ -279,7 +280,11 @@ class SqlStore:
 
         # A claim that a crash of the server undoes is one that nobody has any more.
         asked = claim if at_once is None else Claiming(claim, at_once, self._claimed_at_once)
-        return self._do(asked, durable=False).addErrback(lost)
+        operation: Operation[Connection, Claim] = Operation(asked, Deferred(), durable=False)
+        self._pending.append(operation)
+        # Nothing comes to it by waiting for the end of this reactor turn, and an idle process's next job waits for it.
+        self._writer.write_now()
+        return operation.done.addErrback(lost)
 
     def _claimed_at_once(self, rows: list[Any]) -> Claim | None:
         return self._fair_claim.claimed_at_once(self._owner.number, rows)
@@ -288,13 +293,16 @@ class SqlStore:
         """Look once more after a claim that came short, but brought something: whoever added a job beside what was
         claimed here relied on that, and rang no bell."""
         self._standby.claimed(len(claim.jobs))
-        got = Counter(claimed.job.queue for claimed in claim.jobs)
+        if not claim.jobs and wants.keys() >= self._queues:
+            self._put_look_off()  # that was one
+        got = Counter([claimed.job.queue for claimed in claim.jobs])
         if any(number < wants[queue].room for queue, number in got.items()):
             self._reactor.callLater(0, self._look)  # when they have been started
         return claim
 
     def _look(self) -> None:
         """Find what no bell has told of."""
+        self._put_look_off()
         if not self._looking:
             self._looking = True
             server, statements = self._database.server, self._database.statements

@@ -98,7 +98,7 @@ class Sorter:
             return
         job, noted = arrival.job, self._notes.noted
         early = job.not_before - time.time() if job.not_before else 0.0
-        suspect = self._accusation(arrival)
+        suspect = self._accusation(arrival) if noted.suspects else None
         if early > 0:
             self._too_early(arrival, early)
         elif suspect is not None:
@@ -109,11 +109,11 @@ class Sorter:
             self._mover.send_again(arrival)
         elif job.solo:
             self._mover.move(arrival, self._topology.solo(arrival.source.group))
-        elif pause := noted.pause_of(job.queue, job.site):
+        elif noted.paused and (pause := noted.pause_of(job.queue, job.site)):
             self._shelve(arrival, self._topology.paused(arrival.source.group, *pause))
         elif not self._topology.is_served(job.queue):
             self._put_aside(arrival)
-        elif self.is_sifted(arrival) and self._inbox.waiting_of(job.site) >= self.kept:
+        elif self.flooding and self.is_sifted(arrival) and self._inbox.waiting_of(job.site) >= self.kept:
             self._mover.move(arrival, self._topology.lane(arrival.source.group, job.site))
         else:
             self._accept(arrival)

@@ -94,6 +94,21 @@ def test_what_is_asked_for_during_a_transaction_goes_together_with_the_next(benc
     assert bench.batches == [1, 5]
 
 
+def test_what_is_alone_can_be_written_before_the_turn_ends_but_joins_what_waits_for_its_end(bench: Bench) -> None:
+    bench.batches.clear()
+    alone: Deferred[Any] = Deferred()
+    bench.pending.append(Operation(lambda connection: "alone", alone))
+    bench.writer.write_now()
+    assert bench.pending == []
+    assert bench.reactor.until(alone) == "alone"
+    waits, joins = bench.write("a"), Deferred[Any]()
+    bench.pending.append(Operation(lambda connection: "joins", joins))
+    bench.writer.write_now()
+    assert len(bench.pending) == 2
+    assert [bench.reactor.until(done) for done in (waits, joins)] == [1, "joins"]
+    assert bench.batches == [1, 2]
+
+
 def test_one_that_fails_fails_alone(bench: Bench) -> None:
     asked = [bench.write(text) for text in ("a", None, "b")]
     results = [bench.reactor.until(done) for done in asked]

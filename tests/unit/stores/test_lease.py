@@ -39,6 +39,19 @@ def test_who_has_vanished_is_given_up_with_its_suspects_and_what_fails_is_told(l
     assert all(line.startswith(words) for line, words in zip(lines, told, strict=True))
 
 
+def test_a_round_that_is_put_off_comes_its_interval_later_and_never_after_the_stop() -> None:
+    clock, calls = Clock(), list[float]()
+    rounds = Rounds(clock)
+    put_off = rounds.start(1.0, lambda: calls.append(clock.seconds()))
+    clock.pump([0.75])
+    put_off()
+    clock.pump([0.75, 0.25, 1.0])
+    assert calls == [1.75, 2.75]
+    rounds.stop()
+    put_off()
+    assert clock.getDelayedCalls() == []
+
+
 def test_rounds_begin_after_their_interval_and_end_together() -> None:
     clock = Clock()
     calls: list[str] = []
