@@ -10,6 +10,8 @@ from twisted.logger import FilteringLogObserver, InvalidLogLevelError, LogLevel,
 from snqd.core.errors import SnqdError
 
 DEFAULT = LogLevel.info
+QUIETER = {"twisted.application._client_service": LogLevel.warn}
+"""It tells of each attempt to connect; what is worth a line, the stores' connections log."""
 EVERYTHING = ""
 """The namespace that holds all others; `snqd.queues` holds `snqd.queues.settler` and so on."""
 WORDS = ("debug", "info", "warn", "error", "critical")
@@ -27,6 +29,8 @@ class LogLevels:
 
     def __init__(self) -> None:
         self._predicate = LogLevelFilterPredicate(defaultLogLevel=DEFAULT)
+        for namespace, level in QUIETER.items():
+            self._predicate.setLogLevelForNamespace(namespace, level)
         self.changed: dict[str, str] = {}
 
     def set(self, namespace: str, level: str) -> None:

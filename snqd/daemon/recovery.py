@@ -158,7 +158,8 @@ class Recovery(Service):
         estate.path.unlink(missing_ok=True)
         suspects = len(estate.remains.started)
         self.log.info(
-            "{freed} jobs of {owner} came back ({cause}), {suspects} of them were running and go solo",
+            "what {owner} held is free ({cause}): {freed} came back; {suspects} were running, and go solo unless "
+            "others have done them meanwhile",
             freed=answer["freed"],
             owner=estate.path.stem,
             cause=estate.cause,

@@ -131,6 +131,10 @@ def _known(morgue: Burials, letter_id: str) -> Letter | None:
     return letter
 
 
+_BESIDE_ID = 50
+"""Columns that the rest of a letter's row needs to be read."""
+
+
 def _print_table(letters: Sequence[Letter], more: int) -> None:
     from snqd.ops.snqctl_tables import console, moment, table
 
@@ -139,9 +143,12 @@ def _print_table(letters: Sequence[Letter], more: int) -> None:
         (each.id, each.site, each.queue, each.attempts, moment(each.died)[:16], each.reason.partition("\n")[0])
         for each in letters
     ]
-    console().print(table(columns, rows) if rows else "no dead letters")
+    out = console()
+    # The id of what PHP sent is a digest, which would leave the other columns a letter or two of an 80 column terminal.
+    out.width = max(out.width, max((len(each.id) for each in letters), default=0) + _BESIDE_ID)
+    out.print(table(columns, rows) if rows else "no dead letters")
     if more > 0:
-        console().print(f"{more:,} more: narrow down with --queue and --site, or see all with --json")
+        out.print(f"{more:,} more: narrow down with --queue and --site, or see all with --json")
 
 
 def _letters(number: int) -> str:

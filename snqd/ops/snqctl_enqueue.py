@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import BinaryIO
 import attrs
 import click
 
-from snqd.core.errors import BadPayload, PayloadTooLarge, SnqdError, StoreError
+from snqd.core.errors import BadPayload, PayloadTooLarge, SnqdError, StoreError, Unconfirmed
 from snqd.core.job import JSON, MAX_BODY_BYTES, PHP, Job, JobIds, check_size
 from snqd.ops.snqctl_feed import Failures, Feed, Sink, StoreSink
 from snqd.ops.snqctl_invocation import Invocation, WrongUse, complain, say, say_json
@@ -199,7 +199,7 @@ def pour_lines(order: Order, stream: BinaryIO, feed: Feed, failures: Failures) -
                 except (BadPayload, PayloadTooLarge) as error:
                     failures.report({"line": number}, _fault_of_line(error))
                 else:
-                    feed.add(order.job(body))
+                    feed.add(order.job(body), number)
         feed.flush_if_due()
 
 
@@ -217,10 +217,21 @@ def _carry_out(pour: Pour, sink: Sink, failures: Failures, order: Order) -> str:
             pour(feed, failures)
             feed.flush()
         except StoreError as error:
-            return str(error)
+            # The counts stand beside it, of all batches, and nobody can give ids here.
+            why = error.why if isinstance(error, Unconfirmed) else str(error)
+            return f"{_from_where(feed.lines)}{why}"
         except KeyboardInterrupt:
             return INTERRUPTED
     return ""
+
+
+def _from_where(lines: Sequence[int]) -> str:
+    """The lines that were being sent, all before which are settled, and behind which nothing was sent."""
+    if not lines:
+        return ""
+    if lines[0] == lines[-1]:
+        return f"line {lines[0]} and what follows: "
+    return f"lines {lines[0]} to {lines[-1]} and what follows: "
 
 
 def _report(sink: Sink, failures: Failures, stopped: str, as_json: bool) -> int:

@@ -63,6 +63,7 @@ class Feed:
     """Collects jobs into batches: full by number, by bytes, or due by age.
 
     :param told: called after each batch.
+    :ivar lines: the numbers of those that the batch comes from; of one that failed they stay.
     """
 
     def __init__(
@@ -77,12 +78,18 @@ class Feed:
         self._jobs: list[Job] = []
         self._bytes = 0
         self._due = 0.0
+        self.lines: list[int] = []
 
-    def add(self, job: Job) -> None:
-        """Take a job into the batch, which may fill it."""
+    def add(self, job: Job, line: int | None = None) -> None:
+        """Take a job into the batch, which may fill it.
+
+        :param line: the number of the line that it comes from, if it comes from one.
+        """
         if not self._jobs:
             self._due = self._clock() + MAX_AGE
         self._jobs.append(job)
+        if line is not None:
+            self.lines.append(line)
         self._bytes += len(job.body)
         if len(self._jobs) >= MAX_JOBS or self._bytes >= MAX_BYTES:
             self.flush()
@@ -101,6 +108,7 @@ class Feed:
         jobs, self._jobs, self._bytes = self._jobs, [], 0
         if jobs:
             self._sink.accept(jobs)
+            self.lines.clear()
             self._told()
 
 

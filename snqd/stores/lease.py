@@ -33,17 +33,31 @@ class Lease:
         self._recover = recover
         self._suspects_of = suspects_of
         self._watch = watch
+        self._complaint = ""
 
     async def keep(self) -> None:
         """Show that this process lives; give the jobs of those that have vanished to others. Raises nothing."""
         try:
-            for name in self._watch.look(await self._beat()):
+            others = await self._beat()
+            self._renewed()
+            for name in self._watch.look(others):
                 self.log.error("{name} gave no sign of life for its lease: its jobs are given to others", name=name)
                 await self._recover(name, self._suspects_of(name), "its process gave no sign of life")
         except StoreError as error:
-            self.log.warn("could not renew the lease: {error}", error=error)
+            self._complain(str(error))
         except Exception:  # noqa: BLE001 - a lease that is renewed no more would lose every job from now on
             self.log.failure("could not look after the leases")
+
+    def _complain(self, error: str) -> None:
+        """Say it once, however long the store is away."""
+        if error != self._complaint:
+            self._complaint = error
+            self.log.warn("could not renew the lease, and it is tried again: {error}", error=error)
+
+    def _renewed(self) -> None:
+        if self._complaint:
+            self._complaint = ""
+            self.log.info("the lease is renewed again")
 
 
 class Rounds:

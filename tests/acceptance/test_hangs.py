@@ -47,7 +47,7 @@ def test_a_handler_that_blocks_is_ended_with_its_stack_in_the_log(hanging: Farm,
     assert "was killed by signal 6" in log
     assert "Fatal Python error: Aborted" in log
     assert frame in log
-    assert "of them were running and go solo" in log
+    assert "were running, and go solo" in log
     assert [run.attempt for run in hanging.journal.runs("stuck")] == [1, 2]
 
 

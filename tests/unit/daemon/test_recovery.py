@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from snqd.daemon import recovery
 from snqd.daemon.ipc import RecoverFailed
@@ -56,6 +56,16 @@ def test_jobs_of_a_child_that_hung_are_told_so(stage: Any, logged: list[str]) ->
     what = "gave no sign of life for 11.0 s (it hung) and was killed by signal 6"
     assert (suspects, cause) == (["job-1"], f"its process {what}")
     assert f"error: child t.main.1 {what}" in logged
+
+
+def test_jobs_that_others_took_over_meanwhile_are_not_said_to_have_come_back(stage: Any, logged: list[str]) -> None:
+    s = stage(threads=2).started_ready()
+    one, two = s.reactor.processes
+    leave_ledger(s, one.spec.incarnation, "job-1")
+    two.child.recover_answer = lambda: succeed(0)
+    one.exits(killed_by=9)
+    told = "0 came back; 1 were running, and go solo unless others have done them meanwhile"
+    assert any(line.endswith(told) for line in logged)
 
 
 def test_without_suspects_no_solo_child_comes(stage: Any) -> None:

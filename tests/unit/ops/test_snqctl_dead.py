@@ -58,6 +58,14 @@ def test_the_table_shows_the_first_and_counts_the_rest(operator: Any) -> None:
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
+def test_a_row_can_be_read_beside_the_id_of_what_php_sent_which_is_a_digest(operator: Any) -> None:
+    operator.bury(attrs.evolve(ADA, id="d1" * 32, reason="no such image"))
+    heading, row = operator("dead", "list").stdout.splitlines()
+    assert heading.split() == ["id", "site", "queue", "tries", "died", "reason"]
+    assert row.split()[:4] == ["d1" * 32, "alpha", "greet", "3"]
+    assert row.rstrip().endswith("no such image")
+
+
 def test_without_a_morgue_there_are_no_letters_and_none_is_made(operator: Any) -> None:
     assert operator("dead", "list").stdout == "no dead letters\n"
     assert operator.json("dead", "list") == []

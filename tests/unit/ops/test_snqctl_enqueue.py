@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from snqd.core.errors import Unconfirmed
 from snqd.core.job import MAX_BODY_BYTES
 from snqd.ops import snqctl_enqueue, snqctl_lines
 from snqd.stores.sqlite.database import QueueDatabase
@@ -155,7 +157,8 @@ def test_a_disk_that_fills_up_is_told_with_what_was_accepted_before(
     result = operator("enqueue", "alpha", "greet", "-", input=lines)
     assert result.exit_code == 1
     assert result.stdout == "accepted 500 jobs\n"
-    assert f"snqctl: {operator.state / 'queue.db'}: the disk is full" in result.stderr
+    where = "lines 501 to 1000 and what follows"
+    assert f"snqctl: {where}: {operator.state / 'queue.db'}: the disk is full" in result.stderr
     assert len(operator.jobs()) == 500
 
 
@@ -188,3 +191,36 @@ def test_delays_need_a_queue(operator: Any) -> None:
     result = operator("enqueue", "alpha", "greet", "--delay", "5")
     assert result.exit_code == 2
     assert result.stderr == f"snqctl: --delay needs a queue, and {operator.config} says [queue] enabled = no\n"
+
+
+def test_a_store_that_is_lost_in_the_middle_of_lines_is_told_with_the_line_to_go_on_from(
+    operator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueue = QueueDatabase.enqueue
+
+    def lost(database: QueueDatabase, jobs: Any) -> None:
+        if jobs[0].body == b"5":
+            raise Unconfirmed("the broker has closed the connection", [jobs[0].id], [jobs[1].id])
+        enqueue(database, jobs)
+
+    monkeypatch.setattr(QueueDatabase, "enqueue", lost)
+    monkeypatch.setattr("snqd.ops.snqctl_feed.MAX_JOBS", 2)
+    result = operator("enqueue", "alpha", "greet", "-", "--json", input=b"1\nbad\n3\n\n5\n6\n7\n8\n")
+    assert result.exit_code == 1
+    answer = json.loads(result.stdout)
+    assert (answer["accepted"], answer["unknown"]) == (3, 1)
+    why = "lines 5 to 6 and what follows: the broker has closed the connection"
+    assert answer["failed"][1:] == [{"error": why}]
+    assert result.stderr.splitlines()[-1] == f"snqctl: {why}"
+
+
+def test_a_payload_that_a_store_does_not_take_is_told_without_lines(
+    operator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(database: QueueDatabase, jobs: Any) -> None:
+        raise Unconfirmed("the broker is silent", [], [job.id for job in jobs])
+
+    monkeypatch.setattr(QueueDatabase, "enqueue", lost)
+    result = operator("enqueue", "alpha", "greet", "1")
+    assert (result.exit_code, result.stderr) == (1, "snqctl: the broker is silent\n")
+    assert result.stdout == "accepted 0 jobs; of 1 that is not known\n"

@@ -35,8 +35,28 @@ def test_who_has_vanished_is_given_up_with_its_suspects_and_what_fails_is_told(l
         assert done.called
         assert done.result is None
     assert recovered == [("gone", ["job of gone"], "its process gave no sign of life")]
-    told = ("could not renew the lease: away", "could not look after the leases", "gone gave no sign of life")
+    told = (
+        "could not renew the lease, and it is tried again: away",
+        "could not look after the leases",
+        "the lease is renewed again",
+        "gone gave no sign of life",
+    )
     assert all(line.startswith(words) for line, words in zip(lines, told, strict=True))
+
+
+def test_a_store_that_stays_away_is_told_once_for_each_reason_until_it_is_back(lines: list[str]) -> None:
+    away, refused = StoreUnavailable("away"), StoreUnavailable("refused")
+    answers = iter([away, away, away, refused, refused, None, None, away])
+
+    def beat() -> Deferred[list[tuple[str, int]]]:
+        error = next(answers)
+        return succeed([]) if error is None else fail(error)
+
+    lease = Lease(beat, lambda *_: succeed(0), lambda _: [], LeaseWatch(1))
+    for _ in range(8):
+        assert Deferred.fromCoroutine(lease.keep()).called
+    complaint = "could not renew the lease, and it is tried again: "
+    assert lines == [f"{complaint}away", f"{complaint}refused", "the lease is renewed again", f"{complaint}away"]
 
 
 def test_a_round_that_is_put_off_comes_its_interval_later_and_never_after_the_stop() -> None:
