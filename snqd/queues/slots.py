@@ -11,6 +11,11 @@ CLAIM_AHEAD = 0.1
 Jobs that take long are left to other processes until a slot is free; short ones wait here for theirs, so that no slot
 is idle during a round trip to the store.
 """
+AT_LEAST_AHEAD = 0.01
+"""Seconds of work that it claims ahead even where that is more jobs than it has slots: jobs that take next to nothing
+cost a store less, and this process, the more of them come at once."""
+MOST_AHEAD = 400
+"""So many of them at most."""
 TURN = 0.001
 """Seconds of work that a site may be given at once, before the next one's turn: jobs that take nothing would cost a
 store more to find, each in another place, than they cost to run."""
@@ -60,8 +65,14 @@ class Slots:
         """
         limit = self.limit_of(queue)
         free = min(limit - self._running[queue], self.limit - self.running)
-        ahead = 0 if cost is None else min(limit, int(limit * CLAIM_AHEAD / cost))
-        return max(free + ahead - waiting, 0)
+        return max(free + _ahead(limit, cost) - waiting, 0)
+
+
+def _ahead(limit: int, cost: float | None) -> int:
+    if cost is None:
+        return 0
+    most = max(limit, min(int(AT_LEAST_AHEAD / cost), MOST_AHEAD))
+    return min(most, int(limit * CLAIM_AHEAD / cost))
 
 
 def in_a_row(cost: float | None) -> int:

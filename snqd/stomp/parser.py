@@ -26,7 +26,7 @@ class Parser:
     def __init__(self, version: Version = Version.V1_2, limits: Limits = Limits()) -> None:  # noqa: B008 - it is frozen
         self.version = version
         self._limits = limits
-        self._max_head = limits.headers * (limits.line_bytes + 2)
+        self._max_head = (limits.headers + 1) * (limits.line_bytes + 2)
         self._rest = bytearray()
         self._scanned = 0
         self._head: Frame | None = None
@@ -69,7 +69,13 @@ class Parser:
         self._rest += data[pos:] if pos else data
         self._scanned = len(self._rest)
         if self._head is None and self._scanned > self._max_head:
-            raise ProtocolError(f"a frame's command and headers have over {self._max_head} bytes and go on")
+            self._check_head(self._rest)
+
+    def _check_head(self, head: bytes | bytearray) -> None:
+        """Refuse a head that is too large, whether its end has come or not, with the same words."""
+        begun = 2 if head.endswith(b"\n\r") else int(head.endswith(b"\n"))  # of the blank line behind it
+        if len(head) - begun > self._max_head:
+            raise ProtocolError(f"a frame's command and headers have over {self._max_head} bytes")
 
     def _is_stuck(self) -> bool:
         """Whether what came completes nothing; looks at new bytes only."""
@@ -128,6 +134,7 @@ class Parser:
         return lines
 
     def _check_lines(self, head: bytes) -> None:
+        self._check_head(head)
         limits, lines = self._limits, head.split(b"\n")
         if len(lines) - 1 > limits.headers:
             raise ProtocolError(f"a frame has {len(lines) - 1} headers, {limits.headers} are allowed")

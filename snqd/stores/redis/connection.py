@@ -7,7 +7,7 @@ from typing import Any
 
 import txredisapi
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.interfaces import ITCPTransport, IWriteDescriptor
 from txredisapi import BaseRedisProtocol
 
 from snqd.stores.redis.errors import ConnectionLost, store_error
@@ -81,16 +81,27 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
         except txredisapi.RedisError as error:
             raise self._loss() from error
 
-    async def run(self, script: Script, prefix: str, *arguments: Any) -> Any:
-        """Run a script; raises as :meth:`command` does."""
+    async def run(self, script: Script, prefix: str, *arguments: Any, at_once: bool = False) -> Any:
+        """Run a script; raises as :meth:`command` does.
+
+        :param at_once: send it before the reactor's next turn, together with nothing else.
+        """
         try:
-            return await self._sent(("EVALSHA", script.sha1, 1, prefix, *arguments))
+            reply = self._sent(("EVALSHA", script.sha1, 1, prefix, *arguments))
+            if at_once:
+                self._write_now()
+            return await reply
         except txredisapi.ResponseError as error:
             if not str(error).startswith("NOSCRIPT"):
                 raise store_error(self.where, str(error)) from error
         except txredisapi.RedisError as error:
             raise self._loss() from error
         return await self.command("EVAL", script.text, 1, prefix, *arguments)
+
+    def _write_now(self) -> None:
+        """What goes wrong is left to the reactor's own try, and so is the end of a connection that is being closed."""
+        if not self.transport.disconnecting and IWriteDescriptor.providedBy(self.transport):
+            self.transport.doWrite()
 
     def _loss(self) -> ConnectionLost:
         return ConnectionLost(f"the connection to Redis at {self.where} is lost: {self._why}")

@@ -96,7 +96,7 @@ class Session:
             asked, epoch = self._registered, self.epoch
             words = {**request(), "name": self.owner, "epoch": epoch, "session": asked}
             try:
-                reply = await connection.run(script, self.prefix, json.dumps(words))
+                reply = await connection.run(script, self.prefix, json.dumps(words), at_once=True)
             except ConnectionLost:
                 continue
             if reply != LOST:

@@ -292,6 +292,7 @@ class SqlStore:
     def _look_after(self, claim: Claim, wants: Mapping[str, Want]) -> Claim:
         """Look once more after a claim that came short, but brought something: whoever added a job beside what was
         claimed here relied on that, and rang no bell."""
+        self._blind = None
         self._standby.claimed(len(claim.jobs))
         if not claim.jobs and wants.keys() >= self._queues:
             self._put_look_off()  # that was one

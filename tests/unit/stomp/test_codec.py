@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import stomper
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from snqd.stomp.encoder import encode
@@ -150,7 +150,8 @@ LIMITS = [
     (b"SEND\n\n" + b"x" * 31, "over 30 bytes"),
     (b"SEND\ncontent-length:31\n\n", "over 30 bytes"),
     (b"SEND\ncontent-length:99999\n\n", "over 30 bytes"),
-    (b"SEND\na:" + b"x" * 60, "over 66 bytes and go on"),
+    (b"SEND\na:" + b"x" * 90, "command and headers have over 88 bytes"),
+    (b"SEND\r" + b"\r" * 90, "command and headers have over 88 bytes"),
 ]
 
 
@@ -236,6 +237,9 @@ NOISE = st.one_of(st.binary(max_size=60), st.lists(WORDS, max_size=25).map(b"".j
 
 
 @given(NOISE, st.lists(st.integers()), st.sampled_from(Version))
+@example(b"SEND" * 13 + b"content-length:2\n\n", [67], Version.V1_0)
+@example(b"SEND\n" + b"content-length:2222\n" * 3 + b"\n", [], Version.V1_0)
+@example(b"SEND" * 40 + b"\r\n\r\n", [], Version.V1_2)
 def test_any_bytes_give_the_same_frames_or_error_in_any_split(data: bytes, cuts: list[int], version: Version) -> None:
     options = {"version": version, "limits": SMALL}
     whole = in_pieces(data, [], **options)

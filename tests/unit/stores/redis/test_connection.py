@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IWriteDescriptor
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.python.failure import Failure
+from zope.interface import directlyProvides
 
 from snqd.core.errors import StoreError
 from snqd.stores.redis.connection import DEADLINE, RedisConnection
@@ -65,6 +67,19 @@ def test_replies_come_whole_however_they_are_cut_and_without_a_turn_of_the_react
     asked = [ask(line.connection.command("X")) for _ in range(4)]
     line.hear(*(REPLIES[at : at + size] for at in range(0, len(REPLIES), size)))
     assert [each.result for each in asked] == [b"\0\r\n0", [b"a", 7, None], b"", "OK"]
+
+
+@pytest.mark.parametrize(("at_once", "closing", "written"), [(True, False, 1), (False, False, 0), (True, True, 0)])
+def test_a_script_goes_out_before_the_reactors_next_turn_where_it_is_to(
+    line: Line, at_once: bool, closing: bool, written: int
+) -> None:
+    writes: list[bytes] = []
+    directlyProvides(line.transport, IWriteDescriptor)
+    line.transport.doWrite = lambda: writes.append(line.sent())
+    line.transport.disconnecting = closing
+    ask(line.connection.run(PAUSES, "p", at_once=at_once))
+    assert len(writes) == written
+    assert all(PAUSES.sha1.encode() in each for each in writes)
 
 
 def test_a_thousand_messages_at_once_are_heard_in_their_order(clock: Clock) -> None:
