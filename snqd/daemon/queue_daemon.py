@@ -146,7 +146,7 @@ class QueueDaemon(MultiService):
         children = sum(len(group.slots) for group in self._groups.configured)
         rate = sum(child.rate for child in up)
         away = sum(1 for child in up if child.report.get("trouble"))
-        alone = f" ({away} with their store away)" if away else ""
+        alone = f" ({away} with {'its' if away == 1 else 'their'} store away)" if away else ""
         broken = f"; failed: {', '.join(failed)} (see the log)" if failed else ""
         running = sum(self._in_flight().values())
         return f"{len(up)} of {children} children up{alone}, {running} jobs running, {rate:.1f}/s{broken}"

@@ -144,7 +144,7 @@ def test_a_daemon_is_settled_when_its_groups_are_up_or_failed(stage: Callable[..
     assert s.daemon.settled
     assert s.daemon.summary() == "1 of 2 children up, 0 jobs running, 0.0/s; failed: xmpp (see the log)"
     s.reactor.named("t.main.1").child.beat(trouble="no connection")
-    assert s.daemon.summary().startswith("1 of 2 children up (1 with their store away), 0 jobs")
+    assert s.daemon.summary().startswith("1 of 2 children up (1 with its store away), 0 jobs")
     assert not s.daemon.stopping
     s.stop()
     assert s.daemon.stopping
