@@ -87,6 +87,7 @@ class StompConnection:
         self._waiting: list[Deferred[StompProtocol]] = []
         self._running: Deferred[None] | None = None
         self._in_handshake: StompProtocol | None = None
+        self._subscribed: StompProtocol | None = None
         self._step: Deferred[Any] | None = None
         self.protocol: StompProtocol | None = None
         self.epoch = 0
@@ -114,20 +115,21 @@ class StompConnection:
     def subscribe(self, subscription: Subscription) -> None:
         """Subscribe on this connection, if there is one; if the broker does not confirm it, that costs the connection.
 
-        At the next one the subscription must be among those that are asked for.
+        At the next one the subscription must be among those that are asked for. A connection that does not count yet is
+        this one already, once they have been asked for.
         """
-        if self.protocol is not None:
-            self._subscribe(self.protocol, subscription).addErrback(self._refused, self.protocol)
+        if self._subscribed is not None:
+            self._subscribe(self._subscribed, subscription).addErrback(self._refused, self._subscribed)
 
     def unsubscribe(self, name: str, destination: str) -> Deferred[None]:
         """End a subscription on this connection; fires when the broker has confirmed it, fails with NotConnected if the
         connection is lost before.
 
-        At the next one the subscription must not be among those that are asked for.
+        Otherwise as :meth:`subscribe`: at the next one the subscription must not be among those that are asked for.
         """
-        if self.protocol is None:
+        if self._subscribed is None:
             return fail(NotConnected(f"there is no connection to {self._name}"))
-        return self.protocol.unsubscribe(name, destination)
+        return self._subscribed.unsubscribe(name, destination)
 
     def send(self, destination: str, headers: Mapping[str, str], body: bytes) -> Deferred[None]:
         """SEND; fires when confirmed, fails with a StoreUnavailable if there is no connection or it is lost before."""
@@ -214,6 +216,7 @@ class StompConnection:
         try:
             await self._subscribe_all(protocol, await protocol.ready)
         except BaseException as error:
+            self._subscribed = None
             protocol.drop(error if isinstance(error, SnqdError) else NotConnected(str(error)))
             raise
         finally:
@@ -221,6 +224,7 @@ class StompConnection:
 
     async def _subscribe_all(self, protocol: StompProtocol, connected: Frame) -> None:
         confirmed = [self._subscribe(protocol, each) for each in self._subscriptions(connected)]
+        self._subscribed = protocol
         try:
             await gatherResults(confirmed, consumeErrors=True)
         except FirstError as error:
@@ -244,7 +248,7 @@ class StompConnection:
             done.callback(protocol)
 
     def _lost(self, reason: SnqdError) -> None:
-        self.protocol = None
+        self.protocol = self._subscribed = None
         self.epoch = 0
         if not self._stopping:
             self._complain(reason)

@@ -186,6 +186,27 @@ def test_a_lost_connection_is_made_again_with_its_subscriptions_and_a_new_epoch(
     assert broker.events == ["up", "down", "up"]
 
 
+def test_subscriptions_that_change_before_it_counts_change_on_this_connection() -> None:
+    broker = Broker(SUBSCRIPTIONS)
+    (attempt,) = broker.attempts
+    broker.connection.subscribe(Subscription("3", "/queue/c"))  # not asked for yet: it will be
+    broker.log_in(attempt)
+    broker.connection.unsubscribe("2", "/queue/b")
+    broker.connection.subscribe(Subscription("4", "/queue/b"))
+    frames = broker.confirm(attempt)
+    assert [(frame.command, frame.headers["id"]) for frame in frames] == [
+        ("SUBSCRIBE", "1"),
+        ("SUBSCRIBE", "2"),
+        ("UNSUBSCRIBE", "2"),
+        ("SUBSCRIBE", "4"),
+    ]
+    assert broker.events == ["up"]
+    attempt.lose()
+    assert isinstance(
+        broker.connection.unsubscribe("1", "/queue/a").addErrback(lambda gone: gone.value).result, StoreUnavailable
+    )
+
+
 def test_a_subscription_that_is_refused_costs_the_connection() -> None:
     broker = Broker(SUBSCRIPTIONS)
     broker.log_in(broker.attempts[0])
