@@ -165,3 +165,4 @@ async def test_single_jobs_of_a_program_reach_postgresql_whatever_becomes_of_its
     assert len(await one.claim()) == 1
     (depth,) = await one.store.depths()
     assert (depth.waiting, depth.delayed, depth.in_flight) == (0, 1, 4)
+    await bench.close_all()

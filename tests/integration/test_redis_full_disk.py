@@ -50,7 +50,7 @@ async def test_a_full_disk_refuses_jobs_keeps_what_was_accepted_and_is_waited_fo
     await one.enqueue(job(0), job(1))
     first, second = await one.claim()
     accepted = []
-    told = "can't write to its disk" if "everysec" in server.options else "not confirmed"
+    told = "can't write to its disk" if "everysec" in server.options else "not known: 1 "
     with pytest.raises(StoreUnavailable, match=told):
         for number in range(2, 100):
             await one.enqueue(job(number, BODY))
