@@ -14,8 +14,6 @@ is idle during a round trip to the store.
 AT_LEAST_AHEAD = 0.01
 """Seconds of work that it claims ahead even where that is more jobs than it has slots: jobs that take next to nothing
 cost a store less, and this process, the more of them come at once."""
-MOST_AHEAD = 400
-"""So many of them at most."""
 TURN = 0.001
 """Seconds of work that a site may be given at once, before the next one's turn: jobs that take nothing would cost a
 store more to find, each in another place, than they cost to run."""
@@ -71,7 +69,7 @@ class Slots:
 def _ahead(limit: int, cost: float | None) -> int:
     if cost is None:
         return 0
-    most = max(limit, min(int(AT_LEAST_AHEAD / cost), MOST_AHEAD))
+    most = max(limit, int(AT_LEAST_AHEAD / cost))
     return min(most, int(limit * CLAIM_AHEAD / cost))
 
 
