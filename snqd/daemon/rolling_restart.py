@@ -81,8 +81,7 @@ class RollingRestart:
         for group in list(self._daemon.groups):
             if not group.stopping:
                 count += await self._replace_group(group)
-        replaced = "1 child was" if count == 1 else f"{count} children were"
-        self.log.info("rolling restart: done, {replaced} replaced", replaced=replaced)
+        self.log.info("rolling restart: done, children replaced: {count}", count=count)
         return count
 
     async def _replace_group(self, group: Group) -> int:

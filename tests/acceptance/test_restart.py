@@ -66,7 +66,7 @@ def test_long_jobs_end_in_the_old_child_while_the_fresh_one_works(farm: Farm) ->
     farm.enqueue("alpha", "note", "--count", 4)
     wait_until(lambda: len(farm.journal.handled()) == 8, 30, "all jobs")
     assert {len(runs) for runs in farm.journal.by_job().values()} == {1}
-    wait_until(lambda: "2 children were replaced" in farm.log(), 40, "the end of the restart")
+    wait_until(lambda: "children replaced: 2" in farm.log(), 40, "the end of the restart")
 
 
 def test_a_module_broken_in_between_stops_it_and_work_goes_on(fragile: Farm) -> None:
