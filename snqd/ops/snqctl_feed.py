@@ -13,7 +13,7 @@ from snqd.core.job import Job
 from snqd.ops.snqctl_invocation import complain
 from snqd.stores.blocking import BlockingQueue
 
-MAX_JOBS = 500
+MAX_JOBS = 1000
 MAX_BYTES = 4 * 1024 * 1024
 MAX_AGE = 0.05
 """Seconds that a job waits for others to fill its batch."""

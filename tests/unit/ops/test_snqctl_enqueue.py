@@ -10,6 +10,7 @@ import pytest
 from snqd.core.errors import Unconfirmed
 from snqd.core.job import MAX_BODY_BYTES
 from snqd.ops import snqctl_enqueue, snqctl_lines
+from snqd.ops.snqctl_feed import MAX_JOBS
 from snqd.stores.sqlite.database import QueueDatabase
 
 
@@ -148,18 +149,18 @@ def test_a_disk_that_fills_up_is_told_with_what_was_accepted_before(
     open_file = QueueDatabase.open
 
     def small_disk(database: QueueDatabase) -> sqlite3.Connection:
-        database.file.open().execute("PRAGMA max_page_count = 200")
+        database.file.open().execute("PRAGMA max_page_count = 400")
         return open_file(database)  # type: ignore[return-value]
 
     enqueue = QueueDatabase.enqueue
     monkeypatch.setattr(QueueDatabase, "enqueue", lambda self, jobs: (small_disk(self), enqueue(self, jobs)))
-    lines = "".join(f'"{"x" * 1000}"\n' for _ in range(1500))
+    lines = "".join(f'"{"x" * 1000}"\n' for _ in range(2 * MAX_JOBS + 1))
     result = operator("enqueue", "alpha", "greet", "-", input=lines)
     assert result.exit_code == 1
-    assert result.stdout == "accepted 500 jobs\n"
-    where = "lines 501 to 1000 and what follows"
+    assert result.stdout == f"accepted {MAX_JOBS} jobs\n"
+    where = f"lines {MAX_JOBS + 1} to {2 * MAX_JOBS} and what follows"
     assert f"snqctl: {where}: {operator.state / 'queue.db'}: the disk is full" in result.stderr
-    assert len(operator.jobs()) == 500
+    assert len(operator.jobs()) == MAX_JOBS
 
 
 def test_a_damaged_store_is_named_and_left_untouched(operator: Any) -> None:
