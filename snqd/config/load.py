@@ -18,7 +18,7 @@ from snqd.config.site_sections import read_apps, read_sites
 from snqd.config.sources import Sources, read_sources
 from snqd.config.targets import installed_handlers
 
-__all__ = ["Overrides", "load", "load_file", "load_fixed", "load_sites"]
+__all__ = ["Overrides", "load", "load_file", "load_fixed", "load_in_spite", "load_sites"]
 
 
 def load(
@@ -32,8 +32,24 @@ def load(
     :param plugins: targets by queue, as installed packages register them; None looks for them.
     :raises ConfigError: listing every problem, each as ``FILE:LINE: [section] key: what is wrong and what to do``.
     """
-    overrides.check()
     problems = Problems(sources.files)
+    settings = _read(sources, overrides, plugins, problems)
+    problems.raise_if_any()
+    return settings
+
+
+def load_in_spite(path: Path) -> Settings:
+    """The configuration whose main file is `path`, with defaults for all that is wrong: for who only looks for the
+    daemon that runs, and never for a store.
+
+    :raises ConfigError: for files that can't be read.
+    """
+    sources = read_sources(path)
+    return _read(sources, NO_OVERRIDES, None, Problems(sources.files))
+
+
+def _read(sources: Sources, overrides: Overrides, plugins: Mapping[str, str] | None, problems: Problems) -> Settings:
+    overrides.check()
     document = read_document(sources, problems)
     daemon = read_daemon(document, overrides, problems)
     queue, handlers = _read_queueing(document, daemon, plugins, problems)
@@ -41,7 +57,6 @@ def load(
     read_values(SITES, document.one(SITES), problems)
     check_breakouts(document, queue, groups, handlers, problems)
     sites = read_sites(document, queue, handlers, problems)
-    problems.raise_if_any()
     return Settings(
         path=sources.path,
         daemon=attrs.evolve(daemon, threads=groups[MAIN].children),

@@ -13,9 +13,9 @@ from typing import Any
 
 import click
 
-from snqd.config.load import load_file
+from snqd.config.load import load_file, load_in_spite
 from snqd.config.settings import Settings
-from snqd.core.errors import SnqdError
+from snqd.core.errors import ConfigError, SnqdError
 from snqd.core.names import check_queue, check_site
 from snqd.ops.targets import check_target
 from snqd.sites.registry import SiteRegistry
@@ -50,6 +50,23 @@ class Invocation:
         if self._config is None:
             raise WrongUse("no configuration is named: say snqctl --config etc/snq.ini COMMAND")
         return load_file(self._config)
+
+    def settings_in_spite(self) -> Settings | None:
+        """What reaches the daemon that runs although the configuration is wrong, which is complained of; None where
+        nothing is wrong.
+
+        :raises ConfigError: if its files can't be read.
+        """
+        try:
+            _ = self.settings
+        except ConfigError as error:
+            assert self._config is not None
+            settings = load_in_spite(self._config)
+            for line in str(error).splitlines():
+                complain(line)
+            complain(f"the configuration is wrong: the daemon is asked nevertheless, at {settings.daemon.control}")
+            return settings
+        return None
 
     @cached_property
     def sites(self) -> SiteRegistry:

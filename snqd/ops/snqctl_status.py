@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from snqd.config.settings import Settings
 from snqd.core.errors import DaemonNotRunning, StoreError
 from snqd.ops.control import call
 from snqd.ops.snqctl_invocation import Invocation, complain, say_json
@@ -20,11 +21,14 @@ from snqd.stores.interface import Pauses
 def status(invocation: Invocation, as_json: bool) -> int:
     """Show the daemon, its children, the queues and the busiest sites.
 
-    Exit code 1 if no daemon runs; what waits is shown all the same.
+    Exit code 1 if no daemon runs; what waits is shown all the same. Where the configuration is wrong only what the
+    daemon says is shown, and the exit code is 1 too.
     """
-    answer = ask(invocation, complain)
-    backlog = look(invocation, complain)
-    document = report(invocation.settings, answer, backlog)
+    in_spite = invocation.settings_in_spite()
+    settings = in_spite or invocation.settings
+    answer = ask(settings, complain)
+    backlog = look(invocation, complain) if in_spite is None else None
+    document = report(settings, answer, backlog)
     if as_json:
         say_json(document)
     else:
@@ -34,10 +38,10 @@ def status(invocation: Invocation, as_json: bool) -> int:
     return 0 if answer is not None and backlog is not None else 1
 
 
-def ask(invocation: Invocation, tell: Callable[[str], None]) -> dict[str, Any] | None:
+def ask(settings: Settings, tell: Callable[[str], None]) -> dict[str, Any] | None:
     """The daemon's answer; without one, `tell` hears why."""
     try:
-        return call(invocation.settings.daemon.control, "status")
+        return call(settings.daemon.control, "status")
     except DaemonNotRunning as error:
         tell(str(error))
         return None

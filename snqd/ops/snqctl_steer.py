@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from snqd.ops.control import call
-from snqd.ops.snqctl_broadcast import broadcast
-from snqd.ops.snqctl_invocation import Invocation, WrongUse, local_option, say
+from snqd.ops.snqctl_broadcast import DONE, FAILED, broadcast
+from snqd.ops.snqctl_invocation import Invocation, WrongUse, complain, local_option, say
 from snqd.ops.targets import check_known_queue
 
 
@@ -14,13 +14,24 @@ from snqd.ops.targets import check_known_queue
 @local_option
 @click.pass_obj
 def stop(invocation: Invocation, local: bool) -> int:
-    """Stop every daemon on the store: it takes no more jobs, ends those in hand, and gives back what is left."""
+    """Stop every daemon on the store: it takes no more jobs, ends those in hand, and gives back what is left.
+
+    Where the configuration is wrong this host's daemon is stopped, and no other.
+    """
+    in_spite = invocation.settings_in_spite()
 
     def here() -> None:
-        call(invocation.settings.daemon.control, "stop")
-        say(f"stopping: jobs in hand get {invocation.settings.daemon.drain_timeout:g} s to end")
+        daemon = (in_spite or invocation.settings).daemon
+        call(daemon.control, "stop")
+        say(f"stopping: jobs in hand get {daemon.drain_timeout:g} s to end")
 
-    return broadcast(invocation, "stop", here, local=local)
+    if in_spite is None:
+        return broadcast(invocation, "stop", here, local=local)
+    here()
+    if local or not in_spite.queue.shared:
+        return DONE
+    complain(f"other hosts' daemons are not told: mend {in_spite.path} first, or stop them there")
+    return FAILED
 
 
 @click.command()

@@ -50,7 +50,7 @@ def _look(invocation: Invocation) -> Look:
     backlog: Backlog | None = Backlog([], Pauses())
     answer = None
     try:
-        answer = ask(invocation, problems.append)
+        answer = ask(invocation.settings, problems.append)
         backlog = look(invocation, problems.append)
     except SnqdError as error:  # such as a daemon that is too busy to answer: the next look may succeed
         problems.append(str(error))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pytest
@@ -215,3 +216,18 @@ def test_the_word_paused_is_whole_beside_a_long_name_and_large_numbers() -> None
     assert header.endswith(" paused")
     assert first.endswith(" paused")
     assert max(map(len, out.getvalue().splitlines())) <= 80
+
+
+def test_the_daemon_is_shown_in_spite_of_a_wrong_file(operator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(snqctl_status, "call", lambda path, command: asked.append(path) or ANSWER)
+    operator.configure("[queue]\nmax_retries = often\nhalf an edit\n")
+    result = operator("status", "--json")
+    assert result.exit_code == 1
+    assert "[queue] max_retries" in result.stderr
+    document = json.loads(result.stdout)
+    assert (document["daemon"], document["groups"]) == (DAEMON, ANSWER["groups"])
+    assert {row["waiting"] for row in document["queues"]} == {None}
+    assert not operator.state.exists()
+    assert operator("status").exit_code == 1
+    assert asked == [operator.state / "control.sock"] * 2

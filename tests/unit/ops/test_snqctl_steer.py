@@ -60,3 +60,25 @@ def test_stop_without_a_daemon_fails(operator: Any) -> None:
     result = operator("stop")
     assert result.exit_code == 1
     assert result.stderr.startswith(f"snqctl: no daemon answers at {operator.state / 'control.sock'}")
+
+
+def test_stop_reaches_the_daemon_in_spite_of_a_wrong_file(operator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(snqctl_steer, "call", lambda *request: asked.append(request) or {"stopping": True})
+    operator.configure("[queue]\nsubsystem = stomp\nstomp_server = localhost\nhalf an edit\n")
+    result = operator("stop", "--local")
+    assert (result.exit_code, result.stdout) == (0, "stopping: jobs in hand get 25 s to end\n")
+    assert "is no setting" in result.stderr
+    assert f"the configuration is wrong: the daemon is asked nevertheless, at {operator.state}" in result.stderr
+    result = operator("stop")
+    assert (result.exit_code, result.stdout) == (1, "stopping: jobs in hand get 25 s to end\n")
+    assert f"other hosts' daemons are not told: mend {operator.config} first" in result.stderr
+    assert asked == [(operator.state / "control.sock", "stop")] * 2
+
+
+def test_what_needs_the_store_is_refused_while_the_file_is_wrong(operator: Any) -> None:
+    operator.configure("half an edit\n")
+    for command in (("resume", "greet"), ("pause", "greet"), ("update",)):
+        result = operator(*command)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "is no setting" in result.stderr
