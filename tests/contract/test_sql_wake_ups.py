@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from pytest_twisted import ensureDeferred
+from sqlalchemy import Connection
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
@@ -30,20 +32,38 @@ from tests.servers.database_server import free_port
 async def test_a_claim_reads_no_more_however_many_jobs_wait(sql_bench: Any, ordered: bool) -> None:
     one = await sql_bench.process()
     read = []
+
+    def claim(database: SqlDatabase, connection: Connection) -> None:
+        number = database.register(connection, "reader")
+        FairClaim(database.statements).claim(connection, number, {"q": Want(10, ordered=ordered)})
+
     for number in (200, 20_000):
         await one.enqueue(*sql_bench.jobs(number, "loud"), *(sql_bench.job(f"site-{n}") for n in range(20)))
-        read.append(await deferToThread(reads_of_a_claim, sql_bench.url, ordered))
+        read.append(await deferToThread(reads_of, sql_bench.url, claim))
     assert 20 < read[1] <= read[0] + 200, read
 
 
-def reads_of_a_claim(url: str, ordered: bool) -> int:
-    """How many rows and index entries a claim reads, which is then taken back."""
+@ensureDeferred
+async def test_an_enqueue_reads_no_more_however_many_jobs_wait(sql_bench: Any) -> None:
+    one = await sql_bench.process()
+    read = []
+
+    def enqueue(database: SqlDatabase, connection: Connection) -> None:
+        database.statements.insert(connection, sql_bench.jobs(500), "")
+
+    for number in (200, 5_000):
+        await one.enqueue(*sql_bench.jobs(number))
+        read.append(await deferToThread(reads_of, sql_bench.url, enqueue))
+    assert read[1] <= read[0] + 20, read
+
+
+def reads_of(url: str, action: Callable[[SqlDatabase, Connection], None]) -> int:
+    """How many rows and index entries `action` reads, which is then taken back."""
     database = SqlDatabase(url)
     connection = database.server.connect()
     count = READS[database.server.postgresql]
     before = sum(int(row[-1]) for row in connection.exec_driver_sql(count))
-    number = database.register(connection, "reader")
-    FairClaim(database.statements).claim(connection, number, {"q": Want(10, ordered=ordered)})
+    action(database, connection)
     after = sum(int(row[-1]) for row in connection.exec_driver_sql(count))
     connection.rollback()
     connection.close()

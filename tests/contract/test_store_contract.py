@@ -44,12 +44,13 @@ async def test_a_store_that_is_well_has_no_trouble(bench: Any) -> None:
 
 
 @ensureDeferred
-async def test_a_job_comes_back_as_it_was_enqueued(bench: Any) -> None:
+async def test_jobs_come_back_as_they_were_enqueued(bench: Any) -> None:
     one = await bench.process()
-    job = bench.job(body=b'{"id": 7}', created=1700000000.25, attempt=3, reason="it was late")
-    await one.enqueue(job)
-    (claimed,) = await one.claim()
-    assert claimed.job == job
+    late = bench.job(body=b'{"id": 7}', created=1700000000.25, attempt=3, reason="it was late")
+    said = bench.job("NULL", body=b"", created=1.75, reason='it said {"it\'s late", \\, NULL}')
+    for jobs in ([late], [said, late]):
+        await one.enqueue(*jobs)
+        assert {claimed.job.site: claimed.job for claimed in await one.claim()} == {job.site: job for job in jobs}
 
 
 BODIES = [

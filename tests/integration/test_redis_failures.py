@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import deferLater
+from twisted.internet.task import Clock, deferLater
 from twisted.logger import globalLogPublisher
 
 from snqd.config.redis_address import redis_address
@@ -685,6 +685,15 @@ def test_a_program_without_a_reactor_waits_for_a_redis_that_comes_back(server: R
     server.kill()
     queue.enqueue([job(2)])
     assert [each.waiting for each in queue.depths()] == [2]
+
+
+def test_a_program_that_begins_while_redis_is_away_is_told_soon(server: RedisServer) -> None:
+    server.kill()
+    clock = Clock()
+    queue = RedisQueue(redis_address(server.url), PREFIX, sleep=clock.advance, clock=clock.seconds)
+    with pytest.raises(StoreUnavailable, match="can't be reached"):
+        queue.enqueue([job(1)])
+    assert 0.5 < clock.seconds() < 2.0
 
 
 def test_a_program_without_a_reactor_gives_up_on_a_redis_that_does_not_come_back(server: RedisServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 
 from snqd.config import site_table
 from snqd.config.source_reader import SourceReader
-from snqd.core.errors import ConfigError
+from snqd.core.errors import ConfigError, StoreUnavailable
+from snqd.stores.sql.blocking import SqlQueue
 
 
 @pytest.fixture
@@ -39,3 +41,14 @@ def test_reading_the_sites_ends_with_an_error_that_says_where_and_what_to_do(
     )
     assert "time" in message
     assert "secret" not in message
+
+
+@pytest.mark.parametrize("scheme", ["mariadb+pymysql", "postgresql+psycopg"])
+def test_a_silent_database_is_given_up_once_its_time_to_connect_is_over(
+    tmp_path: Path, silent_port: int, scheme: str
+) -> None:
+    queue = SqlQueue(f"{scheme}://snqd@127.0.0.1:{silent_port}/farm?connect_timeout=2", tmp_path)
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable, match=f"127.0.0.1:{silent_port}/farm"):
+        queue.pauses()
+    assert time.monotonic() - started < 10.0

@@ -27,7 +27,9 @@ from snqd.stores.redis.names import control_channel, place_of
 from snqd.stores.redis.scripts import Script
 
 PATIENCE = 10.0
-"""Seconds for which a call is repeated while Redis can't be reached."""
+"""Seconds for which a call is repeated while a Redis that was there can't be reached."""
+FIRST_PATIENCE = 1.0
+"""The same for one that was never reached: whoever begins only now is told soon."""
 PAUSE = 0.1
 """Seconds between two attempts."""
 TIMEOUT = 15.0
@@ -68,6 +70,7 @@ class RedisQueue:
         self._clock = clock
         self._name = f"client-{secrets.token_hex(8)}"
         self._numbers = count(1)
+        self._reached = False
         self._renewal = AofRenewal(prefix, patience, None)
         self._client = _client(address, self._connected)
 
@@ -128,6 +131,7 @@ class RedisQueue:
 
     def _connected(self, connection: Any) -> None:
         """Called with each new connection, before its first use."""
+        self._reached = True
         connection.on_connect()
         steps = self._renewal.steps(info(_ask(connection, "INFO")))
         try:
@@ -155,12 +159,13 @@ class RedisQueue:
         return self._patiently(lambda: self._run_once(script, words))
 
     def _patiently(self, ask: Callable[[], Any]) -> Any:
-        deadline = self._clock() + self._patience
+        started = self._clock()
         while True:
             try:
                 return ask()
             except (redis.ConnectionError, redis.TimeoutError) as error:
-                if isinstance(error, redis.AuthenticationError) or self._clock() >= deadline:
+                patience = self._patience if self._reached else min(self._patience, FIRST_PATIENCE)
+                if isinstance(error, redis.AuthenticationError) or self._clock() >= started + patience:
                     raise self._in_words(error) from error
             except redis.RedisError as error:
                 raise self._in_words(error) from error

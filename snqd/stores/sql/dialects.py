@@ -39,6 +39,9 @@ def first_line(error: BaseException | None) -> str:
 class Dialect(Protocol):
     """How to deal with one kind of server."""
 
+    def connect(self, dialect: Any, record: Any, arguments: Any, options: dict[str, Any]) -> Any:
+        """A new connection of SQLAlchemy's `dialect`; None if it is to be made as always."""
+
     def set_up(self, connection: Any, record: Any) -> None:
         """Prepare the driver's new connection."""
 
@@ -58,6 +61,10 @@ class Dialect(Protocol):
 class _Common:
     conflicts: frozenset[Any] = frozenset()
     advice: Mapping[Any, str] = {}
+
+    def connect(self, dialect: Any, record: Any, arguments: Any, options: dict[str, Any]) -> Any:
+        """See :class:`Dialect`."""
+        return None
 
     def in_words(self, name: str, error: SQLAlchemyError) -> StoreError:
         """See :class:`Dialect`."""
@@ -184,6 +191,14 @@ class MariaDbDialect(_Common):
         1142: "the user lacks a right: GRANT ALL ON the database",
         1153: "the job is larger than the server's max_allowed_packet: raise it",
     }
+
+    def connect(self, dialect: Any, record: Any, arguments: Any, options: dict[str, Any]) -> Any:
+        """See :class:`Dialect`."""
+        # PyMySQL's connect_timeout ends where the server's greeting should begin.
+        patience, greeting = float(options["read_timeout"]), float(options["connect_timeout"])
+        connection = dialect.connect(*arguments, **{**options, "read_timeout": min(patience, greeting)})
+        connection._read_timeout = patience
+        return connection
 
     def set_up(self, connection: Any, record: Any) -> None:
         """See :class:`Dialect`."""

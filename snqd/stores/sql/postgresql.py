@@ -6,7 +6,7 @@ so that the cost of a claim does not grow with the backlog.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -26,6 +26,8 @@ from snqd.stores.sql.statements import (
 )
 
 CHANNEL = "snqd"
+BYTES = "\\x"
+"""Before bytes in hexadecimal digits."""
 
 _SIGN = "UPDATE snqd_owner SET last = %s WHERE n = %s"
 _SIGN_FLEETINGLY = f"{_SIGN} RETURNING set_config('synchronous_commit', 'off', true)"
@@ -35,6 +37,7 @@ _ROWS = f"""SELECT {INSERTED} FROM unnest(%s::text[], %s::text[], %s::text[], %s
         WITH ORDINALITY AS new ({INSERTED}, place) ORDER BY place"""
 # Takes a server a fifth less time for its one row than the arrays would.
 _ROW = "VALUES (%s, %s, %s, %s, %s::float8, %s::int, %s::smallint, %s::float8, %s, %s::bytea)"
+# NOT EXISTS would be answered by a hash of all that is ready, read anew for every batch.
 _ADD = f"""
 WITH added AS (
     INSERT INTO snqd_job ({INSERTED})
@@ -42,7 +45,7 @@ WITH added AS (
     RETURNING queue, n, state, due)
 SELECT queue, min(CASE WHEN state <> 2 THEN n END), min(due),
     CASE WHEN min(state) <> 2
-         AND NOT EXISTS (SELECT 1 FROM snqd_job AS job WHERE job.state = 0 AND job.queue = added.queue)
+         AND (SELECT 1 FROM snqd_job AS job WHERE job.state = 0 AND job.queue = added.queue LIMIT 1) IS NULL
     THEN pg_notify('{CHANNEL}', %s) IS NOT NULL ELSE false END
 FROM added GROUP BY queue
 """
@@ -209,8 +212,7 @@ def only_share_arguments(rooms: Mapping[str, int]) -> list[str]:
 
     :param rooms: how many jobs there is room for, by queue.
     """
-    queues = ",".join(f'"{queue}"' for queue in rooms)
-    return [f"{{{queues}}}", f"{{{','.join(map(str, rooms.values()))}}}"]
+    return [array(rooms), array(rooms.values())]
 
 
 def only_share(rows: Sequence[Sequence[Any]], owner: int) -> tuple[bool, Outlook | None, list[Claimed]]:
@@ -227,7 +229,7 @@ def only_share(rows: Sequence[Sequence[Any]], owner: int) -> tuple[bool, Outlook
 def insert_one_arguments(job: Job, by: str) -> list[str | None]:
     """The arguments of `INSERT_ONE`, as PostgreSQL writes them."""
     *values, body = row_of(job)
-    return [*(None if value is None else str(value) for value in values), "\\x" + body.hex(), by]
+    return [*(None if value is None else str(value) for value in values), BYTES + body.hex(), by]
 
 
 def added(rows: Sequence[Sequence[Any]]) -> Added:
@@ -315,8 +317,20 @@ def _insertion(jobs: Sequence[Job], by: str) -> tuple[str, tuple[Any, ...]]:
     """The statement that adds `jobs`, and its arguments."""
     if len(jobs) == 1:
         return _INSERT_ONE, (*row_of(jobs[0]), by)
-    columns = [list(column) for column in zip(*(row_of(job) for job in jobs), strict=True)]
-    return _INSERT, (*columns, by)
+    *columns, bodies = zip(*(row_of(job) for job in jobs), strict=True)
+    words = [f"{BYTES}{body.hex()}" for body in bodies]
+    return _INSERT, (*(array(column) for column in columns), array(words), by)
+
+
+def array(values: Iterable[str | float | None]) -> str:
+    """An array as PostgreSQL writes it; the driver takes seven times as long to write a list's elements."""
+    return f"{{{','.join(map(_element, values))}}}"
+
+
+def _element(value: str | float | None) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return "NULL" if value is None else str(value)
 
 
 def _keys(connection: Connection, statement: str, arguments: tuple[Any, ...]) -> set[int]:

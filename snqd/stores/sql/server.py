@@ -167,6 +167,7 @@ class SqlServer:
                 pool_recycle=RECYCLE,
                 pool_use_lifo=True,
             )
+            event.listen(engine, "do_connect", self.dialect.connect)
             event.listen(engine, "connect", self.dialect.set_up)
             event.listen(engine, "checkin", _checked_in)
             event.listen(engine, "checkout", partial(_checked_out, engine.dialect))
