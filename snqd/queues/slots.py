@@ -11,7 +11,7 @@ CLAIM_AHEAD = 0.1
 Jobs that take long are left to other processes until a slot is free; short ones wait here for theirs, so that no slot
 is idle during a round trip to the store.
 """
-AT_LEAST_AHEAD = 0.01
+AT_LEAST_AHEAD = 0.04
 """Seconds of work that it claims ahead even where that is more jobs than it has slots: jobs that take next to nothing
 cost a store less, and this process, the more of them come at once."""
 TURN = 0.001

@@ -22,6 +22,9 @@ ACK_PATIENCE = 0.01
 """Seconds that an ACK may wait for others: each write wakes the broker, which costs both sides as much as some jobs."""
 UNSENT_SHARE = 0.25
 """Of what a source may have here; once so many acknowledgements wait they go out, lest the broker has to wait."""
+BRISK = 0.04
+"""Seconds; a source that brings in fewer as many messages as may be here is let bring more at once. Jobs that take
+nothing never pile up here, and with little room each would cost a write of its own on both sides."""
 
 
 @attrs.define(eq=False)
@@ -46,6 +49,14 @@ class Source:
     prefetch: int = 0
     unsettled: int = 0
     received: int = 0
+    _since: float = attrs.field(default=0.0, init=False)
+    _received_before: int = attrs.field(default=0, init=False)
+
+    def wants_room(self, now: float) -> bool:
+        """Whether its prefetch holds it back: it is full, or fast enough to have been full within :data:`BRISK`."""
+        if now - self._since > BRISK:
+            self._since, self._received_before = now, self.received
+        return self.is_full or self.received - self._received_before >= self.prefetch
 
     @property
     def is_full(self) -> bool:

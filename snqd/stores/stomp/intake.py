@@ -27,6 +27,7 @@ class Intake:
     log = Logger()
 
     def __init__(self, reactor: Any, topology: Topology, consumers: Sequence[Consumer]) -> None:
+        self._reactor = reactor
         self._topology = topology
         self._consumers = consumers
         self._groups: set[str] = set()
@@ -80,11 +81,12 @@ class Intake:
             self._add(self._topology.solo(group), group, 1, alone=True)
 
     def make_room(self, limit: int, alone: bool = False) -> None:
-        """Let more come, up to `limit` from each source, from those of which as much is here as may be."""
+        """Let more come, up to `limit` from each source, from those that their prefetch holds back."""
+        now = self._reactor.seconds()
         for source in self.sources():
             most = min(limit if alone else limit * source.consumer.dialect.lump, MAX_PREFETCH)
-            if source.alone == alone and source.is_full and source.prefetch < most:
-                source.consumer.listen(source, min(source.prefetch, most - source.prefetch))
+            if source.alone == alone and source.prefetch < most and source.wants_room(now):
+                source.consumer.listen(source, most - source.prefetch)
 
     def _look_for_rest(self) -> None:
         # The most that was asked for lately: what the manager takes when it has nothing to do.

@@ -26,8 +26,8 @@ def test_a_queues_limit_is_never_above_the_processs() -> None:
 
 @pytest.mark.parametrize(
     ("cost", "room"),
-    [(None, 50), (0.0001, 150), (0.0002, 100), (0.02, 100), (0.1, 100), (1.0, 55), (600.0, 50)],
-    ids=["unknown", "no-op", "0.2 ms", "20 ms", "100 ms", "1 s", "10 min"],
+    [(None, 50), (0.0001, 450), (0.0002, 250), (0.001, 100), (0.02, 100), (0.1, 100), (1.0, 55), (600.0, 50)],
+    ids=["unknown", "no-op", "0.2 ms", "1 ms", "20 ms", "100 ms", "1 s", "10 min"],
 )
 def test_only_jobs_that_end_soon_are_claimed_ahead(cost: float | None, room: int) -> None:
     assert Slots(50, {}).room("q", 0, cost) == room

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from snqd.stores.interface import Want
+from snqd.stores.stomp.consumer import BRISK
 from snqd.stores.stomp.dialects import ActiveMq
 from snqd.stores.stomp.intake import MAX_PREFETCH, REST, SMALL_PREFETCH, Intake
 from snqd.stores.stomp.topology import LANES
@@ -32,14 +33,32 @@ def test_a_group_is_its_destination_what_is_due_and_all_lanes() -> None:
     assert not intake.listen({"q": Want(40)}, ())
 
 
-def test_only_a_full_source_gets_more_room_twice_as_much_at_most() -> None:
+def test_only_a_full_source_gets_more_room() -> None:
     _, intake, sources = bench()
     sources[MAIN].unsettled = 40
-    intake.make_room(1000)
-    assert (sources[MAIN].prefetch, sources[DUE].prefetch) == (80, 10)
-    sources[MAIN].unsettled = 80
     intake.make_room(100)
+    assert (sources[MAIN].prefetch, sources[DUE].prefetch) == (100, 10)
+    intake.make_room(200)
     assert sources[MAIN].prefetch == 100
+
+
+def test_a_source_gets_more_room_that_brings_as_much_as_may_be_here_in_next_to_no_time() -> None:
+    clock, intake, sources = bench()
+    intake.make_room(400)
+    for _ in range(2):
+        clock.advance(BRISK / 2)
+        sources[MAIN].received += 20
+        intake.make_room(400)
+    assert (sources[MAIN].prefetch, sources[DUE].prefetch) == (400, 10)
+
+
+def test_a_source_that_takes_its_time_gets_no_more_room() -> None:
+    clock, intake, sources = bench()
+    for _ in range(100):
+        clock.advance(BRISK / 2)
+        sources[MAIN].received += 19
+        intake.make_room(400)
+    assert sources[MAIN].prefetch == 40
 
 
 def test_no_source_gets_more_than_the_most() -> None:
