@@ -11,6 +11,8 @@ SERVICE = 0.005
 """Seconds that a job of a flood takes."""
 LONGEST = 300.0
 """Seconds after which a measurement is given up."""
+WARM_UP = 0.2
+"""Part of the jobs that is not timed: until then some of the processes, snqd's and the peers' alike, still begin."""
 
 
 class Sheet:
@@ -38,9 +40,9 @@ class Sheet:
         """Milliseconds that the stamped jobs waited."""
         return [float(line) * 1000 for line in self._stamps_path.read_text().splitlines()]
 
-    def rate(self, number: int) -> float:
-        """Jobs a second between the first that is seen to have run and the last of `number`."""
-        until(lambda: self.done() > 0, "the first job", pause=0.002)
+    def rate(self, number: int, warm_up: float = WARM_UP) -> float:
+        """Jobs a second, of `number`, from the moment when a part of them has run to the last."""
+        until(lambda: self.done() >= max(number * warm_up, 1), "the first jobs", pause=0.002)
         first, started = self.done(), time.monotonic()
         until(lambda: self.done() >= number, f"the last of {number} jobs", pause=0.002)
         return (self.done() - first) / (time.monotonic() - started)
