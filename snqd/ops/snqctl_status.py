@@ -22,7 +22,7 @@ def status(invocation: Invocation, as_json: bool) -> int:
     """Show the daemon, its children, the queues and the busiest sites.
 
     Exit code 1 if no daemon runs; what waits is shown all the same. Where the configuration is wrong only what the
-    daemon says is shown, and the exit code is 1 too.
+    daemon says is shown, and the exit code is 2.
     """
     in_spite = invocation.settings_in_spite()
     settings = in_spite or invocation.settings
@@ -35,6 +35,8 @@ def status(invocation: Invocation, as_json: bool) -> int:
         from snqd.ops.snqctl_tables import console, show_status
 
         show_status(document, console())
+    if in_spite is not None:
+        return 2
     return 0 if answer is not None and backlog is not None else 1
 
 

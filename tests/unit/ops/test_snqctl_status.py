@@ -223,11 +223,11 @@ def test_the_daemon_is_shown_in_spite_of_a_wrong_file(operator: Any, monkeypatch
     monkeypatch.setattr(snqctl_status, "call", lambda path, command: asked.append(path) or ANSWER)
     operator.configure("[queue]\nmax_retries = often\nhalf an edit\n")
     result = operator("status", "--json")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "[queue] max_retries" in result.stderr
     document = json.loads(result.stdout)
     assert (document["daemon"], document["groups"]) == (DAEMON, ANSWER["groups"])
     assert {row["waiting"] for row in document["queues"]} == {None}
     assert not operator.state.exists()
-    assert operator("status").exit_code == 1
+    assert operator("status").exit_code == 2
     assert asked == [operator.state / "control.sock"] * 2
