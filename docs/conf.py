@@ -6,7 +6,7 @@ from pathlib import Path
 
 _root = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(_root))
-from snqd.daemon.version import VERSION  # noqa: E402 - the checkout, not what is installed
+from snqd.pipe.version import VERSION  # noqa: E402 - the checkout, not what is installed
 
 _setup = ConfigParser(interpolation=None)
 _setup.read(_root / "setup.cfg")

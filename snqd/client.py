@@ -19,7 +19,7 @@ from snqd.config.settings import Settings
 from snqd.core.errors import NoHandler, SnqdError, StoreUnavailable, Unconfirmed, UnknownSite
 from snqd.core.job import JSON, Job, JobIds, check_size
 from snqd.core.names import check_id, check_queue, check_site
-from snqd.ops.live_targets import LiveTargets
+from snqd.sites.live_targets import LiveTargets
 from snqd.stores.factory import make_queue
 from snqd.wire.own import check_body
 from snqd.wire.payload import encode
@@ -288,7 +288,7 @@ class _AtOnce:
         """There is nothing to close."""
 
     def _run(self, job: Job) -> None:
-        command = [sys.executable, "-m", "snqd.ops.snqctl", "--config", str(self._path), "run", "--id", job.id]
+        command = [sys.executable, "-m", "snqd.snqctl.main", "--config", str(self._path), "run", "--id", job.id]
         ran = subprocess.run(
             [*command, job.site, job.queue, "-"],
             input=job.body,

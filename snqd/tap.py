@@ -28,11 +28,11 @@ from snqd.daemon.rolling_restart import RollingRestart
 from snqd.daemon.sd_notify import SdNotify, manager_of
 from snqd.daemon.site_watch import SiteWatch
 from snqd.daemon.systemd import SystemdNotices
-from snqd.daemon.text_streams import write_utf8
 from snqd.ops.broadcasts import Broadcasts, trust_of
-from snqd.ops.change_commands import ChangeCommands
 from snqd.ops.control_server import ControlServer, daemon_commands
 from snqd.ops.log_output import LoggedService
+from snqd.ops.update_commands import ChangeCommands
+from snqd.pipe.text_streams import write_utf8
 
 
 class Options(usage.Options):

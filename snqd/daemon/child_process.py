@@ -15,10 +15,10 @@ from twisted.python.failure import Failure
 
 from snqd.config.sources import SourceChanges, Sources
 from snqd.core.counters import Total
-from snqd.daemon import ipc
-from snqd.daemon.child_log import ChildLog
-from snqd.daemon.child_spec import ChildSpec
 from snqd.daemon.restart_policy import Life
+from snqd.pipe import commands
+from snqd.pipe.child_spec import ChildSpec
+from snqd.pipe.log_lines import ChildLog
 
 LINGER = 1.0
 """Seconds for which the pipes of a dead child are still read: a grandchild may hold them open for ever."""
@@ -70,38 +70,38 @@ class ChildOwner(Protocol):
         """It is gone, and its pipes are read to their end."""
 
 
-class ParentChannel(ipc.Channel):
+class ParentChannel(commands.Channel):
     """The parent's end of the pipes; translates only."""
 
     def __init__(self, child: ChildProcess) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._child = child
 
-    @ipc.Ready.responder
+    @commands.Ready.responder
     def ready(self, version: str) -> dict[str, Any]:
         """Answer with the parent's version."""
         self._child.became_ready(version)
         return {"version": self._child.spec.version}
 
-    @ipc.RefreshSites.responder
+    @commands.RefreshSites.responder
     def refresh_sites(self) -> dict[str, Any]:
         """Pass it on."""
         self._child.misses_sites()
         return {}
 
-    @ipc.Heard.responder
+    @commands.Heard.responder
     def heard(self, body: bytes, way: str) -> dict[str, Any]:
         """Pass it on."""
         self._child.heard(body, way)
         return {}
 
-    @ipc.BootFailed.responder
+    @commands.BootFailed.responder
     def boot_failed(self, message: str, traceback: str) -> dict[str, Any]:
         """Pass it on."""
         self._child.boot_failed(message, traceback)
         return {}
 
-    @ipc.Heartbeat.responder
+    @commands.Heartbeat.responder
     def heartbeat(self, report: dict[str, Any], counters: list[list[Any]]) -> dict[str, Any]:
         """Pass it on."""
         self._child.reported(report, counters)
@@ -162,8 +162,8 @@ class ChildProcess(ProcessProtocol):
 
     def write(self, data: bytes) -> None:
         """Write to the child, for the channel; nothing is written to a pipe that is closed."""
-        if ipc.CHILD_READS in self.transport.pipes:
-            self.transport.writeToChild(ipc.CHILD_READS, data)
+        if commands.CHILD_READS in self.transport.pipes:
+            self.transport.writeToChild(commands.CHILD_READS, data)
 
     def writeSequence(self, pieces: list[bytes]) -> None:
         """Write to the child, for the channel."""
@@ -171,11 +171,11 @@ class ChildProcess(ProcessProtocol):
 
     def loseConnection(self) -> None:
         """Close the pipe, for the channel: the child takes it for its parent's death."""
-        self.transport.closeChildFD(ipc.CHILD_READS)
+        self.transport.closeChildFD(commands.CHILD_READS)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """Log, or hand to the channel."""
-        if childFD == ipc.CHILD_WRITES:
+        if childFD == commands.CHILD_WRITES:
             self._channel.dataReceived(data)  # type: ignore[no-untyped-call]
         else:
             (self.log.stdout if childFD == 1 else self.log.stderr).feed(data)
@@ -212,30 +212,30 @@ class ChildProcess(ProcessProtocol):
 
     def refresh(self) -> Deferred[Any]:
         """Ask for a fresh report; fires when it is here."""
-        return self._channel.ask(ipc.Report).addCallback(
+        return self._channel.ask(commands.Report).addCallback(
             lambda answer: self.reported(answer["report"], answer["counters"])
         )
 
     def recover(self, owner: str, suspects: list[str], cause: str) -> Deferred[Any]:
         """Let it free what the dead process `owner` held; fails with RecoverFailed, or if the child dies."""
-        return self._channel.ask(ipc.Recover, owner=owner, suspects=suspects, cause=cause)
+        return self._channel.ask(commands.Recover, owner=owner, suspects=suspects, cause=cause)
 
     def prepare(self, changes: SourceChanges, check: list[str]) -> Deferred[Any]:
-        """Let it make ready for another configuration; see :class:`snqd.daemon.ipc.Prepare`."""
-        return self._channel.ask(ipc.Prepare, changes=changes.to_json(), check=check)
+        """Let it make ready for another configuration; see :class:`snqd.pipe.commands.Prepare`."""
+        return self._channel.ask(commands.Prepare, changes=changes.to_json(), check=check)
 
     def commit(self, sources: Sources) -> Deferred[Any]:
         """Let it go over to what it prepared, which is `sources`."""
         self.sources = sources
-        return self._channel.ask(ipc.Commit)
+        return self._channel.ask(commands.Commit)
 
     def drop_prepared(self) -> Deferred[Any]:
         """Let it forget what it prepared."""
-        return self._channel.ask(ipc.Drop)
+        return self._channel.ask(commands.Drop)
 
     def take_over(self) -> None:
         """The one before it is gone: let it start what it held back. A failure is told as a boot failure."""
-        self._channel.ask(ipc.TakeOver).addErrback(lambda failure: None)  # its end is what answers
+        self._channel.ask(commands.TakeOver).addErrback(lambda failure: None)  # its end is what answers
 
     def misses_sites(self) -> None:
         """It has jobs of sites that it does not know."""
@@ -247,18 +247,18 @@ class ChildProcess(ProcessProtocol):
 
     def set_log_level(self, namespace: str, level: str) -> Deferred[Any]:
         """Let it log `namespace` from `level` on."""
-        return self._channel.ask(ipc.SetLogLevel, namespace=namespace, level=level)
+        return self._channel.ask(commands.SetLogLevel, namespace=namespace, level=level)
 
     def wake(self) -> Deferred[Any]:
         """Let it look for work."""
-        return self._channel.ask(ipc.Wake)
+        return self._channel.ask(commands.Wake)
 
     def stop(self) -> None:
         """Let it drain and exit: one that can't hear it yet is not yet at work, and its signal ends it at once."""
         if self.ready_at is None:
             self.signal(SIGTERM)
         else:
-            self._channel.ask(ipc.Stop).addErrback(lambda failure: None)  # its end is what answers
+            self._channel.ask(commands.Stop).addErrback(lambda failure: None)  # its end is what answers
 
     def signal(self, number: int) -> None:
         """Send it a signal, if it still is there."""

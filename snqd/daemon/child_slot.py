@@ -9,12 +9,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from snqd.daemon import exit_codes
 from snqd.daemon.child_process import ChildProcess, Ending
-from snqd.daemon.child_spec import SOLO, child_id
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.restart_policy import Life, RestartPolicy
 from snqd.daemon.slot_states import make_slot_states
+from snqd.pipe import exit_codes
+from snqd.pipe.child_spec import SOLO, child_id
 
 ABORT_GRACE = 5.0
 """Seconds that a hanging child has to write its tracebacks."""

@@ -9,13 +9,13 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from snqd.config.settings import GroupSettings
-from snqd.daemon import exit_codes
 from snqd.daemon.child_process import ChildProcess, Ending
 from snqd.daemon.child_slot import ChildSlot
-from snqd.daemon.child_spec import EXCLUSIVE, NORMAL, SOLO, is_single
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.replacement import Replacements
 from snqd.daemon.restart_policy import RestartPolicy
+from snqd.pipe import exit_codes
+from snqd.pipe.child_spec import EXCLUSIVE, NORMAL, SOLO, is_single
 
 _STATES = {"waiting": "waiting", "booting": "init", "killing": "hung", "leaving": "shutdown"}
 

@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred, DeferredList
 from snqd.config.settings import GroupSettings, Settings
 from snqd.daemon.child_process import ChildProcess
 from snqd.daemon.child_slot import ChildSlot
-from snqd.daemon.child_spec import group_of
 from snqd.daemon.group import Group
+from snqd.pipe.child_spec import group_of
 
 
 class Groups:

@@ -12,12 +12,12 @@ import attrs
 from snqd.config.load import Overrides
 from snqd.config.sources import Sources
 from snqd.daemon.child_process import ChildOwner, ChildProcess
-from snqd.daemon.child_spec import ChildSpec, child_id
-from snqd.daemon.ipc import CHILD_READS, CHILD_WRITES
-from snqd.daemon.log_levels import LogLevels
-from snqd.daemon.version import VERSION
+from snqd.pipe.child_spec import ChildSpec, child_id
+from snqd.pipe.commands import CHILD_READS, CHILD_WRITES
+from snqd.pipe.log_levels import LogLevels
+from snqd.pipe.version import VERSION
 
-CHILD_MODULE = "snqd.daemon.child"
+CHILD_MODULE = "snqd.child.child"
 _PIPES = {0: "w", 1: "r", 2: "r", CHILD_READS: "w", CHILD_WRITES: "r"}
 
 

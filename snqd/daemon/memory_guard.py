@@ -11,10 +11,10 @@ from twisted.python.failure import Failure
 from snqd.config.settings import Settings
 from snqd.daemon.child_process import ChildProcess
 from snqd.daemon.child_slot import ChildSlot
-from snqd.daemon.child_spec import SOLO
 from snqd.daemon.group import Group
 from snqd.daemon.memory_total import Memory
 from snqd.daemon.memory_watch import MemoryWatch, Sample, Verdict
+from snqd.pipe.child_spec import SOLO
 
 MEGABYTE = 1024**2
 WORTH_A_LINE_BYTES = MEGABYTE

@@ -22,7 +22,7 @@ from snqd.daemon.memory_guard import MemoryGuard
 from snqd.daemon.memory_total import Memory
 from snqd.daemon.recovery import Recovery
 from snqd.daemon.state_dir import CHILDREN, DaemonLock, prepare
-from snqd.daemon.version import VERSION
+from snqd.pipe.version import VERSION
 
 REPORT_TIMEOUT = 1.0
 BEYOND_HELP = 3 * ABORT_GRACE

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from snqd.daemon.child_process import ChildProcess
-from snqd.queues.crash_ledger import Remains, is_held, read_remains
+from snqd.pipe.crash_ledger import Remains, is_held, read_remains
 
 LEDGERS = "*.ledger"
 FIRST_RETRY = 1.0

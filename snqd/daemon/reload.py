@@ -18,7 +18,7 @@ from snqd.config.source_reader import Look, SourceReader
 from snqd.config.sources import SourceChanges, Sources
 from snqd.config.take_sites import Taken, take_sites
 from snqd.core.errors import ConfigError
-from snqd.daemon.child_config import InThread
+from snqd.core.threads import InThread
 from snqd.daemon.child_process import ChildProcess
 from snqd.daemon.launcher import Launcher
 

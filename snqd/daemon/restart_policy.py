@@ -6,7 +6,7 @@ from random import Random
 
 import attrs
 
-from snqd.daemon import exit_codes
+from snqd.pipe import exit_codes
 
 YOUNG = 5.0
 """Seconds after its readiness by which a child should have settled a job."""

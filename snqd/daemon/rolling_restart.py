@@ -8,11 +8,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from snqd.core.errors import SnqdError
-from snqd.daemon.child_spec import SOLO
 from snqd.daemon.group import Group
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.daemon.reload import NotTaken, Reload
 from snqd.daemon.replacement import ReplacementFailed
+from snqd.pipe.child_spec import SOLO
 
 
 class RestartStopped(SnqdError):

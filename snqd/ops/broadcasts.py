@@ -14,9 +14,9 @@ from snqd.config.control_key import read_control_key
 from snqd.config.settings import QueueSettings
 from snqd.core.errors import ConfigError, SnqdError
 from snqd.daemon.queue_daemon import QueueDaemon
-from snqd.ops.change_commands import ChangeCommands
 from snqd.ops.control_gate import ControlGate, Trust
 from snqd.ops.control_server import Command
+from snqd.ops.update_commands import ChangeCommands
 from snqd.wire.control_message import BadControlMessage, ControlMessage
 
 LINES = 10

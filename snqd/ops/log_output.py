@@ -13,9 +13,9 @@ from twisted.logger import FileLogObserver, ILogObserver, textFileLogObserver
 from twisted.python.logfile import LogFile
 
 from snqd.config.settings import DaemonSettings
-from snqd.daemon.log_levels import LogLevels
-from snqd.daemon.log_record import record_of
-from snqd.daemon.text_streams import readable
+from snqd.pipe.log_levels import LogLevels
+from snqd.pipe.log_record import record_of
+from snqd.pipe.text_streams import readable
 
 DEFAULT_FILE = "twistd.log"
 JSON = "json"

@@ -13,7 +13,7 @@ from snqd.core.outcome import Outcome
 from snqd.core.retry import RetryPolicy
 from snqd.handlers.registry import Slot
 from snqd.handlers.running_job import RunningJob
-from snqd.queues.crash_ledger import CrashLedger
+from snqd.pipe.crash_ledger import CrashLedger
 from snqd.queues.slots import Slots
 from snqd.stores.interface import Claimed
 

@@ -20,9 +20,9 @@ from snqd.handlers.registry import HandlerRegistry
 from snqd.handlers.running_job import RunningJob, Surroundings
 from snqd.io.interface import Master
 from snqd.io.io_manager import IoManager
+from snqd.pipe.crash_ledger import CrashLedger
 from snqd.queues.admission import Admitted, Refused, SiteMissing, admit
 from snqd.queues.claimer import Claimer
-from snqd.queues.crash_ledger import CrashLedger
 from snqd.queues.in_flight import InFlight, Running
 from snqd.queues.settler import Ended, Settler
 from snqd.queues.slots import Slots, in_a_row

@@ -17,10 +17,10 @@ from snqd.core.errors import StoreUnavailable
 from snqd.core.job import Job
 from snqd.core.outcome import Ack, DeadLetter, Outcome, Retry
 from snqd.core.retry import RetryPolicy
-from snqd.io.ping import Pings
+from snqd.monitor.ping import Pings
 from snqd.stores.interface import Claimed, IStore
-from snqd.stores.morgue import Letter
-from snqd.stores.morgue_writer import MorgueWriter
+from snqd.stores.morgue.morgue import Letter
+from snqd.stores.morgue.writer import MorgueWriter
 
 
 @attrs.define

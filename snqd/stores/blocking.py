@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from snqd.core.job import Job
+from snqd.stores.doorbell import Ringer, bells_of
 from snqd.stores.interface import Depth, Pauses
 from snqd.stores.sqlite.database import QueueDatabase
-from snqd.stores.sqlite.doorbell import Ringer, bells_of
 
 
 class BlockingQueue(Protocol):

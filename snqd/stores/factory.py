@@ -11,7 +11,7 @@ from snqd.config.redis_address import RedisAddress
 from snqd.config.settings import QueueSettings, Settings
 from snqd.stores.blocking import BlockingQueue, EmbeddedQueue
 from snqd.stores.control import ControlListener, ControlPublisher
-from snqd.stores.morgue import Burials, Morgue
+from snqd.stores.morgue.morgue import Burials, Morgue
 from snqd.stores.sqlite.database import QueueDatabase
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def make_store(
 
         return RedisStore(reactor, _redis(queue), prefix_of(queue.queue_basename), owner, **lease)
     if queue.subsystem == STOMP:
-        from snqd.stores.morgue_writer import MorgueWriter
+        from snqd.stores.morgue.writer import MorgueWriter
         from snqd.stores.stomp.brokers import brokers_of
         from snqd.stores.stomp.store import StompStore
 
@@ -128,7 +128,7 @@ def make_queue(settings: Settings) -> BlockingQueue:
 def make_morgue(settings: QueueSettings) -> Burials:
     """The morgue, not opened yet."""
     if settings.morgue_file is None:
-        from snqd.stores.sql.morgue import SqlMorgue
+        from snqd.stores.morgue.sql_morgue import SqlMorgue
 
         return SqlMorgue(settings.morgue)
     return Morgue(settings.morgue_file)

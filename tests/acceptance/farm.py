@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 TWISTD = (str(Path(sys.executable).parent / "twistd"),)
 # Not the console script: a checkout that is only on the path has none.
-SNQCTL = (sys.executable, "-c", "import sys; from snqd.ops.snqctl import main; sys.exit(main())")
+SNQCTL = (sys.executable, "-c", "import sys; from snqd.snqctl.main import main; sys.exit(main())")
 
 # Every process of a farm inherits this variable with a value of the farm's own, which is how the last of them is found.
 MARK = "SNQ_ACCEPTANCE_FARM"

@@ -29,10 +29,10 @@ from snqd.core.errors import StoreUnavailable
 from snqd.core.job import JSON, Job
 from snqd.stomp.protocol import Login
 from snqd.stores.interface import Claimed, Want
-from snqd.stores.memory import MemoryStore
-from snqd.stores.memory_queue import MemoryQueue
-from snqd.stores.morgue import Morgue
-from snqd.stores.morgue_writer import MorgueWriter
+from snqd.stores.memory.queue import MemoryQueue
+from snqd.stores.memory.store import MemoryStore
+from snqd.stores.morgue.morgue import Morgue
+from snqd.stores.morgue.writer import MorgueWriter
 from snqd.stores.redis.names import prefix_of
 from snqd.stores.redis.store import RedisStore
 from snqd.stores.sql.store import SqlStore

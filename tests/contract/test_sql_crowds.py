@@ -17,9 +17,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from snqd.core.errors import StoreUnavailable
+from snqd.stores.morgue.sql_morgue import SqlMorgue
 from snqd.stores.sql.blocking import SqlQueue
 from snqd.stores.sql.control_table import ControlTable
-from snqd.stores.sql.morgue import SqlMorgue
 from snqd.stores.sql.server import SqlServer
 from tests.contract.test_sql_failures import PATIENCE
 

@@ -17,7 +17,7 @@ from snqd.config.stomp_servers import StompSettings
 from snqd.core.errors import StoreUnavailable
 from snqd.core.job import PHP
 from snqd.stores.interface import Pauses, Want
-from snqd.stores.morgue import Letter, Morgue
+from snqd.stores.morgue.morgue import Letter, Morgue
 from snqd.stores.stomp.blocking import StompQueue
 from snqd.stores.stomp.notes import FileNotes
 from snqd.wire.envelope import read_capture

@@ -13,12 +13,12 @@ import pytest
 
 import snqd
 from snqd.core.errors import StoreUnavailable
-from snqd.queues.crash_ledger import CrashLedger, Remains, is_held, read_remains
+from snqd.pipe.crash_ledger import CrashLedger, Remains, is_held, read_remains
 
 CHILD = """
 import sys
 from pathlib import Path
-from snqd.queues.crash_ledger import CrashLedger
+from snqd.pipe.crash_ledger import CrashLedger
 ledger = CrashLedger(Path(sys.argv[1]), "main-1", 3)
 slots = [ledger.started(name) for name in ("job-1", "x" * 64, "job-3")]
 ledger.ended(slots[0])

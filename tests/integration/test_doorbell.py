@@ -13,8 +13,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from snqd.stores.sqlite.bell import Bell
-from snqd.stores.sqlite.doorbell import Ringer, bells_of
+from snqd.stores.doorbell import Ringer, bells_of
+from snqd.stores.doorbell_listener import Bell
 
 
 class Ear:

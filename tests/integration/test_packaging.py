@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from snqd.daemon.version import VERSION
+from snqd.pipe.version import VERSION
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SOURCES = ("snqd", "twisted", "setup.cfg", "pyproject.toml", "README.rst", "LICENSE")

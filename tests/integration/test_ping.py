@@ -15,7 +15,7 @@ from twisted.logger import LogEvent, globalLogPublisher
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from snqd.io.ping import Pinger
+from snqd.monitor.ping import Pinger
 
 real: Any = reactor
 COUNTED = b"counter=handled&owners%5B0%5D=queue%3Aq&owners%5B1%5D=site%3Aexample.org&owners%5B2%5D=thread%3At.1"
@@ -49,7 +49,7 @@ def errors() -> Iterator[DeferredQueue[str]]:
     texts: DeferredQueue[str] = DeferredQueue()
 
     def observe(event: LogEvent) -> None:
-        if event.get("log_namespace", "").startswith("snqd.io.ping"):
+        if event.get("log_namespace", "").startswith("snqd.monitor.ping"):
             texts.put(event["log_format"].format(**event))
 
     globalLogPublisher.addObserver(observe)

@@ -20,9 +20,9 @@ from sqlalchemy.engine import make_url
 from waiting import wait_until
 
 from snqd.core.errors import StoreError
-from snqd.queues.queue_item_jobs import job_of
+from snqd.gnusocial.queue_item_jobs import job_of
+from snqd.gnusocial.queue_item_tables import ROWS_OF_A_TABLE, ItemTable, QueueItems, is_lost
 from snqd.stores.sql.dialects import Conflict, Refused
-from snqd.stores.sql.queue_item import ROWS_OF_A_TABLE, ItemTable, QueueItems, is_lost
 from tests.servers.database_server import DatabaseServer
 from tests.servers.mariadb import MariaDbServer, mariadb
 from tests.servers.postgresql import postgresql
@@ -348,16 +348,16 @@ def test_a_haul_keeps_to_its_bounds_of_rows_and_bytes(table: Any, monkeypatch: p
     server, its, items = table
     values = ", ".join(f"('{'x' * 100}', 'ping', '2026-11-24 09:00:00')" for n in range(20))
     server.say(f"INSERT INTO queue_item (frame, transport, created) VALUES {values}", its.database)
-    monkeypatch.setattr("snqd.stores.sql.queue_item.BYTES_AT_ONCE", 550)
+    monkeypatch.setattr("snqd.gnusocial.queue_item_tables.BYTES_AT_ONCE", 550)
     haul = items.take([its, its])
     assert (len(haul.items), haul.visited) == (6, 2)  # where there is room left, one row fits in any case
     items.release()
-    monkeypatch.setattr("snqd.stores.sql.queue_item.BYTES_AT_ONCE", 10)
+    monkeypatch.setattr("snqd.gnusocial.queue_item_tables.BYTES_AT_ONCE", 10)
     haul = items.take([its, its])
     assert (len(haul.items), haul.visited) == (1, 1)
     items.release()
-    monkeypatch.setattr("snqd.stores.sql.queue_item.BYTES_AT_ONCE", 10**6)
-    monkeypatch.setattr("snqd.stores.sql.queue_item.ROWS_AT_ONCE", ROWS_OF_A_TABLE + 10)
+    monkeypatch.setattr("snqd.gnusocial.queue_item_tables.BYTES_AT_ONCE", 10**6)
+    monkeypatch.setattr("snqd.gnusocial.queue_item_tables.ROWS_AT_ONCE", ROWS_OF_A_TABLE + 10)
     haul = items.take([its, its])
     assert (len(haul.items), haul.visited) == (20, 1)  # another table might have had too many
 

@@ -14,7 +14,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from waiting import wait_until
 
 from snqd.config.redis_address import redis_address
-from snqd.queues.gnusocial_lists import read_item
+from snqd.gnusocial.redis_list_manager import read_item
+from snqd.gnusocial.redis_lists import ForeignLists
 from snqd.stores.redis.store import RedisStore
 from tests.servers.redis import RedisServer
 
@@ -70,7 +71,7 @@ async def test_each_item_is_taken_once_by_sweepers_and_php_daemons_at_the_same_t
     ]
 
     async def sweep(store: RedisStore) -> int:
-        lists, taken = store.foreign_lists(), 0
+        lists, taken = ForeignLists(store.ask), 0
         while found := await lists.look(["gnusocial:Nobody", LIST]):
             if len(popped) < 300:
                 popped.append(client.lpop(LIST) or b"")

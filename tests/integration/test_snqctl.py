@@ -19,7 +19,7 @@ from snqd.client import NotAcknowledged
 from snqd.stores.sqlite.database import QueueDatabase
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-SNQCTL = (sys.executable, "-m", "snqd.ops.snqctl")
+SNQCTL = (sys.executable, "-m", "snqd.snqctl.main")
 
 CONFIG = """
 [snqd]
@@ -123,7 +123,7 @@ def wait_until(condition: Callable[[], Any]) -> None:
 
 def test_enqueue_starts_without_twisted_or_rich(shell: Shell) -> None:
     script = (
-        "import sys; from snqd.ops.snqctl import main\n"
+        "import sys; from snqd.snqctl.main import main\n"
         "try: main(sys.argv[1:])\n"
         "finally: print(sorted({name.split('.')[0] for name in sys.modules} & {'twisted', 'rich'}))"
     )
@@ -161,7 +161,7 @@ def test_whoever_stops_reading_is_told_on_stderr(shell: Shell, started: Callable
 
 def test_a_long_stream_needs_no_memory_of_its_length(shell: Shell) -> None:
     script = (
-        "import sys; from snqd.ops.snqctl import main\n"
+        "import sys; from snqd.snqctl.main import main\n"
         "try: main(sys.argv[1:])\n"
         "finally: print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )

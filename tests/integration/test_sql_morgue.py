@@ -11,8 +11,8 @@ import pytest
 
 from snqd.core.errors import StoreUnavailable
 from snqd.core.job import MAX_BODY_BYTES, PHP, Job
-from snqd.stores.morgue import PAGE, Letter
-from snqd.stores.sql.morgue import SqlMorgue
+from snqd.stores.morgue.morgue import PAGE, Letter
+from snqd.stores.morgue.sql_morgue import SqlMorgue
 from tests.servers.mariadb import mariadb
 from tests.servers.postgresql import postgresql
 

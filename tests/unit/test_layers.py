@@ -16,12 +16,16 @@ LAYERS = (
     ("config",),
     ("sites",),
     ("wire", "stomp"),
+    ("pipe",),
     ("stores",),
+    ("monitor",),
     ("io",),
     ("handlers",),
-    ("queues",),
+    ("queues", "gnusocial"),
     ("daemon",),
+    ("child",),
     ("ops",),
+    ("snqctl",),
     ("tap", "client", "testing", "demo"),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
@@ -90,7 +94,7 @@ def test_imports_point_down_only() -> None:
     "text",
     [
         "from snqd.daemon import child",
-        "import snqd.daemon.child",
+        "import snqd.child.child",
         "from snqd import daemon",
         "from ..daemon import child",
         "from .. import daemon",

@@ -22,7 +22,6 @@ from snqd.stores.lease import Lease, Rounds
 from snqd.stores.redis import scripts
 from snqd.stores.redis.codec import DepthsReader, encode_all, read_claim, read_pauses
 from snqd.stores.redis.errors import ConnectionLost, store_error
-from snqd.stores.redis.foreign_lists import ForeignLists
 from snqd.stores.redis.info import info, is_full
 from snqd.stores.redis.listener import Listener
 from snqd.stores.redis.names import place_of, wake_channel
@@ -207,9 +206,12 @@ class RedisStore:
         """See :meth:`IStore.depths`."""
         return Deferred.fromCoroutine(self._depths())
 
-    def foreign_lists(self) -> ForeignLists:
-        """The lists that other programs fill in the same Redis and database."""
-        return ForeignLists(self._session.ask)
+    async def ask(self, script: Script, *words: Any) -> Any:
+        """Run a script on the Redis of this store, for what lies beside its own jobs there.
+
+        :raises StoreError: where Redis does not take part.
+        """
+        return await self._session.ask(script, *words)
 
     def _do(self, script: Script, *words: Any) -> Deferred[Any]:
         return Deferred.fromCoroutine(self._session.ask(script, *words))

@@ -13,12 +13,12 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
 
+from snqd.stores.doorbell import Ringer
+from snqd.stores.doorbell_listener import Bell
 from snqd.stores.sql.listener import Listener
 from snqd.stores.sql.postgresql import notify
 from snqd.stores.sql.server import SqlServer
 from snqd.stores.sql.statements import Added
-from snqd.stores.sqlite.bell import Bell
-from snqd.stores.sqlite.doorbell import Ringer
 
 BELLS = "queue.bells"
 """The folder of the doorbells, in state_dir."""

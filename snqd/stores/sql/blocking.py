@@ -7,6 +7,7 @@ from pathlib import Path
 
 from snqd.core.errors import StoreError, Unconfirmed
 from snqd.core.job import Job
+from snqd.stores.doorbell import Ringer
 from snqd.stores.interface import Depth, Pauses
 from snqd.stores.sql.bells import BELLS
 from snqd.stores.sql.database import SqlDatabase
@@ -14,7 +15,6 @@ from snqd.stores.sql.dialects import CommitLost
 from snqd.stores.sql.lone_insert import LoneInsert
 from snqd.stores.sql.postgresql import notify
 from snqd.stores.sql.statements import Added, in_batches
-from snqd.stores.sqlite.doorbell import Ringer
 
 
 class SqlQueue:

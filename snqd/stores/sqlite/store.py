@@ -16,17 +16,17 @@ from zope.interface import implementer
 
 from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
+from snqd.stores.doorbell import Ringer, bells_of
+from snqd.stores.doorbell_listener import Bell
 from snqd.stores.group_commit import Operation, Writer
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
 from snqd.stores.lease import Lease, Rounds
 from snqd.stores.settlement import Settlement
 from snqd.stores.settling import Settling
 from snqd.stores.sqlite import database
-from snqd.stores.sqlite.bell import Bell
 from snqd.stores.sqlite.claim import FairClaim, LeaseLost
 from snqd.stores.sqlite.connection import SqliteFile
 from snqd.stores.sqlite.database import QueueDatabase
-from snqd.stores.sqlite.doorbell import Ringer, bells_of
 
 FOREIGN_POLL = 0.1
 """Seconds between looks for the commits of programs that ring no bell."""

@@ -20,7 +20,7 @@ from twisted.python.threadpool import ThreadPool
 
 from snqd.core.errors import StoreError
 from snqd.stores.interface import Pauses
-from snqd.stores.morgue import APPLICATION_ID, MIGRATIONS, plain
+from snqd.stores.morgue.morgue import APPLICATION_ID, MIGRATIONS, plain
 from snqd.stores.sqlite.connection import SqliteFile
 
 LOOK_EVERY = 0.5

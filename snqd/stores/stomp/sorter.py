@@ -16,7 +16,7 @@ from snqd.core.backoff import Backoff
 from snqd.core.errors import BadPayload, StoreUnavailable
 from snqd.core.job import PHP, Job, digest_id
 from snqd.stomp.frame import Frame
-from snqd.stores.morgue import Letter
+from snqd.stores.morgue.morgue import Letter
 from snqd.stores.stomp import message as messages
 from snqd.stores.stomp.consumer import Source
 from snqd.stores.stomp.inbox import Arrival, Inbox

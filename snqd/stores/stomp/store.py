@@ -20,7 +20,7 @@ from zope.interface import implementer
 from snqd.core.errors import StoreError
 from snqd.core.job import JSON, Job
 from snqd.stores.interface import Claim, IStore, Pauses, Receipt, Want
-from snqd.stores.morgue_writer import MorgueWriter
+from snqd.stores.morgue.writer import MorgueWriter
 from snqd.stores.stomp.ack_marks import AckMarks
 from snqd.stores.stomp.brokers import Brokers
 from snqd.stores.stomp.consumer import Consumer

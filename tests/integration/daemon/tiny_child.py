@@ -12,15 +12,15 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 
+from snqd.child.child import main
+from snqd.child.parts import Parts
 from snqd.config.settings import Settings
 from snqd.core.counters import Counters
-from snqd.daemon.child import main
-from snqd.daemon.child_spec import SOLO, ChildSpec
-from snqd.daemon.parts import Parts
 from snqd.io.interface import Master
 from snqd.io.io_manager import IoManager
 from snqd.io.io_master import IoMaster
-from snqd.queues.crash_ledger import CrashLedger
+from snqd.pipe.child_spec import SOLO, ChildSpec
+from snqd.pipe.crash_ledger import CrashLedger
 
 
 class TinyManager(IoManager):

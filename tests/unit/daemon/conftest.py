@@ -11,26 +11,25 @@ import pytest
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import ConnectionDone, ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from snqd.config.load import Overrides, load
 from snqd.config.settings import Settings
 from snqd.config.source_reader import SourceReader
 from snqd.config.sources import Sources
-from snqd.daemon import ipc
-from snqd.daemon.child_spec import ChildSpec
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.memory_total import Memory
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.daemon.reload import Reload
-from snqd.daemon.version import VERSION
+from snqd.pipe import commands
+from snqd.pipe.child_spec import ChildSpec
+from snqd.pipe.version import VERSION
 
 MB = 1024**2
 Wire = list[tuple[Callable[..., Any], tuple[Any, ...]]]
 
 
-class FakeChild(ipc.Channel):
+class FakeChild(commands.Channel):
     """The child's end: remembers what the parent wants, and says what the test wants.
 
     :ivar recover_answer: what Recover gives; a Deferred keeps the parent waiting.
@@ -59,43 +58,43 @@ class FakeChild(ipc.Channel):
     def loseConnection(self) -> None:
         raise AssertionError("the child's end was closed")
 
-    @ipc.Recover.responder
+    @commands.Recover.responder
     def recover(self, owner: str, suspects: list[str], cause: str) -> Any:
         self.recoveries.append((owner, suspects, cause))
         answer = self.recover_answer()
         waited = answer if isinstance(answer, Deferred) else succeed(answer)
         return waited.addCallback(lambda freed: {"freed": freed})
 
-    @ipc.Report.responder
+    @commands.Report.responder
     def report(self) -> Any:
         return self.report_answer
 
-    @ipc.Stop.responder
+    @commands.Stop.responder
     def stop(self) -> dict[str, Any]:
         self.stops += 1
         return {}
 
-    @ipc.Prepare.responder
+    @commands.Prepare.responder
     def prepare(self, changes: Any, check: list[str]) -> Any:
         self.prepared.append((changes, check))
         return self.prepare_answer
 
-    @ipc.Commit.responder
+    @commands.Commit.responder
     def commit(self) -> dict[str, Any]:
         self.decisions.append("commit")
         return {}
 
-    @ipc.Drop.responder
+    @commands.Drop.responder
     def drop(self) -> dict[str, Any]:
         self.decisions.append("drop")
         return {}
 
-    @ipc.TakeOver.responder
+    @commands.TakeOver.responder
     def take_over(self) -> dict[str, Any]:
         self.take_overs += 1
         return {}
 
-    @ipc.Wake.responder
+    @commands.Wake.responder
     def wake(self) -> dict[str, Any]:
         self.wakes += 1
         return {}
@@ -105,13 +104,13 @@ class FakeChild(ipc.Channel):
         pump(self.process.wire)
 
     def ready(self, version: str = VERSION) -> None:
-        self._say(ipc.Ready, version=version)
+        self._say(commands.Ready, version=version)
 
     def beat(self, counters: list[list[Any]] | None = None, **report: Any) -> None:
-        self._say(ipc.Heartbeat, report={"state": "listening", **report}, counters=counters or [])
+        self._say(commands.Heartbeat, report={"state": "listening", **report}, counters=counters or [])
 
     def boot_failed(self, message: str, traceback: str = "Traceback ...") -> None:
-        self._say(ipc.BootFailed, message=message, traceback=traceback)
+        self._say(commands.BootFailed, message=message, traceback=traceback)
 
 
 def pump(wire: Wire) -> None:
@@ -314,16 +313,3 @@ def stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
                 process.exits(0)
             assert stopped.called
         assert not each.reactor.getDelayedCalls()
-
-
-@pytest.fixture
-def logged() -> Iterator[list[str]]:
-    """What is logged, as LEVEL: TEXT."""
-    lines: list[str] = []
-
-    def observe(event: Any) -> None:
-        lines.append(f"{event['log_level'].name}: {formatEvent(event)}")
-
-    globalLogPublisher.addObserver(observe)
-    yield lines
-    globalLogPublisher.removeObserver(observe)

@@ -12,7 +12,7 @@ from snqd.core.errors import AlreadyRunning
 from snqd.daemon.child_process import LINGER
 from snqd.daemon.child_slot import ABORT_GRACE, STOP_GRACE
 from snqd.daemon.restart_policy import START_AT_ONCE, START_SPREAD
-from snqd.daemon.version import VERSION
+from snqd.pipe.version import VERSION
 
 EXCLUSIVE = "[handlers]\nmail = exec: true\n[group:xmpp]\nqueues = mail\nexclusive = yes\n"
 
@@ -45,7 +45,7 @@ def test_a_child_is_told_who_it_is_and_gets_the_whole_environment(stage: Any) ->
     assert spec.incarnation.startswith("t.main.1-")
     assert len(spec.incarnation) == len("t.main.1-") + 12
     arguments, keywords = reactor.spawned[0]
-    assert arguments[1:] == ["-m", "snqd.daemon.child", "t.main.1"]
+    assert arguments[1:] == ["-m", "snqd.child.child", "t.main.1"]
     assert keywords == {"env": None, "childFDs": {0: "w", 1: "r", 2: "r", 3: "w", 4: "r"}}
 
 

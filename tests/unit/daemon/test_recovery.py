@@ -11,8 +11,8 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 
 from snqd.daemon import recovery
-from snqd.daemon.ipc import RecoverFailed
-from snqd.queues.crash_ledger import CrashLedger
+from snqd.pipe.commands import RecoverFailed
+from snqd.pipe.crash_ledger import CrashLedger
 
 
 def leave_ledger(stage: Any, incarnation: str, *jobs: str) -> Path:

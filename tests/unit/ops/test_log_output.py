@@ -17,10 +17,10 @@ from twisted.logger import ILogObserver, Logger, LogLevel
 
 from snqd.config.load import load
 from snqd.config.sources import Sources
-from snqd.daemon.log_levels import BadLogLevel, LogLevels
-from snqd.daemon.log_record import LogRecord, event_of
 from snqd.ops import log_output
 from snqd.ops.log_output import LoggedService, log_observer
+from snqd.pipe.log_levels import BadLogLevel, LogLevels
+from snqd.pipe.log_record import LogRecord, event_of
 
 
 @pytest.fixture

@@ -21,14 +21,14 @@ from snqd.core.job import Job, JobIds
 from snqd.handlers import QueueHandler
 from snqd.handlers.registry import Slot
 from snqd.handlers.running_job import RunningJob, Surroundings
-from snqd.queues.crash_ledger import CrashLedger, read_remains
+from snqd.pipe.crash_ledger import CrashLedger, read_remains
 from snqd.queues.queue_manager import Equipment, QueueManager
 from snqd.queues.settler import Settler
 from snqd.queues.slots import Slots
 from snqd.sites.registry import SiteRegistry
 from snqd.sites.site import Site
-from snqd.stores.memory import MemoryQueue, MemoryStore
-from snqd.stores.morgue import Letter
+from snqd.stores.memory.store import MemoryQueue, MemoryStore
+from snqd.stores.morgue.morgue import Letter
 
 CONFIG = """
 [queue]

@@ -18,7 +18,7 @@ from snqd.stomp.encoder import encode
 from snqd.stomp.errors import NotConnected
 from snqd.stomp.frame import Frame, Version
 from snqd.stomp.parser import Parser
-from snqd.stores.morgue import Letter
+from snqd.stores.morgue.morgue import Letter
 from snqd.stores.stomp import message
 from snqd.stores.stomp.consumer import Source
 from snqd.stores.stomp.dialects import Dialect, RabbitMq

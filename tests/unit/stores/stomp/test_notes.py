@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from snqd.stores.morgue import Letter, Morgue
+from snqd.stores.morgue.morgue import Letter, Morgue
 from snqd.stores.stomp.notes import FileNotes, Noted
 
 

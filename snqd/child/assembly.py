@@ -1,0 +1,291 @@
+"""Assembly: the one place that knows every part of a child, and puts them together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from snqd.child.command_listener import ControlEar
+from snqd.child.idle_sites import IdleSites
+from snqd.child.parts import Parts, Switch
+from snqd.child.site_managers import SiteManagers
+from snqd.child.unknown_sites import MissedSites
+from snqd.config.schema import MOST_AT_ONCE
+from snqd.config.settings import HandlerSettings, Settings
+from snqd.config.values import GNUSOCIAL_DB, GNUSOCIAL_REDIS
+from snqd.core.counters import Counters
+from snqd.core.errors import NoHandler, UnknownSite
+from snqd.core.fair_turn import FairTurn
+from snqd.core.job import JSON
+from snqd.daemon.state_dir import CHILDREN
+from snqd.handlers.registry import HandlerRegistry, Prepared
+from snqd.handlers.running_job import Surroundings
+from snqd.io.entry_points import third_party_managers
+from snqd.io.interface import IIoManager, IoContext
+from snqd.io.io_master import IoMaster
+from snqd.monitor.ping import SwitchedPinger, make_pinger
+from snqd.pipe.child_spec import EXCLUSIVE, NORMAL, SOLO, ChildSpec
+from snqd.pipe.crash_ledger import CrashLedger, read_remains
+from snqd.queues.queue_manager import Equipment, QueueManager
+from snqd.queues.settler import Settler
+from snqd.queues.slots import Slots
+from snqd.queues.solo import ExclusiveQueueManager, SoloQueueManager
+from snqd.sites.registry import SiteRegistry
+from snqd.stores.factory import make_control_listener, make_morgue, make_store
+from snqd.stores.interface import Claimed
+from snqd.stores.morgue.writer import MorgueWriter
+from snqd.wire.own import check_body
+
+MANAGERS = {NORMAL: QueueManager, EXCLUSIVE: ExclusiveQueueManager, SOLO: SoloQueueManager}
+
+
+def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
+    """Put a child's I/O managers together: its queue manager, and those that installed packages bring (in a solo child
+    none of these).
+
+    :raises SnqdError: a boot failure, whose text says what to do.
+    """
+    base = _Base(reactor, settings, spec)
+    queueing = _Queueing(base) if settings.queue.enabled else None
+    managers: list[IIoManager] = queueing.managers if queueing else []
+    if queueing and spec.single:
+        managers = [*managers, *queueing.foreign()]
+    ear = base.control_ear()
+    managers = [*managers, *([ear] if ear else [])]
+    for_sites = SiteManagers(base.context(), spec.role != SOLO)
+    if spec.role != SOLO:
+        managers = [*managers, *third_party_managers(base.context(), [], spec.single), *for_sites.make(settings.sites)]
+    io_master = IoMaster(reactor, managers, base.pinger.state)
+
+    def prepare(new: Settings) -> Switch:
+        return _Switch(base, new, queueing, for_sites, io_master)
+
+    if queueing is None:
+        return Parts(io_master, base.counters, lambda owner, suspects, cause: succeed(0), lambda: None, prepare)
+    recover, wake = queueing.store.recover, queueing.manager.wake
+    return Parts(io_master, base.counters, recover, wake, prepare, base.missed_sites, ear)
+
+
+class _Base:
+    """What everything else in a child is made from.
+
+    :ivar settings: those in force.
+    """
+
+    def __init__(self, reactor: Any, settings: Settings, spec: ChildSpec) -> None:
+        self.reactor = reactor
+        self.settings = settings
+        self.spec = spec
+        self.sites = SiteRegistry(settings)
+        self.pinger = SwitchedPinger(lambda target: make_pinger(reactor, target, spec.id), settings.queue.monitor)
+        self.counters = Counters()
+        self.random = Random()
+        self.missed_sites = MissedSites(reactor)
+
+    def context(self) -> IoContext:
+        """For the I/O managers of other packages."""
+        return IoContext(self.reactor, self.settings, self.sites)
+
+    def control_ear(self) -> ControlEar | None:
+        """What hears commands to all daemons, in every child that is always there: while one is away, others hear."""
+        if self.spec.role == SOLO:
+            return None
+        listener = make_control_listener(self.reactor, self.settings, self.random)
+        return ControlEar(listener) if listener is not None else None
+
+    def handlers(self, settings: Settings) -> dict[str, HandlerSettings]:
+        """Those of this child's group."""
+        return {queue: settings.handlers[queue] for queue in settings.groups[self.spec.group].queues}
+
+    def check_target(self, site: str, queue: str) -> None:
+        """
+        :raises UnknownSite, NoHandler: where no job can be enqueued.
+        """
+        settings = self.settings
+        if site not in settings.sites:
+            raise UnknownSite(f"no job can be enqueued for site {site}: it is not configured in {settings.path}")
+        if queue not in settings.handlers:
+            raise NoHandler(f"no job can be enqueued on queue {queue}: {settings.path} has no [handlers] {queue}")
+
+    def check_body(self, body: bytes) -> None:
+        """
+        :raises BadPayload, PayloadTooLarge: where a payload in JSON can't be written as ``[queue] wire`` asks for.
+        """
+        check_body(body, JSON, self.settings.queue.wire_of_jobs)
+
+    def bad_item(self, queue: str, site: str) -> None:
+        """Count what is a dead letter since nobody can read it, and tell the monitor."""
+        known = self.settings.sites.get(site)
+        self.counters.settled += 1
+        self.counters.of(queue, site).dead += 1
+        self.pinger.counter("baditem", queue, known.server if known is not None else "")
+
+    def site_weight(self, nickname: str) -> float:
+        """The site's, 1 for one that is not configured."""
+        site = self.settings.sites.get(nickname)
+        return site.weight if site is not None else 1.0
+
+    def queue_weight(self, queue: str) -> float:
+        """The queue's, 1 for one whose last jobs run while it is configured no more."""
+        handler = self.settings.handlers.get(queue)
+        return handler.weight if handler is not None else 1.0
+
+
+class _Queueing:
+    """A child's queue manager with all that it needs."""
+
+    def __init__(self, base: _Base) -> None:
+        settings, spec = base.settings, base.spec
+        handlers = base.handlers(settings)
+        self._base = base
+        self.handlers = HandlerRegistry(base.reactor, handlers)
+        self.handlers.load()
+        self._children = settings.daemon.state_dir / CHILDREN
+        self._morgue = MorgueWriter(base.reactor, make_morgue(settings.queue), settings.queue.dead_letter_dir)
+        self.store = make_store(
+            base.reactor,
+            settings,
+            spec.incarnation,
+            self._suspects_of,
+            base.random,
+            lambda: base.settings,
+            base.bad_item,
+        )
+        # Room for the most that [queue] concurrency may ever allow, since it can change while this process runs.
+        self._ledger = CrashLedger(self._ledger_of(spec.incarnation), spec.incarnation, MOST_AT_ONCE)
+        equipment = Equipment(
+            reactor=base.reactor,
+            store=self.store,
+            settler=Settler(base.reactor, self.store, self._morgue, base.counters, base.pinger, base.random),
+            handlers=self.handlers,
+            sites=base.sites,
+            ledger=self._ledger,
+            surroundings=Surroundings(base.check_target, time.time, base.check_body),
+            queues=_ordered(handlers),
+            policy=settings.queue.retry,
+            random=base.random,
+            close=self._close,
+            site_missed=base.missed_sites.missed,
+        )
+        self._slots = Slots(*_limits(settings, handlers))
+        fair_turn: FairTurn[Claimed] = FairTurn(base.site_weight, base.queue_weight)
+        self.manager = MANAGERS[spec.role](equipment, self._slots, fair_turn)
+        self.managers: list[IIoManager] = [self.manager, IdleSites(base.reactor, base.sites, self.handlers)]
+
+    def prepare(self, settings: Settings) -> Prepared:
+        """Make the handlers that `settings` need.
+
+        :raises HandlerLoadError: for the first that can't be made.
+        """
+        return self.handlers.prepare(self._base.handlers(settings))
+
+    def commit(self, prepared: Prepared | None) -> None:
+        """Go over to the settings that the base has by now.
+
+        :param prepared: the handlers, None where they stay the same.
+        """
+        settings = self._base.settings
+        if prepared is not None:
+            self.handlers.replace(prepared)
+        handlers = self._base.handlers(settings)
+        self._slots.set_limits(*_limits(settings, handlers))
+        self.manager.serve(_ordered(handlers), settings.queue.retry)
+
+    def foreign(self) -> Iterator[IIoManager]:
+        """What takes jobs over from other programs' queues."""
+        kinds = self._base.settings.queue.foreign
+        if GNUSOCIAL_DB in kinds:
+            yield self._queue_item_tables()
+        if GNUSOCIAL_REDIS in kinds:
+            yield self._gnusocial_lists()
+
+    # Imported only where it is wanted.
+
+    def _queue_item_tables(self) -> IIoManager:
+        from snqd.gnusocial.queue_item_manager import QueueItemTables
+        from snqd.gnusocial.queue_item_poller import Outlets
+
+        outlets = Outlets(self.store.enqueue, self.store.depths, self._morgue.bury, self._base.bad_item)
+        return QueueItemTables(self._base.reactor, lambda: self._base.settings, outlets)
+
+    def _gnusocial_lists(self) -> IIoManager:
+        from snqd.gnusocial.redis_list_manager import GnuSocialLists
+        from snqd.gnusocial.redis_lists import ForeignLists
+        from snqd.stores.redis.store import RedisStore
+
+        assert isinstance(self.store, RedisStore)  # the configuration sees to it
+        lists = ForeignLists(self.store.ask)
+        return GnuSocialLists(self._base.sites, lists, self._morgue, self._base.bad_item)
+
+    def _ledger_of(self, incarnation: str) -> Path:
+        return self._children / f"{incarnation}.ledger"
+
+    def _suspects_of(self, incarnation: str) -> list[str]:
+        try:
+            return read_remains(self._ledger_of(incarnation)).started
+        except FileNotFoundError:
+            return []
+
+    def _close(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._closing())
+
+    async def _closing(self) -> None:
+        await self.handlers.close()
+        await self._morgue.close()
+        await self._base.pinger.close()
+        await self.store.close()
+        # Only now: a store that could not take back what it handed out leaves that to whoever reads the ledger.
+        self._ledger.close()
+
+
+class _Switch:
+    """A child's way to other settings."""
+
+    def __init__(
+        self,
+        base: _Base,
+        settings: Settings,
+        queueing: _Queueing | None,
+        for_sites: SiteManagers,
+        io_master: IoMaster,
+    ) -> None:
+        self._base = base
+        self._settings = settings
+        self._queueing = queueing
+        self._for_sites = for_sites
+        self._io_master = io_master
+        self._prepared: Prepared | None = None
+        if queueing is not None and settings.handlers is not base.settings.handlers:
+            self._prepared = queueing.prepare(settings)
+
+    def commit(self) -> None:
+        """See :class:`~snqd.child.parts.Switch`."""
+        base, settings = self._base, self._settings
+        base.settings = settings
+        base.sites.replace(settings)
+        base.pinger.switch(settings.queue.monitor)
+        if self._queueing is not None:
+            self._queueing.commit(self._prepared)
+        self._for_sites.follow(settings, self._io_master)
+
+    def drop(self) -> None:
+        """See :class:`~snqd.child.parts.Switch`."""
+        if self._queueing is not None and self._prepared is not None:
+            self._queueing.handlers.drop(self._prepared)
+
+
+def _ordered(handlers: Mapping[str, HandlerSettings]) -> dict[str, bool]:
+    return {queue: handler.ordered for queue, handler in handlers.items()}
+
+
+def _limits(settings: Settings, handlers: Mapping[str, HandlerSettings]) -> tuple[int, dict[str, int]]:
+    every = settings.queue.concurrency
+    limits = {queue: handler.concurrency or every for queue, handler in handlers.items()}
+    # What has no thread to run in had better wait in the store, where other processes find it.
+    threads = {queue: handler.threads for queue, handler in handlers.items() if handler.threads}
+    return every, {queue: min(limit, threads.get(queue, limit)) for queue, limit in limits.items()}

@@ -1,0 +1,166 @@
+"""``snqctl check``: whether the daemon could start, and what is wrong where; starts nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+import click
+
+from snqd.config.control_key import read_control_key
+from snqd.config.database_url import sqlite_file, without_password
+from snqd.config.settings import QueueSettings
+from snqd.core.errors import ConfigError, SnqdError
+from snqd.core.job import JSON
+from snqd.sites.site import Site
+from snqd.snqctl.invocation import Invocation, complain, say
+
+_NAMES_SHOWN = 8
+_KEYS = {"db": "db", "redis": "redis", "stomp": "stomp_server"}
+"""Where each subsystem's store is named."""
+_TO_BE_MADE = " (made when it is first needed)"
+
+
+@click.command()
+@click.pass_obj
+def check(invocation: Invocation) -> int:
+    """Check configuration, sites, handlers and stores. Exit code 2 if something is wrong; each problem has a line."""
+    settings = invocation.settings
+    problems = [*_handlers(invocation), *_folder(invocation), *_stores(invocation), *_control_key(invocation)]
+    for problem in problems:
+        complain(problem)
+    if problems:
+        return 2
+    say(f"{settings.path} is fine")
+    say(f"  sites     {_listed(settings.sites)}")
+    say(f"  handlers  {_listed(settings.handlers)}")
+    say(f"  groups    {_listed(settings.groups)}")
+    say(f"  jobs      {_place_of_jobs(settings.queue)}")
+    say(f"  morgue    {_database(settings.queue.morgue)}")
+    for note in _notes(invocation):
+        say(f"  note      {note}")
+    return 0
+
+
+def _place_of_jobs(queue: QueueSettings) -> str:
+    if queue.subsystem == "stomp":
+        return ", ".join(queue.stomp.servers)
+    return str(queue.redis) if queue.subsystem == "redis" else _database(queue.db)
+
+
+def _database(url: str) -> str:
+    path = sqlite_file(url)
+    return f"{without_password(url)}{_TO_BE_MADE if path and not path.exists() else ''}"
+
+
+def _notes(invocation: Invocation) -> Iterator[str]:
+    """What is no error, and not what the operator meant either."""
+    settings = invocation.settings
+    queue = settings.queue
+    if queue.subsystem != "stomp":
+        without_effect = f"is without effect on subsystem {queue.subsystem}"
+        if queue.breakout:
+            yield _located(invocation, "queue", "breakout", f"{without_effect}, which takes jobs site by site anyway")
+        if queue.wire != JSON:
+            yield _located(invocation, "queue", "wire", f"{without_effect}, whose jobs no PHP daemon reads")
+    for (_, site), name in queue.breakout.items():
+        if site and site not in settings.sites:
+            yield _located(invocation, "queue", "breakout", f"{name}: no site {site} is known (yet)")
+    yield from _doubtful_options(invocation)
+
+
+def _doubtful_options(invocation: Invocation) -> Iterator[str]:
+    from snqd.handlers.loading import find_class
+    from snqd.handlers.near_misses import near_misses
+
+    settings = invocation.settings
+    sites = [Site(record, settings) for record in settings.sites.values() if record.overrides]
+    for queue, daemon in settings.handlers.items():
+        declared = find_class(daemon.target).own_options
+        for option, problem in near_misses(daemon.options, declared).items():
+            yield _located(invocation, f"handler:{queue}", option, problem)
+        for site in sites:
+            handler = site.handler(queue) or daemon
+            own = handler.options.keys() - daemon.options.keys()
+            for option, problem in near_misses(sorted(own), declared).items():
+                source = settings.sites[site.nickname].source
+                yield f"{source}: [site:{site.nickname}] handler:{queue}.{option}: {problem}"
+
+
+def _handlers(invocation: Invocation) -> Iterator[str]:
+    from twisted.internet import reactor
+
+    from snqd.handlers.loading import HandlerLoadError
+    from snqd.handlers.registry import HandlerRegistry
+
+    # One by one: the first that is wrong must not hide the others.
+    for queue, settings in invocation.settings.handlers.items():
+        try:
+            HandlerRegistry(reactor, {queue: settings}).load()
+        except HandlerLoadError as error:
+            yield str(error)
+
+
+def _folder(invocation: Invocation) -> Iterator[str]:
+    state_dir = invocation.settings.daemon.state_dir
+    place = state_dir
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        yield _located(invocation, "snqd", "state_dir", f"{state_dir} can't be made: {place} is no folder")
+    elif not os.access(place, os.W_OK | os.X_OK):
+        yield _located(invocation, "snqd", "state_dir", f"{state_dir} can't be written to: check the rights of {place}")
+
+
+def _stores(invocation: Invocation) -> Iterator[str]:
+    yield from _store(invocation, _KEYS[invocation.settings.queue.subsystem], _look_at_queue)
+    yield from _store(invocation, "morgue", _look_at_morgue)
+
+
+def _control_key(invocation: Invocation) -> Iterator[str]:
+    path = invocation.settings.queue.control_key_file
+    if path is not None:
+        try:
+            read_control_key(path)
+        except ConfigError as error:
+            yield f"{invocation.settings.path}: {error}"
+
+
+def _store(invocation: Invocation, key: str, look: Callable[[Invocation], Iterable[str]]) -> Iterator[str]:
+    try:
+        for problem in look(invocation):
+            yield _located(invocation, "queue", key, problem)
+    except ConfigError as error:
+        yield f"{invocation.settings.path}: {error}"  # it names its key
+    except SnqdError as error:
+        yield _located(invocation, "queue", key, str(error))
+
+
+def _look_at_queue(invocation: Invocation) -> Iterable[str]:
+    queue = invocation.settings.queue
+    with invocation.store() as store:
+        if store.exists():
+            store.pauses()
+            if queue.subsystem == "stomp" and queue.stomp.manual_failover:
+                from snqd.stores.stomp.blocking import problems_of
+
+                return problems_of(queue.stomp)  # jobs are taken from every broker: one that answers is not enough
+            store.depths()
+    return ()
+
+
+def _look_at_morgue(invocation: Invocation) -> Iterable[str]:
+    with invocation.morgue() as morgue:
+        if morgue.exists():
+            morgue.count()
+    return ()
+
+
+def _located(invocation: Invocation, section: str, key: str, problem: str) -> str:
+    return f"{invocation.settings.path}: [{section}] {key}: {problem}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    known = list(names)
+    more = f", and {len(known) - _NAMES_SHOWN} more" if len(known) > _NAMES_SHOWN else ""
+    return f"{len(known)} ({', '.join(known[:_NAMES_SHOWN])}{more})" if known else "none"

@@ -1,0 +1,32 @@
+"""What a child is told at its birth."""
+
+from __future__ import annotations
+
+import attrs
+
+from snqd.pipe.child_spec import ChildSpec, child_id, group_of
+
+SPEC = ChildSpec("1", "{}", 2, None, "main", 1, "h.main.1", "h.main.1-0123456789ab", "normal")
+
+
+def test_a_spec_survives_its_document() -> None:
+    assert ChildSpec.from_json(SPEC.to_json()) == SPEC
+
+
+def test_only_the_first_child_of_main_runs_what_runs_once() -> None:
+    assert SPEC.single
+    assert not attrs.evolve(SPEC, n=2).single
+    assert not attrs.evolve(SPEC, n=0).single
+    assert not attrs.evolve(SPEC, group="xmpp").single
+
+
+def test_ids_name_daemon_group_and_place() -> None:
+    assert child_id("web.example", "main", 2) == "web.example.main.2"
+    assert child_id("web.example", "main", 0) == "web.example.main.solo"
+
+
+def test_the_group_is_found_in_an_incarnation_even_with_dots_in_names() -> None:
+    groups = ["main", "a.main"]
+    assert group_of("web.example.main.1-0123456789ab", groups) == "main"
+    assert group_of("web.example.a.main.solo-0123456789ab", groups) == "a.main"
+    assert group_of("web.example.gone.1-0123456789ab", groups) is None
