@@ -25,9 +25,8 @@ from snqd.daemon.operator_signals import OperatorSignals
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.daemon.reload import Reload
 from snqd.daemon.rolling_restart import RollingRestart
-from snqd.daemon.sd_notify import SdNotify, manager_of
 from snqd.daemon.site_watch import SiteWatch
-from snqd.daemon.systemd import SystemdNotices
+from snqd.daemon.systemd import SdNotify, SystemdNotices, manager_of
 from snqd.ops.broadcasts import Broadcasts, trust_of
 from snqd.ops.control_server import ControlServer, daemon_commands
 from snqd.ops.log_output import LoggedService

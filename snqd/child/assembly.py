@@ -22,7 +22,6 @@ from snqd.core.counters import Counters
 from snqd.core.errors import NoHandler, UnknownSite
 from snqd.core.fair_turn import FairTurn
 from snqd.core.job import JSON
-from snqd.daemon.state_dir import CHILDREN
 from snqd.handlers.registry import HandlerRegistry, Prepared
 from snqd.handlers.running_job import Surroundings
 from snqd.io.entry_points import third_party_managers
@@ -30,7 +29,7 @@ from snqd.io.interface import IIoManager, IoContext
 from snqd.io.io_master import IoMaster
 from snqd.monitor.ping import SwitchedPinger, make_pinger
 from snqd.pipe.child_spec import EXCLUSIVE, NORMAL, SOLO, ChildSpec
-from snqd.pipe.crash_ledger import CrashLedger, read_remains
+from snqd.pipe.crash_ledger import LEDGERS, CrashLedger, read_remains
 from snqd.queues.queue_manager import Equipment, QueueManager
 from snqd.queues.settler import Settler
 from snqd.queues.slots import Slots
@@ -145,7 +144,7 @@ class _Queueing:
         self._base = base
         self.handlers = HandlerRegistry(base.reactor, handlers)
         self.handlers.load()
-        self._children = settings.daemon.state_dir / CHILDREN
+        self._children = settings.daemon.state_dir / LEDGERS
         self._morgue = MorgueWriter(base.reactor, make_morgue(settings.queue), settings.queue.dead_letter_dir)
         self.store = make_store(
             base.reactor,

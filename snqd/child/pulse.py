@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from snqd.child.parts import Parts
-from snqd.daemon.restart_policy import YOUNG
+from snqd.pipe.child_spec import YOUNG
 
 BEAT_EVERY = 1.0
 FIRST_JOB_LOOK_EVERY = 0.1

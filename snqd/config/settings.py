@@ -9,8 +9,8 @@ import attrs
 
 from snqd.config.database_url import sqlite_file
 from snqd.config.redis_address import RedisAddress
-from snqd.config.soft_limit import SoftLimit
 from snqd.config.stomp_servers import StompSettings
+from snqd.config.values import SoftLimit
 from snqd.core.job import JSON
 from snqd.core.retry import RetryPolicy
 

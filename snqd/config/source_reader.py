@@ -183,6 +183,14 @@ class SourceReader:
         return self._seen
 
 
+def read_sources(path: Path) -> Sources:
+    """Read the main file and, where ``[sites] dir`` and ``database`` are set, every site that is defined there.
+
+    :raises ConfigError: naming every file that is missing, unreadable or not UTF-8.
+    """
+    return SourceReader(path).read()
+
+
 class _Places:
     """Where the main file says that sites are defined."""
 

@@ -87,15 +87,5 @@ class Sources:
         return cls(Path(path), files)
 
 
-def read_sources(path: Path) -> Sources:
-    """Read the main file and, where ``[sites] dir`` and ``database`` are set, every site that is defined there.
-
-    :raises ConfigError: naming every file that is missing, unreadable or not UTF-8.
-    """
-    from snqd.config.source_reader import SourceReader
-
-    return SourceReader(path).read()
-
-
 def _all_text(files: Mapping[object, object]) -> bool:
     return all(isinstance(name, str) and isinstance(text, str) for name, text in files.items())

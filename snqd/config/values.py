@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+import attrs
+
 from snqd.config.problems import shown
-from snqd.config.soft_limit import SoftLimit
 from snqd.core.errors import BadName, SnqdError
 from snqd.core.job import JSON, PHP
 from snqd.core.names import check_queue
@@ -43,6 +44,21 @@ _BOOLEANS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "fal
 _SQLITE = "sqlite:///"
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}"
 _BREAKOUT = re.compile(rf"{_PART}(?P<separator>[/:])(?P<queue>{_PART})(?:(?P=separator)(?P<site>{_PART}))?")
+
+
+@attrs.frozen
+class SoftLimit:
+    """``[queue] softlimit``: one of the two.
+
+    :ivar pct: percent of ``[snqd] memory_limit``.
+    """
+
+    size_bytes: int | None = None
+    pct: float | None = None
+
+    def of(self, memory_limit_bytes: int) -> int:
+        """Bytes, for a process that may have so many."""
+        return int(memory_limit_bytes * self.pct / 100) if self.pct is not None else self.size_bytes or 0
 
 
 class BadValue(SnqdError):

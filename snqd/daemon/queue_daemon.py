@@ -21,7 +21,8 @@ from snqd.daemon.launcher import Launcher
 from snqd.daemon.memory_guard import MemoryGuard
 from snqd.daemon.memory_total import Memory
 from snqd.daemon.recovery import Recovery
-from snqd.daemon.state_dir import CHILDREN, DaemonLock, prepare
+from snqd.daemon.state_dir import DaemonLock, prepare
+from snqd.pipe.crash_ledger import LEDGERS
 from snqd.pipe.version import VERSION
 
 REPORT_TIMEOUT = 1.0
@@ -58,7 +59,7 @@ class QueueDaemon(MultiService):
         self._totals = Totals()
         self._launcher = launcher
         self._groups = Groups(self._make_group, settings)
-        folder = settings.daemon.state_dir / CHILDREN
+        folder = settings.daemon.state_dir / LEDGERS
         self._recovery = Recovery(self._clock, folder, self._groups.up, self._groups.suspected)
         self.addService(self._recovery)  # type: ignore[no-untyped-call]
         self._watch = HangWatch(settings.daemon.hang_timeout, 0.0)

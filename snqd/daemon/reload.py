@@ -12,11 +12,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from snqd.config.changes import Changes, compare, held_back, held_back_groups
-from snqd.config.load import load
+from snqd.config.load import Taken, load, take_sites
 from snqd.config.settings import Settings
 from snqd.config.source_reader import Look, SourceReader
 from snqd.config.sources import SourceChanges, Sources
-from snqd.config.take_sites import Taken, take_sites
 from snqd.core.errors import ConfigError
 from snqd.core.threads import InThread
 from snqd.daemon.child_process import ChildProcess

@@ -7,9 +7,8 @@ from random import Random
 import attrs
 
 from snqd.pipe import exit_codes
+from snqd.pipe.child_spec import YOUNG
 
-YOUNG = 5.0
-"""Seconds after its readiness by which a child should have settled a job."""
 SHORTEST_DOUBLED = 0.1
 """Seconds from which the wait doubles where `spawndelay` is less, so that a child that can't start is no busy loop."""
 START_AT_ONCE = 8

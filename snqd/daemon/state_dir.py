@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 from snqd.core.errors import AlreadyRunning, SnqdError
+from snqd.pipe.crash_ledger import LEDGERS
 
 LOCK = "daemon.lock"
-CHILDREN = "children"
 
 
 class StateDirUnusable(SnqdError):
@@ -23,7 +23,7 @@ def prepare(state_dir: Path) -> None:
     """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (state_dir / CHILDREN).mkdir(mode=0o700, exist_ok=True)
+        (state_dir / LEDGERS).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise _unusable(state_dir, error) from error
     if not os.access(state_dir, os.W_OK | os.X_OK):

@@ -11,6 +11,8 @@ EXCLUSIVE = "exclusive"
 """The only child of its group: it also runs suspects, alone."""
 SOLO = "solo"
 """Runs nothing but suspects, one at a time."""
+YOUNG = 5.0
+"""Seconds after its readiness by which a child should have settled a job."""
 
 
 def is_single(group: str, n: int) -> bool:

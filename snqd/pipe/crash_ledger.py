@@ -19,6 +19,8 @@ from snqd.core.errors import StoreUnavailable
 SLOT_BYTES = 65
 """One byte for the id's length, 0 while the slot is free, and the id."""
 HEADER_BYTES = 256
+LEDGERS = "children"
+"""The folder within state_dir."""
 
 
 class CrashLedger:

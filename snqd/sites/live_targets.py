@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from snqd.config.load import load
+from snqd.config.load import load, take_sites
 from snqd.config.settings import Settings
 from snqd.config.source_reader import Look, SourceReader
 from snqd.config.sources import Sources
-from snqd.config.take_sites import take_sites
 from snqd.core.errors import ConfigError, NoHandler, UnknownSite
 from snqd.core.job import Job
 from snqd.sites.registry import SiteRegistry

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from snqd.config.group_sections import MAIN
 from snqd.config.redis_address import RedisAddress
 from snqd.config.settings import QueueSettings, Settings
-from snqd.stores.blocking import BlockingQueue, EmbeddedQueue
+from snqd.stores.blocking import BlockingQueue
 from snqd.stores.control import ControlListener, ControlPublisher
 from snqd.stores.morgue.morgue import Burials, Morgue
+from snqd.stores.sqlite.blocking import EmbeddedQueue
 from snqd.stores.sqlite.database import QueueDatabase
 
 if TYPE_CHECKING:

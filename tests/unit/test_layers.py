@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -22,8 +25,8 @@ LAYERS = (
     ("io",),
     ("handlers",),
     ("queues", "gnusocial"),
-    ("daemon",),
-    ("child",),
+    # The parent and the working process share the pipe and nothing else of each other.
+    ("daemon", "child"),
     ("ops",),
     ("snqctl",),
     ("tap", "client", "testing", "demo"),
@@ -81,6 +84,43 @@ def violations(package: Path) -> list[str]:
     return found
 
 
+# What a room may not import though it lies below.
+FENCES = {
+    "daemon": {"stores", "handlers", "queues", "gnusocial", "monitor"},
+    "pipe": {"stores", "handlers"},
+    "monitor": {"stores"},
+}
+
+
+def breaches(package: Path) -> list[str]:
+    """Imports that a fence forbids."""
+    return [
+        f"{path.relative_to(package.parent)}:{line} imports {name}, behind the fence around {room}/"
+        for room, forbidden in FENCES.items()
+        for path in sorted((package / room).rglob("*.py"))
+        for line, name in imports_of(path, package)
+        if room_of(name) in forbidden
+    ]
+
+
+def cycles(package: Path) -> list[list[str]]:
+    """Files that import each other, each cycle as the names on its way."""
+    modules = {module_name(path, package): path for path in package.rglob("*.py")}
+
+    def imported(module: str) -> set[str]:
+        names = (name for _, name in imports_of(modules[module], package))
+        # `from package import module` and `from module import thing` look the same: the longest name that is a file.
+        found = (name if name in modules else name.rpartition(".")[0] for name in names)
+        return {name for name in found if name in modules} - {module}
+
+    graph = TopologicalSorter({module: imported(module) for module in modules if module != package.name})
+    try:
+        graph.prepare()
+    except CycleError as error:
+        return [error.args[1]]
+    return []
+
+
 def test_every_room_has_a_layer() -> None:
     rooms = {room_of(module_name(path, PACKAGE)) for path in PACKAGE.rglob("*.py")} - {ROOT}
     assert rooms <= set(LEVEL), f"give these a place in LAYERS: {sorted(rooms - set(LEVEL))}"
@@ -88,6 +128,37 @@ def test_every_room_has_a_layer() -> None:
 
 def test_imports_point_down_only() -> None:
     assert not violations(PACKAGE), "\n".join(violations(PACKAGE))
+
+
+def test_no_fence_is_breached() -> None:
+    assert not breaches(PACKAGE), "\n".join(breaches(PACKAGE))
+
+
+def test_no_two_files_import_each_other() -> None:
+    assert not cycles(PACKAGE)
+
+
+def test_a_cycle_is_found(tmp_path: Path) -> None:
+    package = house(tmp_path, "def late():\n    from snqd.stores.other import b")
+    (package / "stores" / "other.py").write_text("from snqd.stores import thing")
+    assert cycles(package)
+
+
+def test_a_breached_fence_is_found(tmp_path: Path) -> None:
+    package = house(tmp_path, "")
+    (package / "daemon").mkdir()
+    (package / "daemon" / "thing.py").write_text("from snqd.stores.thing import x")
+    assert len(breaches(package)) == 1
+
+
+@pytest.mark.parametrize("module", ["snqd.tap", "snqd.daemon.queue_daemon"])
+def test_the_parent_loads_no_store_and_no_handler(module: str) -> None:
+    """A parent of ten thousand sites stays small, and nothing of a store can hold it up."""
+    shown = f"import sys, {module}; print(*sorted(name for name in sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True).stdout.split()
+    assert module in loaded
+    forbidden = ("snqd.stores", "snqd.handlers", "snqd.queues", "snqd.child", "sqlalchemy")
+    assert not [name for name in loaded if name.startswith(forbidden)]
 
 
 @pytest.mark.parametrize(

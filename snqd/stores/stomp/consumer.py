@@ -12,11 +12,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from snqd.core.errors import StoreUnavailable
+from snqd.core.job import Job
 from snqd.stomp.connection import StompConnection, Subscription
 from snqd.stomp.frame import Frame
 from snqd.stomp.protocol import Login, StompProtocol
 from snqd.stores.stomp.dialects import Dialect, Plain, dialect_of
-from snqd.stores.stomp.inbox import Arrival
+from snqd.stores.stomp.message import ACCUSED
 
 ACK_PATIENCE = 0.01
 """Seconds that an ACK may wait for others: each write wakes the broker, which costs both sides as much as some jobs."""
@@ -62,6 +63,24 @@ class Source:
     def is_full(self) -> bool:
         """Whether the broker sends nothing more from it for now, or may send nothing more."""
         return self.unsettled * self.consumer.dialect.lump >= self.prefetch
+
+
+@attrs.define(eq=False)
+class Arrival:
+    """A message that the broker has sent and nobody has settled.
+
+    :ivar epoch: of the connection that brought it; only that one can settle it.
+    """
+
+    job: Job
+    message: Frame
+    source: Source
+    epoch: int
+
+    @property
+    def accused(self) -> str:
+        """See :data:`snqd.stores.stomp.message.ACCUSED`."""
+        return self.message.headers.get(ACCUSED, "")
 
 
 class Consumer:

@@ -5,36 +5,11 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import TYPE_CHECKING
-
-import attrs
 
 from snqd.core.job import Job
-from snqd.stomp.frame import Frame
 from snqd.stores.interface import Claimed, Pauses, Receipt, Want
 from snqd.stores.share_out import share_out
-from snqd.stores.stomp.message import ACCUSED
-
-if TYPE_CHECKING:
-    from snqd.stores.stomp.consumer import Source
-
-
-@attrs.define(eq=False)
-class Arrival:
-    """A message that the broker has sent and nobody has settled.
-
-    :ivar epoch: of the connection that brought it; only that one can settle it.
-    """
-
-    job: Job
-    message: Frame
-    source: Source
-    epoch: int
-
-    @property
-    def accused(self) -> str:
-        """See :data:`snqd.stores.stomp.message.ACCUSED`."""
-        return self.message.headers.get(ACCUSED, "")
+from snqd.stores.stomp.consumer import Arrival
 
 
 class Inbox:

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from snqd.core.errors import StoreUnavailable
 from snqd.stores.stomp import message as messages
-from snqd.stores.stomp.inbox import Arrival
+from snqd.stores.stomp.consumer import Arrival
 from snqd.stores.stomp.sender import Outgoing, Sender
 
 T = TypeVar("T")

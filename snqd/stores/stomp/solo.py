@@ -6,7 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from snqd.stores.interface import Claimed
-from snqd.stores.stomp.inbox import Arrival, Inbox
+from snqd.stores.stomp.consumer import Arrival
+from snqd.stores.stomp.inbox import Inbox
 from snqd.stores.stomp.notes import Noted
 
 PATIENCE = 5.0

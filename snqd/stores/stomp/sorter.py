@@ -18,8 +18,8 @@ from snqd.core.job import PHP, Job, digest_id
 from snqd.stomp.frame import Frame
 from snqd.stores.morgue.morgue import Letter
 from snqd.stores.stomp import message as messages
-from snqd.stores.stomp.consumer import Source
-from snqd.stores.stomp.inbox import Arrival, Inbox
+from snqd.stores.stomp.consumer import Arrival, Source
+from snqd.stores.stomp.inbox import Inbox
 from snqd.stores.stomp.mover import Mover, is_current
 from snqd.stores.stomp.notes import NoteReader, Suspect
 from snqd.stores.stomp.sender import PROBE, Outgoing

@@ -23,9 +23,9 @@ from snqd.stores.interface import Claim, IStore, Pauses, Receipt, Want
 from snqd.stores.morgue.writer import MorgueWriter
 from snqd.stores.stomp.ack_marks import AckMarks
 from snqd.stores.stomp.brokers import Brokers
-from snqd.stores.stomp.consumer import Consumer
+from snqd.stores.stomp.consumer import Arrival, Consumer
 from snqd.stores.stomp.flood_watch import FloodWatch
-from snqd.stores.stomp.inbox import Arrival, Inbox
+from snqd.stores.stomp.inbox import Inbox
 from snqd.stores.stomp.intake import Intake
 from snqd.stores.stomp.mover import Mover
 from snqd.stores.stomp.notes import NoteReader, Notes

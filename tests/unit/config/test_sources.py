@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snqd.config.load import load_file
-from snqd.config.sources import Sources, read_sources
+from snqd.config.source_reader import read_sources
+from snqd.config.sources import Sources
 from snqd.core.errors import ConfigError
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from snqd.config import values
-from snqd.config.soft_limit import SoftLimit
-from snqd.config.values import BadValue, Reader
+from snqd.config.values import BadValue, Reader, SoftLimit
 
 
 @pytest.mark.parametrize(

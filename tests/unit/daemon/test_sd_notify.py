@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from snqd.daemon.sd_notify import Manager, SdNotify, manager_of
+from snqd.daemon.systemd import Manager, SdNotify, manager_of
 
 PID = 42
 

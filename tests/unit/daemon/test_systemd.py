@@ -10,8 +10,7 @@ from twisted.internet.task import Clock
 
 from snqd.daemon.child_slot import ABORT_GRACE
 from snqd.daemon.queue_daemon import BEYOND_HELP
-from snqd.daemon.sd_notify import Manager, SdNotify
-from snqd.daemon.systemd import STATUS_EVERY, SystemdNotices
+from snqd.daemon.systemd import STATUS_EVERY, Manager, SdNotify, SystemdNotices
 
 
 class Daemon:

@@ -20,9 +20,9 @@ from snqd.stomp.frame import Frame, Version
 from snqd.stomp.parser import Parser
 from snqd.stores.morgue.morgue import Letter
 from snqd.stores.stomp import message
-from snqd.stores.stomp.consumer import Source
+from snqd.stores.stomp.consumer import Arrival, Source
 from snqd.stores.stomp.dialects import Dialect, RabbitMq
-from snqd.stores.stomp.inbox import Arrival, Inbox
+from snqd.stores.stomp.inbox import Inbox
 from snqd.stores.stomp.mover import Mover
 from snqd.stores.stomp.notes import Noted
 from snqd.stores.stomp.sender import Outgoing

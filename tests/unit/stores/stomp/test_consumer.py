@@ -7,8 +7,7 @@ from random import Random
 from snqd.core.job import Job
 from snqd.stomp.frame import Frame
 from snqd.stomp.protocol import Login
-from snqd.stores.stomp.consumer import ACK_PATIENCE, Consumer, Source
-from snqd.stores.stomp.inbox import Arrival
+from snqd.stores.stomp.consumer import ACK_PATIENCE, Arrival, Consumer, Source
 from tests.unit.stores.stomp.doubles import BrokerEnd
 
 

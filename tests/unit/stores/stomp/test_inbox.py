@@ -7,7 +7,8 @@ from typing import Any
 from snqd.core.job import Job
 from snqd.stomp.frame import Frame
 from snqd.stores.interface import Pauses, Receipt, Want
-from snqd.stores.stomp.inbox import Arrival, Inbox
+from snqd.stores.stomp.consumer import Arrival
+from snqd.stores.stomp.inbox import Inbox
 
 NONE = Pauses()
 
