@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import chaos, fairness, memory, sites, speed
-from benchmarks.figures import Figure, shown
+from benchmarks.farm import CHECKOUT
+from benchmarks.figures import Figure, formatted
 from benchmarks.places import PLACES, SLOTS, Place
-from benchmarks.yard import CHECKOUT
 
 Measurement = Callable[[Place], Iterator[Figure]]
 
@@ -66,8 +66,8 @@ def _print(console: Console, name: str, place: Place) -> None:
         table.add_column(column, justify="right" if column in ("ratio", "measured") else "left")
     for figure in measure(place):
         table.add_row(
-            *(figure.ratio, shown(figure.value), figure.unit, figure.judged),
-            *(figure.peer, shown(figure.peer_value), figure.name, figure.note),
+            *(figure.ratio, formatted(figure.value), figure.unit, figure.judged),
+            *(figure.peer, formatted(figure.peer_value), figure.name, figure.note),
         )
     console.print(table)
     console.print(f"load average before: {load:.1f}, after: {os.getloadavg()[0]:.1f}", style="dim")

@@ -9,9 +9,9 @@ from threading import Thread
 
 import psutil
 
+from benchmarks.farm import BenchmarkFarm
 from benchmarks.figures import Figure
 from benchmarks.places import Place
-from benchmarks.yard import Yard
 from snqd import connect
 
 SECONDS = 60
@@ -23,7 +23,7 @@ LONGEST = 600.0
 
 def chaos(place: Place) -> Iterator[Figure]:
     """21,000 jobs of 5 ms fed for a minute, a child SIGKILLed every half second, the parent twice and started again."""
-    with Yard(place, {"queue": {"max_retries": 50}, "snqd": {"drain_timeout": 5}}) as yard:
+    with BenchmarkFarm(place, {"queue": {"max_retries": 50}, "snqd": {"drain_timeout": 5}}) as yard:
         yard.farm.start()
         feeder = Thread(target=_feed, args=(yard,))
         feeder.start()
@@ -44,7 +44,7 @@ def chaos(place: Place) -> Iterator[Figure]:
     yield Figure("all handled after the end of the feed", took, "s")
 
 
-def _feed(yard: Yard) -> None:
+def _feed(yard: BenchmarkFarm) -> None:
     with connect(str(yard.farm.config)) as queue:
         started = time.monotonic()
         for number in range(JOBS):
@@ -52,7 +52,7 @@ def _feed(yard: Yard) -> None:
             queue.enqueue("alpha" if number % 2 else "beta", "note", {"seconds": 0.005})
 
 
-def _kill(yard: Yard) -> dict[int, float]:
+def _kill(yard: BenchmarkFarm) -> dict[int, float]:
     """Kill for as long as jobs are fed; returns when each process was killed."""
     random, killed = Random(20100117), {}
     started = time.monotonic()

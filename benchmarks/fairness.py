@@ -7,13 +7,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import partial
 
+from benchmarks.farm import BenchmarkFarm
 from benchmarks.figures import Figure, jain, median, percentile
 from benchmarks.goals import GOALS
 from benchmarks.peers.catalog import PEERS
 from benchmarks.peers.crew import Crew, beside, tried
 from benchmarks.places import Place
 from benchmarks.sheet import SERVICE, until
-from benchmarks.yard import Yard
 from snqd import connect
 
 FLOOD = 50_000
@@ -25,7 +25,7 @@ ROUNDS = 3
 
 def quiet(place: Place) -> Iterator[Figure]:
     """Single jobs of one site while another has 50,000 jobs of 5 ms waiting in the same queue."""
-    with Yard(place) as yard:
+    with BenchmarkFarm(place) as yard:
         yard.fill("stamp", FLOOD)
         yard.farm.start()
         with connect(str(yard.farm.config)) as queue:
@@ -53,11 +53,11 @@ def _behind_flood(number: int, crew: Crew) -> list[float]:
 def flood(place: Place) -> Iterator[Figure]:
     """20 jobs of one site behind another's 50,000 of 5 ms in two children with few slots; 20 more afterwards."""
     few = {"queue": {"concurrency": place.slots}}
-    with Yard(place, few) as yard:
+    with BenchmarkFarm(place, few) as yard:
         yard.fill("stamp", FLOOD)
         yard.start()
         alone = yard.sheet.rate(FLOOD, warm_up=0.0)  # as it is timed below
-    with Yard(place, few) as yard:
+    with BenchmarkFarm(place, few) as yard:
         yard.fill("stamp", FLOOD)
         _stamp(yard)
         yard.start()
@@ -79,7 +79,7 @@ def _left(number: int) -> str:
     return f"{number:,} of the flood left"
 
 
-def _stamp(yard: Yard) -> None:
+def _stamp(yard: BenchmarkFarm) -> None:
     with connect(str(yard.farm.config)) as queue:
         for _ in range(FEW):
             queue.enqueue("beta", "stamp", time.monotonic())
@@ -96,7 +96,7 @@ def hundred(place: Place) -> Iterator[Figure]:
 def _served(place: Place) -> list[float]:
     """Each site's seconds."""
     sites = [f"site{number:02}" for number in range(100)]
-    with Yard(place, sites=sites) as yard:
+    with BenchmarkFarm(place, sites=sites) as yard:
         for number, site in enumerate(sites):
             yard.fill("serve", 200 + 20 * number, site=site)
         total = sum(200 + 20 * number for number in range(100))
@@ -115,7 +115,7 @@ def _served(place: Place) -> list[float]:
 
 def killer(place: Place) -> Iterator[Figure]:
     """The waits of others while a job kills its process again and again, beside those before it came."""
-    with Yard(place, {"queue": {"max_retries": 3}}) as yard:
+    with BenchmarkFarm(place, {"queue": {"max_retries": 3}}) as yard:
         yard.farm.start()
         with connect(str(yard.farm.config)) as queue:
             before = _stamped(yard, queue, 0, 3.0)
@@ -131,7 +131,7 @@ def killer(place: Place) -> Iterator[Figure]:
     )  # fmt: skip
 
 
-def _stamped(yard: Yard, queue: object, skip: int, seconds: float) -> list[float]:
+def _stamped(yard: BenchmarkFarm, queue: object, skip: int, seconds: float) -> list[float]:
     """Send single jobs for a while; the waits of all that were handled so far, but the first `skip`."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

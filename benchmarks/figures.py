@@ -49,7 +49,7 @@ class Figure:
         return f"{part} ({'met' if met else 'not met'})"
 
 
-def shown(value: float | None) -> str:
+def formatted(value: float | None) -> str:
     """A number as people read it."""
     if value is None:
         return ""

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from benchmarks.farm import BenchmarkFarm
 from benchmarks.figures import Figure
 from benchmarks.places import Place
-from benchmarks.yard import Yard
 
 MB = 1_000_000
 _REACTOR = """
@@ -22,7 +22,7 @@ reactor.run()
 def memory(place: Place) -> Iterator[Figure]:
     """A child at rest, after 100,000 jobs and after 1,000,000."""
     bare = _bare_reactor_bytes() / MB
-    with Yard(place, {"snqd": {"threads": 1}}) as yard:
+    with BenchmarkFarm(place, {"snqd": {"threads": 1}}) as yard:
         yard.farm.start()
         yield Figure("a child at rest", max(yard.child_memory()) / MB, "MB", "bare reactor", bare, "55")
         yard.fill("noop", 100_000)

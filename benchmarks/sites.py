@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.figures import Figure, median, shown
+from benchmarks.farm import NOT_UP, BenchmarkFarm
+from benchmarks.figures import Figure, formatted, median
 from benchmarks.places import Place
-from benchmarks.yard import NOT_UP, Yard
 from snqd.core.errors import SnqdError
 
 SITES = 10_000
@@ -41,7 +41,7 @@ def _measure(place: Place, key: str, value: str, fill: Callable[[Path], None], a
     every = [_name(number) for number in range(SITES)]
     starts, memory, lives, one_site, evenly = [], [], [], [], []
     for number in range(ROUNDS):
-        with Yard(place, {"sites": {key: value}}) as yard:
+        with BenchmarkFarm(place, {"sites": {key: value}}) as yard:
             fill(yard.folder)
             starts.append(_start(yard))
             memory.append(max(yard.child_memory()) / MB)
@@ -49,7 +49,7 @@ def _measure(place: Place, key: str, value: str, fill: Callable[[Path], None], a
                 yield from _idle(yard)
             lives.append(_live(yard, add))
             one_site.append(_drain(yard, every[0]))
-        with Yard(place, {"sites": {key: value}}) as yard:
+        with BenchmarkFarm(place, {"sites": {key: value}}) as yard:
             fill(yard.folder)
             _start(yard)
             evenly.append(_drain(yard, every))
@@ -62,7 +62,7 @@ def _measure(place: Place, key: str, value: str, fill: Callable[[Path], None], a
     )  # fmt: skip
 
 
-def _drain(yard: Yard, site: str | list[str]) -> float:
+def _drain(yard: BenchmarkFarm, site: str | list[str]) -> float:
     """Jobs a second of a daemon that is up."""
     yard.farm.snqctl("pause", "noop")
     yard.fill("noop", JOBS, site=site)
@@ -71,10 +71,10 @@ def _drain(yard: Yard, site: str | list[str]) -> float:
 
 
 def _spread(values: list[float]) -> str:
-    return f"{shown(min(values))} to {shown(max(values))}"
+    return f"{formatted(min(values))} to {formatted(max(values))}"
 
 
-def _start(yard: Yard) -> float:
+def _start(yard: BenchmarkFarm) -> float:
     """Seconds until both children take jobs."""
     started = time.monotonic()
     yard.farm.spawn("-n", "--pidfile=")
@@ -112,7 +112,7 @@ def _add_row(folder: Path, name: str) -> None:
         database.execute(INSERT, (name, f"{name}.example"))
 
 
-def _idle(yard: Yard) -> Iterator[Figure]:
+def _idle(yard: BenchmarkFarm) -> Iterator[Figure]:
     """What the daemon's processes use while nothing happens."""
     daemon = psutil.Process(yard.farm.daemon.pid)
     time.sleep(SETTLED)
@@ -130,7 +130,7 @@ def _seconds(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _live(yard: Yard, add: Add) -> float:
+def _live(yard: BenchmarkFarm, add: Add) -> float:
     """Seconds until the daemon works by a site that was added."""
     started = time.monotonic()
     add(yard.folder, "fresh")

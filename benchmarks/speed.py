@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from benchmarks.disk import sync_waits
+from benchmarks.farm import BenchmarkFarm
 from benchmarks.figures import Figure, median, percentile
 from benchmarks.goals import GOALS
 from benchmarks.peers.catalog import PEERS
 from benchmarks.peers.crew import Crew, Peer, beside, tried
 from benchmarks.places import Place
 from benchmarks.sheet import LONGEST, until
-from benchmarks.yard import Yard
 from snqd import connect
 
 NOOPS = 50_000
@@ -45,7 +45,7 @@ def _drained(
     rates: list[float] = []
     theirs: dict[Peer, list[float]] = {peer: [] for peer in peers}
     for _ in range(ROUNDS):
-        with Yard(place, sections) as yard:
+        with BenchmarkFarm(place, sections) as yard:
             yard.fill(task, NOOPS, argument.encode())
             yard.start()
             rates.append(yard.sheet.rate(NOOPS))
@@ -71,7 +71,7 @@ def enqueue(place: Place) -> Iterator[Figure]:
     peers = PEERS[place.name].latency
     theirs: dict[Peer, list[float]] = {peer: [] for peer in peers}
     for _ in range(ROUNDS):
-        with Yard(place) as yard:
+        with BenchmarkFarm(place) as yard:
             started = time.monotonic()
             answer = yard.farm.snqctl("enqueue", "alpha", "noop", "-", input=lines, timeout=LONGEST)
             assert answer.returncode == 0, answer.stderr
@@ -90,7 +90,7 @@ def enqueue(place: Place) -> Iterator[Figure]:
         yield beside("beside its client", median(single), "jobs/s", peer, measured, median, _spread(measured))
 
 
-def _singles(yard: Yard) -> float:
+def _singles(yard: BenchmarkFarm) -> float:
     with connect(str(yard.farm.config)) as queue:
         queue.enqueue("alpha", "noop", None)
         started = time.monotonic()
@@ -101,7 +101,7 @@ def _singles(yard: Yard) -> float:
 
 def latency(place: Place) -> Iterator[Figure]:
     """Single jobs by `snqd.connect` while nothing else is to be done, 10 ms apart."""
-    with Yard(place) as yard:
+    with BenchmarkFarm(place) as yard:
         yard.farm.start()
         with connect(str(yard.farm.config)) as queue:
             for _ in range(STAMPS):
@@ -134,7 +134,7 @@ def backlog(place: Place) -> Iterator[Figure]:
     rates: dict[int, list[float]] = {10_000: [], 1_000_000: []}
     for _ in range(ROUNDS):
         for number, measured in rates.items():
-            with Yard(place) as yard:
+            with BenchmarkFarm(place) as yard:
                 yard.fill("noop", number + NOOPS)
                 yard.start()
                 measured.append(yard.sheet.rate(NOOPS))

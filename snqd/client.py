@@ -50,7 +50,7 @@ def connect_async(reactor: Any, path: str | os.PathLike[str]) -> AsyncQueue:
     return AsyncQueue(reactor, LiveTargets(Path(path)))
 
 
-class Drafts:
+class JobBuilder:
     """Makes jobs of what a program asks for, and refuses what no job may be."""
 
     def __init__(self, settings: Settings) -> None:
@@ -95,11 +95,11 @@ class Queue:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._drafts = Drafts(self._settings)
+        self._job_builder = JobBuilder(self._settings)
         self._outlet = _outlet(self._settings)
 
     def enqueue(self, site: str, queue: str, payload: Any, delay: float = 0.0, id: str | None = None) -> str:
-        """Put a job on `queue` of `site`; returns its id once it is durable. See :meth:`Drafts.job`.
+        """Put a job on `queue` of `site`; returns its id once it is durable. See :meth:`JobBuilder.job`.
 
         :raises UnknownSite, NoHandler: if no job can go there, the files having been looked at again.
         :raises Unconfirmed: if the store may have it, or a broker may take it later: repeat it, if at all, with the
@@ -119,7 +119,7 @@ class Queue:
             kept in memory: a million is better given some thousands at a time.
         """
         self._check_fork()
-        made = [self._drafts.job(*each) for each in jobs]
+        made = [self._job_builder.job(*each) for each in jobs]
         if made:
             self._check_targets(made)
             self._put(made)
@@ -171,11 +171,11 @@ class AsyncQueue:
         from snqd.stores.writer_thread import MAX_ITEMS, WriterThread
 
         self._targets = targets
-        self._drafts = Drafts(targets.settings)
+        self._job_builder = JobBuilder(targets.settings)
         self._outlet = _outlet(targets.settings)
         # Jobs that run at once fail one by one.
         at_once = MAX_ITEMS if targets.settings.queue.enabled else 1
-        self._thread: WriterThread[_Asked] = WriterThread(reactor, self._write, "snqd enqueue", at_once)
+        self._thread: WriterThread[_EnqueueCall] = WriterThread(reactor, self._write, "snqd enqueue", at_once)
         # What is missed during one look is found by the next.
         self._looks: WriterThread[bool] = WriterThread(reactor, self._look, "snqd sites")
         self._closing: Deferred[None] | None = None
@@ -190,7 +190,7 @@ class AsyncQueue:
         from twisted.internet.defer import fail, succeed
 
         try:
-            made = [self._drafts.job(*each) for each in jobs]
+            made = [self._job_builder.job(*each) for each in jobs]
         except (SnqdError, ValueError):
             return fail()
         if not made:
@@ -208,7 +208,7 @@ class AsyncQueue:
         return self._submit(made)
 
     def _submit(self, made: Sequence[Job]) -> Deferred[list[str]]:
-        asked = _Asked(made)
+        asked = _EnqueueCall(made)
         return self._thread.submit(asked).addCallback(lambda _: asked.answer())
 
     def close(self) -> Deferred[None]:
@@ -225,7 +225,7 @@ class AsyncQueue:
     def _look(self, missed: Sequence[bool]) -> None:
         self._targets.look(any(missed))
 
-    def _write(self, together: Sequence[_Asked]) -> None:
+    def _write(self, together: Sequence[_EnqueueCall]) -> None:
         """Put them into the store; what is wrong with the jobs of one caller is no other's business."""
         try:
             self._outlet.put([job for asked in together for job in asked.jobs])
@@ -240,7 +240,7 @@ class AsyncQueue:
             for asked in together:
                 self._write_alone(asked)
 
-    def _write_alone(self, asked: _Asked) -> None:
+    def _write_alone(self, asked: _EnqueueCall) -> None:
         try:
             self._write([asked])
         except SnqdError as error:
@@ -248,7 +248,7 @@ class AsyncQueue:
 
 
 @attrs.define(eq=False)
-class _Asked:
+class _EnqueueCall:
     """What one caller wants to be enqueued, and what was wrong with it."""
 
     jobs: Sequence[Job]

@@ -30,7 +30,7 @@ from snqd.daemon.systemd import SdNotify, SystemdNotices, manager_of
 from snqd.ops.broadcasts import Broadcasts, trust_of
 from snqd.ops.control_server import ControlServer, daemon_commands
 from snqd.ops.log_output import LoggedService
-from snqd.ops.update_commands import ChangeCommands
+from snqd.ops.update_commands import UpdateCommands
 from snqd.pipe.text_streams import write_utf8
 
 
@@ -80,7 +80,7 @@ def make_service(reactor: Any, config: Path, overrides: Overrides, child_module:
     trust_of(settings.queue)  # a key that can't be read is better told now
     reload = Reload(reactor, launcher, daemon, reader, partial(_in_thread, reactor))
     notices = SystemdNotices(reactor, daemon, SdNotify(manager_of(os.environ, os.getpid())))
-    changes = ChangeCommands(daemon, reload, RollingRestart(daemon, reload), notices)
+    changes = UpdateCommands(daemon, reload, RollingRestart(daemon, reload), notices)
     broadcasts = Broadcasts(reactor, daemon, changes)
     daemon.on_heard = broadcasts.heard
     commands = {**daemon_commands(daemon), **changes.commands(), **broadcasts.commands()}

@@ -19,7 +19,7 @@ from snqd.core.names import check_queue, check_site
 from snqd.core.outcome import Ack, Outcome
 from snqd.handlers.invoke import run
 from snqd.handlers.queue_handler import QueueHandler
-from snqd.handlers.running_job import RunningJob, Surroundings
+from snqd.handlers.running_job import JobContext, RunningJob
 from snqd.sites.site import Site
 from snqd.wire import payload as wire
 
@@ -102,7 +102,7 @@ def _run(handler_class: type[QueueHandler], settings: Settings, job: Job, reacto
     handler.reactor = reactor
     handler.start()
     site = Site(settings.sites[job.site], settings)
-    running = RunningJob(job, site, Surroundings(lambda site, queue: None, reactor.seconds))
+    running = RunningJob(job, site, JobContext(lambda site, queue: None, reactor.seconds))
     outcome = run(handler, running, reactor)
     ended: Deferred[Outcome] = outcome if isinstance(outcome, Deferred) else succeed(outcome)
     result = ended.addCallback(_result, running)

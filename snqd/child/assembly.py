@@ -10,11 +10,11 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from snqd.child.command_listener import ControlEar
+from snqd.child.command_listener import CommandListener
 from snqd.child.idle_sites import IdleSites
 from snqd.child.parts import Parts, Switch
 from snqd.child.site_managers import SiteManagers
-from snqd.child.unknown_sites import MissedSites
+from snqd.child.unknown_sites import UnknownSites
 from snqd.config.schema import MOST_AT_ONCE
 from snqd.config.settings import HandlerSettings, Settings
 from snqd.config.values import GNUSOCIAL_DB, GNUSOCIAL_REDIS
@@ -22,15 +22,15 @@ from snqd.core.counters import Counters
 from snqd.core.errors import NoHandler, UnknownSite
 from snqd.core.fair_turn import FairTurn
 from snqd.core.job import JSON
-from snqd.handlers.registry import HandlerRegistry, Prepared
-from snqd.handlers.running_job import Surroundings
+from snqd.handlers.registry import HandlerRegistry, PreparedHandlers
+from snqd.handlers.running_job import JobContext
 from snqd.io.entry_points import third_party_managers
 from snqd.io.interface import IIoManager, IoContext
 from snqd.io.io_master import IoMaster
 from snqd.monitor.ping import SwitchedPinger, make_pinger
 from snqd.pipe.child_spec import EXCLUSIVE, NORMAL, SOLO, ChildSpec
-from snqd.pipe.crash_ledger import LEDGERS, CrashLedger, read_remains
-from snqd.queues.queue_manager import Equipment, QueueManager
+from snqd.pipe.crash_ledger import LEDGERS, CrashLedger, read_ledger
+from snqd.queues.queue_manager import ManagerParts, QueueManager
 from snqd.queues.settler import Settler
 from snqd.queues.slots import Slots
 from snqd.queues.solo import ExclusiveQueueManager, SoloQueueManager
@@ -54,7 +54,7 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
     managers: list[IIoManager] = queueing.managers if queueing else []
     if queueing and spec.single:
         managers = [*managers, *queueing.foreign()]
-    ear = base.control_ear()
+    ear = base.command_listener()
     managers = [*managers, *([ear] if ear else [])]
     for_sites = SiteManagers(base.context(), spec.role != SOLO)
     if spec.role != SOLO:
@@ -84,18 +84,18 @@ class _Base:
         self.pinger = SwitchedPinger(lambda target: make_pinger(reactor, target, spec.id), settings.queue.monitor)
         self.counters = Counters()
         self.random = Random()
-        self.missed_sites = MissedSites(reactor)
+        self.missed_sites = UnknownSites(reactor)
 
     def context(self) -> IoContext:
         """For the I/O managers of other packages."""
         return IoContext(self.reactor, self.settings, self.sites)
 
-    def control_ear(self) -> ControlEar | None:
+    def command_listener(self) -> CommandListener | None:
         """What hears commands to all daemons, in every child that is always there: while one is away, others hear."""
         if self.spec.role == SOLO:
             return None
         listener = make_control_listener(self.reactor, self.settings, self.random)
-        return ControlEar(listener) if listener is not None else None
+        return CommandListener(listener) if listener is not None else None
 
     def handlers(self, settings: Settings) -> dict[str, HandlerSettings]:
         """Those of this child's group."""
@@ -157,14 +157,14 @@ class _Queueing:
         )
         # Room for the most that [queue] concurrency may ever allow, since it can change while this process runs.
         self._ledger = CrashLedger(self._ledger_of(spec.incarnation), spec.incarnation, MOST_AT_ONCE)
-        equipment = Equipment(
+        equipment = ManagerParts(
             reactor=base.reactor,
             store=self.store,
             settler=Settler(base.reactor, self.store, self._morgue, base.counters, base.pinger, base.random),
             handlers=self.handlers,
             sites=base.sites,
             ledger=self._ledger,
-            surroundings=Surroundings(base.check_target, time.time, base.check_body),
+            surroundings=JobContext(base.check_target, time.time, base.check_body),
             queues=_ordered(handlers),
             policy=settings.queue.retry,
             random=base.random,
@@ -176,14 +176,14 @@ class _Queueing:
         self.manager = MANAGERS[spec.role](equipment, self._slots, fair_turn)
         self.managers: list[IIoManager] = [self.manager, IdleSites(base.reactor, base.sites, self.handlers)]
 
-    def prepare(self, settings: Settings) -> Prepared:
+    def prepare(self, settings: Settings) -> PreparedHandlers:
         """Make the handlers that `settings` need.
 
         :raises HandlerLoadError: for the first that can't be made.
         """
         return self.handlers.prepare(self._base.handlers(settings))
 
-    def commit(self, prepared: Prepared | None) -> None:
+    def commit(self, prepared: PreparedHandlers | None) -> None:
         """Go over to the settings that the base has by now.
 
         :param prepared: the handlers, None where they stay the same.
@@ -226,7 +226,7 @@ class _Queueing:
 
     def _suspects_of(self, incarnation: str) -> list[str]:
         try:
-            return read_remains(self._ledger_of(incarnation)).started
+            return read_ledger(self._ledger_of(incarnation)).started
         except FileNotFoundError:
             return []
 
@@ -258,7 +258,7 @@ class _Switch:
         self._queueing = queueing
         self._for_sites = for_sites
         self._io_master = io_master
-        self._prepared: Prepared | None = None
+        self._prepared: PreparedHandlers | None = None
         if queueing is not None and settings.handlers is not base.settings.handlers:
             self._prepared = queueing.prepare(settings)
 

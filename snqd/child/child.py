@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from snqd.child.configuration import ChildConfiguration, ChildReload
 from snqd.child.parts import Builder, Parts
 from snqd.child.pulse import Pulse
-from snqd.child.solo_patience import SoloPatience
+from snqd.child.single_process_timeout import SingleProcessTimeout
 from snqd.config.settings import Settings
 from snqd.config.sources import SourceChanges
 from snqd.core.errors import SnqdError
@@ -136,7 +136,7 @@ class Child:
         self._leaving = False
         self.reload = ChildReload()
         self._boot: Deferred[Any] = succeed(None)
-        self._patience = SoloPatience()
+        self._patience = SingleProcessTimeout()
         self.pulse = Pulse(reactor, self._send_heartbeat, self._look_at)
         self.channel = ChildChannel(self)
         self.levels = LogLevels()
@@ -164,9 +164,11 @@ class Child:
         self._parts.io_master.on_leave = self.leave
         if self._parts.missed_sites is not None:
             self._parts.missed_sites.ask = self._ask_for_sites
-        if self._parts.control_ear is not None:
-            self._parts.control_ear.tell = self._heard
-            self._parts.control_ear.begins = self._ask_for_sites  # whatever was missed, sites are what it was about
+        if self._parts.command_listener is not None:
+            self._parts.command_listener.tell = self._heard
+            self._parts.command_listener.begins = (
+                self._ask_for_sites
+            )  # whatever was missed, sites are what it was about
         if self._spec.standby:
             self._parts.io_master.hold(self._held)
         yield self._parts.io_master.start()

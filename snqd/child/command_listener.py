@@ -1,4 +1,4 @@
-"""ControlEar: hears in a child the commands that reach every daemon by way of the store, and passes them up."""
+"""CommandListener: hears in a child the commands that reach every daemon by way of the store, and passes them up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from snqd.io.io_manager import IoManager
 from snqd.stores.control import ControlListener
 
 
-class ControlEar(IoManager):
+class CommandListener(IoManager):
     """Decides nothing, since every child of the daemon hears the same: that is the parent's part.
 
     :ivar tell: called with each message and the way by which it came.

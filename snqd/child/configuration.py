@@ -11,8 +11,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from snqd.child.parts import Parts, Switch
-from snqd.config.changes import held_back
-from snqd.config.load import Overrides, load, load_fixed, load_sites
+from snqd.config.config_diff import keep_restart_only
+from snqd.config.load import Overrides, load, load_sites, load_until_restart
 from snqd.config.settings import Settings
 from snqd.config.sources import SourceChanges, Sources
 from snqd.core.errors import ConfigError, SnqdError
@@ -78,7 +78,7 @@ class ChildConfiguration:
         settings = load(sources, self._overrides)
         if not self._start or self._start == sources.main:
             return settings
-        return held_back(settings, *load_fixed(self._path, self._start, self._overrides))
+        return keep_restart_only(settings, *load_until_restart(self._path, self._start, self._overrides))
 
 
 class ChildReload:

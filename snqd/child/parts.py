@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import attrs
 from twisted.internet.defer import Deferred
 
-from snqd.child.command_listener import ControlEar
-from snqd.child.unknown_sites import MissedSites
+from snqd.child.command_listener import CommandListener
+from snqd.child.unknown_sites import UnknownSites
 from snqd.config.settings import Settings
 from snqd.core.counters import Counters
 from snqd.io.io_master import IoMaster
@@ -50,7 +50,7 @@ class Parts:
     :ivar wake: looks for work now.
     :ivar prepare: makes what other settings need; raises a SnqdError that says why that can't be.
     :ivar missed_sites: told of sites that jobs belong to and that are not configured.
-    :ivar control_ear: hears commands to all daemons on the store, None where there is nobody to hear.
+    :ivar command_listener: hears commands to all daemons on the store, None where there is nobody to hear.
     """
 
     io_master: IoMaster
@@ -58,8 +58,8 @@ class Parts:
     recover: Callable[[str, Sequence[str], str], Deferred[int]]
     wake: Callable[[], Any]
     prepare: Callable[[Settings], Switch] = _nothing_to_prepare
-    missed_sites: MissedSites | None = None
-    control_ear: ControlEar | None = None
+    missed_sites: UnknownSites | None = None
+    command_listener: CommandListener | None = None
 
 
 Builder = Callable[[Any, Settings, ChildSpec], Parts]

@@ -9,7 +9,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from snqd.config.changes import compare_sites
+from snqd.config.config_diff import compare_sites
 from snqd.config.settings import Settings
 from snqd.io.entry_points import ManagerFailed, managers_of_sites
 from snqd.io.interface import IIoManager, IoContext

@@ -1,4 +1,4 @@
-"""MissedSites: when a child asks for the sites to be looked up again, since jobs outrun the configuration."""
+"""UnknownSites: when a child asks for the sites to be looked up again, since jobs outrun the configuration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_TOLD = 1000
 """Sites that are remembered for that: their names come with jobs, and there is no end to them."""
 
 
-class MissedSites:
+class UnknownSites:
     """Asks once a second at most.
 
     :ivar ask: called when the sites should be looked up again.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from snqd.config.problems import shown
+from snqd.config.problems import quoted
 from snqd.config.values import BadValue, sqlite_path
 
 SQLITE = "sqlite:///"
@@ -51,7 +51,7 @@ def database_url(text: str) -> str:
         raise BadValue("the database's URL has a blank: percent-encode it")
     parts = _split(text)
     if parts.scheme not in DRIVERS:
-        raise BadValue(f"{shown(parts.scheme or text)} is no kind of database: write {SQLITE}path, or {_SERVERS}")
+        raise BadValue(f"{quoted(parts.scheme or text)} is no kind of database: write {SQLITE}path, or {_SERVERS}")
     if not parts.path.strip("/"):
         raise BadValue(f"the URL names no database: write {_SERVERS}")
     return urlunsplit(parts._replace(scheme=DRIVERS[parts.scheme]))

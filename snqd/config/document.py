@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from snqd.config.ini import Section, tokenize
-from snqd.config.problems import Problems, did_you_mean, nearest, shown
+from snqd.config.problems import Problems, did_you_mean, nearest, quoted
 from snqd.config.schema import APP, GROUP, HANDLER, KINDS, SITE, SectionKind
 from snqd.config.sources import Sources
 from snqd.config.values import BadValue
@@ -115,14 +115,14 @@ def _check_label(kind: SectionKind, label: str) -> None:
         _check_group(label)
     elif kind is APP and (not label or "." in label):
         # A site's app.NAME.KEY must tell where NAME ends.
-        raise BadName(f"{shown(label)} is no name of an app: use at least one character, and no dot")
+        raise BadName(f"{quoted(label)} is no name of an app: use at least one character, and no dot")
 
 
 def _check_group(label: str) -> None:
     try:
         check_queue(label)
     except BadName as error:
-        raise BadName(f"{shown(label)} is no group name: groups are named by the rules for queues") from error
+        raise BadName(f"{quoted(label)} is no group name: groups are named by the rules for queues") from error
 
 
 def _near_section(name: str, colon: str, label: str) -> str:

@@ -20,7 +20,7 @@ from snqd.config.sources import Sources
 from snqd.config.targets import installed_handlers
 from snqd.core.errors import ConfigError
 
-__all__ = ["Overrides", "load", "load_file", "load_fixed", "load_in_spite", "load_sites", "take_sites"]
+__all__ = ["Overrides", "load", "load_file", "load_leniently", "load_sites", "load_until_restart", "reload_sites"]
 
 
 def load(
@@ -40,7 +40,7 @@ def load(
     return settings
 
 
-def load_in_spite(path: Path) -> Settings:
+def load_leniently(path: Path) -> Settings:
     """The configuration whose main file is `path`, with defaults for all that is wrong: for who only looks for the
     daemon that runs, and never for a store.
 
@@ -108,7 +108,7 @@ def load_sites(
 
 
 @attrs.frozen
-class Taken:
+class ReloadedSites:
     """What holds from now on.
 
     :ivar sources: those that were given, but files with mistakes as they were.
@@ -121,7 +121,7 @@ class Taken:
     problems: tuple[str, ...] = ()
 
 
-def take_sites(settings: Settings, old: Sources, new: Sources, overrides: Overrides = NO_OVERRIDES) -> Taken:
+def reload_sites(settings: Settings, old: Sources, new: Sources, overrides: Overrides = NO_OVERRIDES) -> ReloadedSites:
     """Go over to the sites of `new`.
 
     :param settings: what `old` says.
@@ -129,14 +129,16 @@ def take_sites(settings: Settings, old: Sources, new: Sources, overrides: Overri
     :raises ConfigError: if not even that holds which has no mistakes.
     """
     try:
-        return Taken(new, _with_sites(settings, old, new, overrides))
+        return ReloadedSites(new, _with_sites(settings, old, new, overrides))
     except ConfigError as error:
         problems = error.problems
     right = _without_wrong(new, old, problems)
-    return Taken(right, _with_sites(settings, old, right, overrides), tuple(problems))
+    return ReloadedSites(right, _with_sites(settings, old, right, overrides), tuple(problems))
 
 
-def load_fixed(main: Path, text: str, overrides: Overrides = NO_OVERRIDES) -> tuple[DaemonSettings, QueueSettings]:
+def load_until_restart(
+    main: Path, text: str, overrides: Overrides = NO_OVERRIDES
+) -> tuple[DaemonSettings, QueueSettings]:
     """What the main file alone says of the daemon and of the store.
 
     :param text: the file's, which has been loaded before.

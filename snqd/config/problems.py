@@ -64,7 +64,7 @@ def did_you_mean(near: str) -> str:
     return f" (did you mean {near}?)" if near else ""
 
 
-def shown(text: str) -> str:
+def quoted(text: str) -> str:
     """`text` as a message quotes it: escaped where nothing can be seen of it, and cut where it is long."""
     return repr(text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + "...")
 

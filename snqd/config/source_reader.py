@@ -25,7 +25,7 @@ Stamp = tuple[int, int, int]
 
 
 @attrs.frozen
-class Look:
+class SourceScan:
     """What a look at the files found.
 
     :ivar sources: as they are now; but a main file that says more than other sites is as it was.
@@ -69,7 +69,7 @@ class SourceReader:
         _raise(problems)
         return Sources(self._main, files | self._rows(places, afresh=True))
 
-    def look(self, old: Sources, files: bool = True, afresh: bool = False) -> Look:
+    def look(self, old: Sources, files: bool = True, afresh: bool = False) -> SourceScan:
         """See what changed since `old` was read.
 
         :param files: look at the files; else at the table only.
@@ -80,15 +80,15 @@ class SourceReader:
         look = self._look_at_all(old, afresh) if files else self._look_at_table(old, afresh)
         return look if look.sources is old or look.sources.changes_since(old) else attrs.evolve(look, sources=old)
 
-    def _look_at_table(self, old: Sources, afresh: bool) -> Look:
+    def _look_at_table(self, old: Sources, afresh: bool) -> SourceScan:
         before = self._seen
         rows = self._rows(self._places_of(old.main), afresh)
         if rows is before:
-            return Look(old)
+            return SourceScan(old)
         files = {name: text for name, text in old.files.items() if name.startswith("/")}
-        return Look(Sources(self._main, files | rows))
+        return SourceScan(Sources(self._main, files | rows))
 
-    def _look_at_all(self, old: Sources, afresh: bool) -> Look:
+    def _look_at_all(self, old: Sources, afresh: bool) -> SourceScan:
         problems: list[str] = []
         main, differs = self._look_at_main(old, problems)
         places = self._places_of(main)
@@ -100,7 +100,7 @@ class SourceReader:
             if text is not None:
                 files[path] = text
         files |= self._rows(places, afresh)
-        return Look(Sources(self._main, files), differs, tuple(problems))
+        return SourceScan(Sources(self._main, files), differs, tuple(problems))
 
     def forget(self) -> None:
         """What was read last is not used: read everything again at the next look."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from snqd.config.problems import shown
+from snqd.config.problems import quoted
 from snqd.config.values import BadValue, items
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)"
@@ -45,14 +45,14 @@ def stomp_server(text: str) -> str:
         return text
     if not plain and "://" not in text and _ENDPOINT.fullmatch(text):
         return text
-    raise BadValue(f"{shown(text)} is no broker: {_FORMS}")
+    raise BadValue(f"{quoted(text)} is no broker: {_FORMS}")
 
 
 def stomp_servers(text: str) -> tuple[str, ...]:
     """A list of brokers, each once."""
     servers = tuple(map(stomp_server, items(text)))
     if not servers:
-        raise BadValue(f"{shown(text)} names no broker: {_FORMS}")
+        raise BadValue(f"{quoted(text)} names no broker: {_FORMS}")
     for position, server in enumerate(servers):
         if server in servers[:position]:
             raise BadValue(f"names {server} twice: remove one of the two")

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 
-from snqd.config.problems import did_you_mean, nearest, shown
+from snqd.config.problems import did_you_mean, nearest, quoted
 from snqd.config.values import BadValue, http_url
 
 ENTRY_POINTS = "snqd.handlers"
@@ -56,8 +56,8 @@ def read_target(text: str, plugins: Mapping[str, str], folder: str) -> str | Non
         return text.replace(":", ".")
     if _WORD.fullmatch(text):
         near = did_you_mean(nearest(text, [*plugins, OFF]))
-        raise BadValue(f"no installed package has the entry point {shown(text)}{near}: install it, or {_KINDS}")
-    raise BadValue(f"{shown(text)} is no handler: {_KINDS}")
+        raise BadValue(f"no installed package has the entry point {quoted(text)}{near}: install it, or {_KINDS}")
+    raise BadValue(f"{quoted(text)} is no handler: {_KINDS}")
 
 
 def takes_options(target: str) -> bool:
@@ -73,7 +73,7 @@ def read_plugin(target: str) -> str:
     if "," in target:
         raise BadValue(f"several packages handle it ({target}): choose one in [handlers]")
     if not _DOTTED.fullmatch(target) or ":" not in target:
-        raise BadValue(f"its package registers {shown(target)}, which is no class (module:Class): choose another")
+        raise BadValue(f"its package registers {quoted(target)}, which is no class (module:Class): choose another")
     return target.replace(":", ".")
 
 
@@ -94,6 +94,6 @@ def _check_placeholders(argv: list[str]) -> None:
     for word in argv:
         for braced in _BRACED.findall(word):
             if braced not in PLACEHOLDERS:
-                raise BadValue(f"{shown(braced)} is no placeholder: only {', '.join(PLACEHOLDERS)} are filled in")
+                raise BadValue(f"{quoted(braced)} is no placeholder: only {', '.join(PLACEHOLDERS)} are filled in")
     if "{" in argv[0]:
         raise BadValue("the command itself is a placeholder: name a fixed command")

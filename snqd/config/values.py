@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
-from snqd.config.problems import shown
+from snqd.config.problems import quoted
 from snqd.core.errors import BadName, SnqdError
 from snqd.core.job import JSON, PHP
 from snqd.core.names import check_queue
@@ -70,7 +70,7 @@ def boolean(text: str) -> bool:
     try:
         return _BOOLEANS[text.lower()]
     except KeyError:
-        raise BadValue(f"{shown(text)} is neither yes nor no: write one of them") from None
+        raise BadValue(f"{quoted(text)} is neither yes nor no: write one of them") from None
 
 
 def duration(least: float = SHORTEST, most: float = YEAR) -> Callable[[str], float]:
@@ -80,7 +80,7 @@ def duration(least: float = SHORTEST, most: float = YEAR) -> Callable[[str], flo
         match = _DURATION.fullmatch(text)
         if not match:
             raise BadValue(
-                f"{shown(text)} is no duration: write seconds, or a number with s, m or h, such as 90 or 15m"
+                f"{quoted(text)} is no duration: write seconds, or a number with s, m or h, such as 90 or 15m"
             )
         return _within(text, float(match[1]) * _SECONDS[match[2]], least, most, " seconds")
 
@@ -92,7 +92,7 @@ def integer(least: int, most: int) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         if not _INTEGER.fullmatch(text):
-            raise BadValue(f"{shown(text)} is no whole number: write {least} to {most}")
+            raise BadValue(f"{quoted(text)} is no whole number: write {least} to {most}")
         return _within(text, int(text), least, most)
 
     return read
@@ -103,7 +103,7 @@ def decimal(least: float, most: float) -> Callable[[str], float]:
 
     def read(text: str) -> float:
         if not _DECIMAL.fullmatch(text):
-            raise BadValue(f"{shown(text)} is no number: write {least:g} to {most:g}")
+            raise BadValue(f"{quoted(text)} is no number: write {least:g} to {most:g}")
         return _within(text, float(text), least, most)
 
     return read
@@ -113,7 +113,7 @@ def memory_bytes(text: str) -> int:
     """A reader of memory sizes: bytes, also with a suffix ``k``, ``m`` or ``g`` (powers of 1024)."""
     match = _SIZE.fullmatch(text)
     if not match:
-        raise BadValue(f"{shown(text)} is no size: write bytes, or a number with k, m or g, such as 512m")
+        raise BadValue(f"{quoted(text)} is no size: write bytes, or a number with k, m or g, such as 512m")
     size = int(float(match[1]) * _SIZE_UNITS[match[2].lower()])
     if not LEAST_MEMORY_BYTES <= size <= MOST_MEMORY_BYTES:
         raise BadValue(f"{text} is out of range: write 1m to 1048576g")
@@ -145,7 +145,7 @@ def choice(**meanings: Any) -> Reader:
 
     def read(text: str) -> Any:
         if text not in meanings:
-            raise BadValue(f"{shown(text)} is not to be had: write {' or '.join(meanings)}")
+            raise BadValue(f"{quoted(text)} is not to be had: write {' or '.join(meanings)}")
         return meanings[text]
 
     return read
@@ -168,14 +168,14 @@ def topic(text: str) -> str:
 def daemon_id(text: str) -> str:
     """What a daemon may be called among others: 1 to 64 ASCII letters, digits, ``_``, ``.`` and ``-``."""
     if not _DAEMON_ID.fullmatch(text):
-        raise BadValue(f"{shown(text)} is no id: write 1 to 64 ASCII letters, digits, '_', '.' and '-'")
+        raise BadValue(f"{quoted(text)} is no id: write 1 to 64 ASCII letters, digits, '_', '.' and '-'")
     return text
 
 
 def server(text: str) -> str:
     """A host name, perhaps with a port."""
     if not _SERVER.fullmatch(text):
-        raise BadValue(f"{shown(text)} is no server name: write a host name, at most 255 characters, without a slash")
+        raise BadValue(f"{quoted(text)} is no server name: write a host name, at most 255 characters, without a slash")
     return text
 
 
@@ -206,7 +206,7 @@ def breakouts(text: str) -> dict[tuple[str, str], str]:
     for name in items(text):
         match = _BREAKOUT.fullmatch(name)
         if match is None:
-            raise BadValue(f"{shown(name)} is no breakout: write group/queue or group/queue/site, separated by commas")
+            raise BadValue(f"{quoted(name)} is no breakout: write group/queue or group/queue/site, separated by commas")
         share = match["queue"], match["site"] or ""
         if share in named:
             raise BadValue(f"{named[share]} and {name} are of the same jobs: remove one of the two")
@@ -223,7 +223,7 @@ def foreign_queues(text: str) -> tuple[str, ...]:
     """A list of kinds of queues that other programs fill."""
     for kind in items(text):
         if kind not in FOREIGN:
-            raise BadValue(f"{shown(kind)} is not to be had: write {' or '.join(FOREIGN)}")
+            raise BadValue(f"{quoted(kind)} is not to be had: write {' or '.join(FOREIGN)}")
     return items(text)
 
 
@@ -237,7 +237,7 @@ def sqlite_path(text: str) -> str:
     path = text.removeprefix(_SQLITE)
     if path == text or not path or path == ":memory:" or re.search(r"[?#\n]", path) or path.endswith("/"):
         raise BadValue(
-            f"{shown(text)} is no SQLite file: write sqlite:////absolute/path or sqlite:///path, without parameters"
+            f"{quoted(text)} is no SQLite file: write sqlite:////absolute/path or sqlite:///path, without parameters"
         )
     return path
 
@@ -248,7 +248,7 @@ def monitor_target(text: str) -> str:
         return http_url(text)
     parts = _split(text)
     if not parts.hostname or not parts.port or parts.path or parts.query or parts.fragment or parts.username:
-        raise BadValue(f"{shown(text)} is no UDP target: write udp://host:port")
+        raise BadValue(f"{quoted(text)} is no UDP target: write udp://host:port")
     return text
 
 
@@ -256,7 +256,7 @@ def http_url(text: str) -> str:
     """An ``http://`` or ``https://`` URL, without a user and password, which would end up in logs."""
     parts = _split(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise BadValue(f"{shown(text)} is no HTTP URL: write http://host/path or https://host/path")
+        raise BadValue(f"{quoted(text)} is no HTTP URL: write http://host/path or https://host/path")
     if parts.username is not None:
         raise BadValue("carries a user or password, which logs would show: remove it from the URL")
     return text
@@ -266,17 +266,17 @@ def _network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text))
     except ValueError as error:
-        raise BadValue(f"{shown(text)} is no network ({error}): write one such as 10.0.0.0/8 or ::1") from error
+        raise BadValue(f"{quoted(text)} is no network ({error}): write one such as 10.0.0.0/8 or ::1") from error
 
 
 def _split(url: str) -> SplitResult:
     if re.search(r"[\s{}]|[^\x21-\x7e]", url):
-        raise BadValue(f"{shown(url)} has a blank, a brace or a letter beyond ASCII: percent-encode it")
+        raise BadValue(f"{quoted(url)} has a blank, a brace or a letter beyond ASCII: percent-encode it")
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise BadValue(f"{shown(url)} is no URL: {error}") from error
+        raise BadValue(f"{quoted(url)} is no URL: {error}") from error
     return parts
 
 

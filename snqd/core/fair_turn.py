@@ -145,7 +145,7 @@ def _mean(before: float | None, cost: float) -> float:
     return cost if before is None else before + (cost - before) * _MEMORY
 
 
-class Backlog(Generic[T]):
+class SiteBacklog(Generic[T]):
     """What waits of one site in one queue, and who pays for it.
 
     :ivar account: the site's.
@@ -165,8 +165,8 @@ class Lane(Generic[T]):
     """What waits in one queue, by site."""
 
     def __init__(self) -> None:
-        self.waiting: dict[str, Backlog[T]] = {}
-        self.heap: list[tuple[float, int, Backlog[T]]] = []
+        self.waiting: dict[str, SiteBacklog[T]] = {}
+        self.heap: list[tuple[float, int, SiteBacklog[T]]] = []
         """Sites by what they had used when they were put in; brought up to date when they come to the top."""
         self.size = 0
 
@@ -296,7 +296,7 @@ class FairTurn(Generic[T]):
         self._size -= lane.size
         return lane.items()
 
-    def _enter(self, queue: str, site: str) -> Backlog[T]:
+    def _enter(self, queue: str, site: str) -> SiteBacklog[T]:
         sites = self._sites
         if not self._size:
             sites.rest()
@@ -308,7 +308,7 @@ class FairTurn(Generic[T]):
             sites.enter(account)
         share = account.queues.of(queue)
         account.queues.enter(share)
-        return Backlog(site, account, share)
+        return SiteBacklog(site, account, share)
 
     def _take(self, queue: str) -> Turn[T]:
         lane = self._lanes[queue]
@@ -330,7 +330,7 @@ class FairTurn(Generic[T]):
         return turn
 
 
-def _head(lane: Lane[T]) -> tuple[float, int, Backlog[T]]:
+def _head(lane: Lane[T]) -> tuple[float, int, SiteBacklog[T]]:
     while True:
         at, tick, backlog = head = lane.heap[0]
         now = backlog.account.used

@@ -25,7 +25,7 @@ LINGER = 1.0
 
 
 @attrs.frozen
-class Ending:
+class ChildEnd:
     """How a process ended: with an exit code, or killed by a signal.
 
     :ivar silence: seconds without a sign of life, for which its parent killed it; 0 if that was not so.
@@ -66,7 +66,7 @@ class ChildOwner(Protocol):
     def child_heard(self, child: ChildProcess, body: bytes, way: str) -> None:
         """It has heard a message on the control channel."""
 
-    def child_ended(self, child: ChildProcess, ending: Ending) -> None:
+    def child_ended(self, child: ChildProcess, ending: ChildEnd) -> None:
         """It is gone, and its pipes are read to their end."""
 
 
@@ -134,7 +134,7 @@ class ChildProcess(ProcessProtocol):
         self.trouble_since: float | None = None
         self._total = Total()
         self._channel = ParentChannel(self)
-        self._ending: Ending | None = None
+        self._ending: ChildEnd | None = None
         self._lingering: IDelayedCall | None = None
 
     @property
@@ -265,7 +265,7 @@ class ChildProcess(ProcessProtocol):
         with suppress(ProcessExitedAlready):
             self.transport.signalProcess(number)
 
-    def life(self, ending: Ending) -> Life:
+    def life(self, ending: ChildEnd) -> Life:
         """How it lived."""
         ready_for = None if self.ready_at is None else self._clock.seconds() - self.ready_at
         return Life(ready_for, self.report.get("settled", 0), ending.exit_code)
@@ -273,7 +273,7 @@ class ChildProcess(ProcessProtocol):
     def processExited(self, reason: Failure) -> None:
         """It is dead, and may have left something in the pipes."""
         status: Any = reason.value
-        self._ending = Ending(status.exitCode, status.signal, self.silence)
+        self._ending = ChildEnd(status.exitCode, status.signal, self.silence)
         self._lingering = self._clock.callLater(LINGER, self._end, reason)
 
     def processEnded(self, reason: Failure) -> None:

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from snqd.daemon.child_process import ChildProcess, Ending
+from snqd.daemon.child_process import ChildEnd, ChildProcess
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.restart_policy import Life, RestartPolicy
 from snqd.daemon.slot_states import make_slot_states
@@ -31,7 +31,7 @@ class SlotOwner(Protocol):
     def slot_reported(self, slot: ChildSlot, child: ChildProcess, counters: list[list[Any]]) -> None:
         """Its child was heard of."""
 
-    def slot_ended(self, slot: ChildSlot, child: ChildProcess, ending: Ending) -> int:
+    def slot_ended(self, slot: ChildSlot, child: ChildProcess, ending: ChildEnd) -> int:
         """Its child is gone; returns how many jobs were running in it."""
 
     def slot_misses_sites(self) -> None:
@@ -157,7 +157,7 @@ class ChildSlot:
         self._signal(SIGABRT)
         self._timer = self._launcher.reactor.callLater(ABORT_GRACE, self._kill_now)
 
-    def dismiss(self) -> None:
+    def ask_to_leave(self) -> None:
         """Ask the child to drain and exit, and kill it at the deadline."""
         self.cancel()
         if self.child is not None:
@@ -228,7 +228,7 @@ class ChildSlot:
         """The child was heard of."""
         self._owner.slot_reported(self, child, counters)
 
-    def child_ended(self, child: ChildProcess, ending: Ending) -> None:
+    def child_ended(self, child: ChildProcess, ending: ChildEnd) -> None:
         """The child is gone: note how, let what it held be recovered, and set the time of the next."""
         self.cancel()
         self._note_ending(child, ending)
@@ -243,7 +243,7 @@ class ChildSlot:
             self._delay = max(self._delay, self._policy.max_delay)
         self._states.ended()
 
-    def _note_ending(self, child: ChildProcess, ending: Ending) -> None:
+    def _note_ending(self, child: ChildProcess, ending: ChildEnd) -> None:
         was_ready = child.ready_at is not None
         silent_failure = not was_ready and bool(ending.exit_code) and self.state == "booting"
         self.boot_failed = bool(self._boot_error) or silent_failure

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from snqd.config.settings import GroupSettings
-from snqd.daemon.child_process import ChildProcess, Ending
+from snqd.daemon.child_process import ChildEnd, ChildProcess
 from snqd.daemon.child_slot import ChildSlot
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.replacement import Replacements
@@ -29,7 +29,7 @@ class GroupOwner(Protocol):
     def child_reported(self, group: Group, slot: ChildSlot, child: ChildProcess) -> None:
         """A child has a fresh report."""
 
-    def child_died(self, incarnation: str, ending: Ending) -> int:
+    def child_died(self, incarnation: str, ending: ChildEnd) -> int:
         """A child is gone; returns how many jobs were running in it."""
 
     def child_up(self, child: ChildProcess) -> None:
@@ -138,7 +138,7 @@ class Group:
         """A slot for place `n` that is in no place yet."""
         return self._make_slot(n, EXCLUSIVE if self._settings.exclusive else NORMAL)
 
-    def seat(self, slot: ChildSlot) -> None:
+    def install(self, slot: ChildSlot) -> None:
         """Put `slot` into its place."""
         self.slots[slot.n - 1] = slot
 
@@ -179,7 +179,7 @@ class Group:
         """Pass it on."""
         self._owner.heard(body, listener)
 
-    def slot_ended(self, slot: ChildSlot, child: ChildProcess, ending: Ending) -> int:
+    def slot_ended(self, slot: ChildSlot, child: ChildProcess, ending: ChildEnd) -> int:
         """A child is gone."""
         if ending.exit_code == exit_codes.SHUT_DOWN:
             self._owner.shut_down(f"child {slot.id} asked for it (exit code {ending.exit_code})")

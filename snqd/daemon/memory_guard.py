@@ -74,10 +74,10 @@ class MemoryGuard:
             "the soft memory limit of {limit} is below what a fresh child of group {group} needs, {need}: raise "
             "[queue] softlimit or [snqd] memory_limit, or run fewer children; "
             "until then a child is replaced at {trigger}",
-            limit=shown(watch.limit_bytes),
+            limit=in_megabytes(watch.limit_bytes),
             group=group,
-            need=shown(watch.need_bytes),
-            trigger=shown(watch.trigger_bytes),
+            need=in_megabytes(watch.need_bytes),
+            trigger=in_megabytes(watch.trigger_bytes),
         )
 
     def _full(self, group: Group, slot: ChildSlot, child: ChildProcess, rss_bytes: int) -> None:
@@ -96,8 +96,8 @@ class MemoryGuard:
             "child {id} (pid {pid}) has {rss} of memory, the soft limit is {limit}: {what}",
             id=slot.id,
             pid=child.pid,
-            rss=shown(rss_bytes),
-            limit=shown(self.limit_bytes),
+            rss=in_megabytes(rss_bytes),
+            limit=in_megabytes(self.limit_bytes),
             what=what,
         )
 
@@ -124,7 +124,7 @@ class MemoryGuard:
                 "child {id} (pid {pid}) has {rss} of memory, {change:+.1f} MB",
                 id=slot.id,
                 pid=child.pid,
-                rss=shown(rss_bytes),
+                rss=in_megabytes(rss_bytes),
                 change=(rss_bytes - before) / MEGABYTE,
             )
 
@@ -137,11 +137,11 @@ class MemoryGuard:
                 "the daemon's own process has {rss} of memory, the soft limit of a process is {limit}: "
                 "nothing replaces it, so restart the daemon at a quiet moment, or raise [queue] softlimit or "
                 "[snqd] memory_limit",
-                rss=shown(own),
-                limit=shown(self.limit_bytes),
+                rss=in_megabytes(own),
+                limit=in_megabytes(self.limit_bytes),
             )
 
 
-def shown(size_bytes: int) -> str:
+def in_megabytes(size_bytes: int) -> str:
     """A size for people."""
     return f"{size_bytes / MEGABYTE:.0f} MB"

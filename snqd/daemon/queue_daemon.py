@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from snqd.config.settings import GroupSettings, Settings
 from snqd.core.counters import Totals
-from snqd.daemon.child_process import ChildProcess, Ending
+from snqd.daemon.child_process import ChildEnd, ChildProcess
 from snqd.daemon.child_slot import ABORT_GRACE, ChildSlot
 from snqd.daemon.group import Group
 from snqd.daemon.groups import Groups
@@ -201,7 +201,7 @@ class QueueDaemon(MultiService):
         """Mind its memory."""
         self._memory.reported(group, slot, child)
 
-    def child_died(self, incarnation: str, ending: Ending) -> int:
+    def child_died(self, incarnation: str, ending: ChildEnd) -> int:
         """Let what it held be recovered; returns how many jobs were running in it."""
         return self._recovery.died(incarnation, ending.cause)
 

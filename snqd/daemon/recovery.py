@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from snqd.daemon.child_process import ChildProcess
-from snqd.pipe.crash_ledger import Remains, is_held, read_remains
+from snqd.pipe.crash_ledger import LedgerContents, is_held, read_ledger
 
 LEDGERS = "*.ledger"
 FIRST_RETRY = 1.0
@@ -28,11 +28,11 @@ ORPHANED = "its daemon died"
 
 
 @attrs.define
-class Estate:
+class DeadChild:
     """What one dead process left behind."""
 
     path: Path
-    remains: Remains
+    remains: LedgerContents
     cause: str
     in_hand: bool = False
 
@@ -57,7 +57,7 @@ class Recovery(Service):
         self._folder = folder
         self._helpers = helpers
         self._suspected = suspected
-        self._estates: list[Estate] = []
+        self._estates: list[DeadChild] = []
         self._unread: dict[Path, str] = {}
         """Ledgers that are held, or can't be read for now, and what ended their processes."""
         self._told: set[Path] = set()
@@ -100,7 +100,7 @@ class Recovery(Service):
 
     def _take(self, path: Path, cause: str) -> int:
         try:
-            remains = read_remains(path)
+            remains = read_ledger(path)
         except FileNotFoundError:
             return 0  # it left nothing: it closed its ledger, or never made one
         except OSError as error:
@@ -115,7 +115,7 @@ class Recovery(Service):
             )
             return 0
         self._told.discard(path)
-        self._estates.append(Estate(path, remains, cause))
+        self._estates.append(DeadChild(path, remains, cause))
         return len(remains.started)
 
     def _read_later(self, path: Path, cause: str, error: OSError) -> None:
@@ -152,7 +152,7 @@ class Recovery(Service):
             else:
                 self._take(path, cause)
 
-    def _recovered(self, answer: dict[str, Any], estate: Estate) -> None:
+    def _recovered(self, answer: dict[str, Any], estate: DeadChild) -> None:
         self._delay = FIRST_RETRY
         self._estates.remove(estate)
         estate.path.unlink(missing_ok=True)
@@ -168,7 +168,7 @@ class Recovery(Service):
         if suspects:
             self._suspected(estate.path.stem)
 
-    def _failed(self, failure: Failure, estate: Estate) -> None:
+    def _failed(self, failure: Failure, estate: DeadChild) -> None:
         estate.in_hand = False
         self.log.warn(
             "what {owner} held is not recovered yet: {reason}; next attempt in {delay} s",

@@ -11,10 +11,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from snqd.config.changes import Changes, compare, held_back, held_back_groups
-from snqd.config.load import Taken, load, take_sites
+from snqd.config.config_diff import Changes, compare, keep_restart_only, keep_restart_only_groups
+from snqd.config.load import ReloadedSites, load, reload_sites
 from snqd.config.settings import Settings
-from snqd.config.source_reader import Look, SourceReader
+from snqd.config.source_reader import SourceReader, SourceScan
 from snqd.config.sources import SourceChanges, Sources
 from snqd.core.errors import ConfigError
 from snqd.core.threads import InThread
@@ -155,8 +155,8 @@ class Reload:
     def take(self, sources: Sources, settings: Settings) -> None:
         """Go over to `settings` in this process, and for children that start from now on."""
         self._launcher.sources = sources
-        fixed = held_back(settings, *self._fixed)
-        self._crew.apply(held_back_groups(fixed, self._crew.settings))
+        fixed = keep_restart_only(settings, *self._fixed)
+        self._crew.apply(keep_restart_only_groups(fixed, self._crew.settings))
 
     def _say(self, changes: Changes) -> None:
         self.log.info("configuration changed: {what}", what=changes)
@@ -221,17 +221,17 @@ class Reload:
 
     async def _look(self, files: bool, afresh: bool) -> Changes:
         old = self._launcher.sources
-        look: Look = await self._in_thread(self._reader.look, old, files, afresh)
+        look: SourceScan = await self._in_thread(self._reader.look, old, files, afresh)
         self._tell(look)
         if look.sources is old:
             return Changes()
         overrides = self._launcher.overrides
-        taken: Taken = await self._in_thread(take_sites, self._crew.settings, old, look.sources, overrides)
+        taken: ReloadedSites = await self._in_thread(reload_sites, self._crew.settings, old, look.sources, overrides)
         for problem in self._news(taken.problems):
             self.log.error("what a file says of sites does not hold, since it is wrong: {problem}", problem=problem)
         return await self.go_over(taken.sources, taken.settings)
 
-    def _tell(self, look: Look) -> None:
+    def _tell(self, look: SourceScan) -> None:
         for problem in self._news(look.problems):
             self.log.error("a file of the configuration counts as it was: {problem}", problem=problem)
         if look.main_differs and self._news([str(look.sources.path)]):

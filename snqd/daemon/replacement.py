@@ -36,7 +36,7 @@ class Crew(Protocol):
     def spare(self, n: int) -> ChildSlot:
         """A slot for place `n` that is in no place yet."""
 
-    def seat(self, slot: ChildSlot) -> None:
+    def install(self, slot: ChildSlot) -> None:
         """Put `slot` into its place, instead of what is there."""
 
     def hands_over(self, slot: ChildSlot) -> bool:
@@ -125,7 +125,7 @@ class Replacements:
         except ReplacementFailed:
             await change.fresh.stop(0.0)
             raise
-        self._crew.seat(change.fresh)
+        self._crew.install(change.fresh)
         await change.old.stop(change.drain_timeout)
         if change.fresh.standby:
             change.fresh.take_over()

@@ -55,7 +55,7 @@ class SlotActions(Protocol):
     def kill(self) -> None:
         """SIGABRT now, for the tracebacks, and SIGKILL a little later."""
 
-    def dismiss(self) -> None:
+    def ask_to_leave(self) -> None:
         """Ask for drain and exit, and kill at the deadline."""
 
     def finish(self) -> None:
@@ -110,7 +110,7 @@ def _hang(inputs: SlotInputs, slot: SlotActions) -> None:
 @_up.upon(SlotInputs.stop).to(_leaving)
 def _dismiss(inputs: SlotInputs, slot: SlotActions) -> None:
     slot.state = "leaving"
-    slot.dismiss()
+    slot.ask_to_leave()
 
 
 @_killing.upon(SlotInputs.stop).to(_leaving)

@@ -8,14 +8,14 @@ import re
 import time
 
 from snqd.core.job import PHP, Job, check_size, digest_id
-from snqd.gnusocial.queue_item_tables import Item
+from snqd.gnusocial.queue_item_tables import QueueItem
 from snqd.stores.morgue.morgue import Letter
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\s]{4,}={0,2}\s*")
 _NUMBER = re.compile(rb"\s*[0-9]+\s*")
 
 
-def job_of(item: Item) -> Job:
+def job_of(item: QueueItem) -> Job:
     """The job that a row is. A row that is taken twice is the same job twice.
 
     :raises SnqdError: if a job can't carry it.
@@ -24,7 +24,7 @@ def job_of(item: Item) -> Job:
     return Job(_id(item), item.table.site, item.transport, body, PHP, item.created_at)
 
 
-def letter_of(item: Item, reason: str) -> Letter:
+def letter_of(item: QueueItem, reason: str) -> Letter:
     """The dead letter of a row that is no job."""
     return Letter(
         _id(item),
@@ -39,7 +39,7 @@ def letter_of(item: Item, reason: str) -> Letter:
     )
 
 
-def _id(item: Item) -> str:
+def _id(item: QueueItem) -> str:
     # A server may number anew after its restart, hence more than the number.
     return digest_id(item.frame, f"queue_item {item.table.site} {item.id} {item.created}")
 

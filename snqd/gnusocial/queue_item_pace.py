@@ -39,7 +39,7 @@ class _Rest:
     told: str = ""
 
 
-class Rests:
+class IdleBackoff:
     """Which sites' tables failed, and are left alone for a while, longer each time.
 
     :param now: seconds on a steady clock.
@@ -74,7 +74,7 @@ class Rests:
         return [*portions, *([table] for table in due)]
 
 
-class TidyTimes:
+class CleanupSchedule:
     """When tables were last tidied.
 
     :param now: seconds on a steady clock.
@@ -93,7 +93,7 @@ class TidyTimes:
         return late[:TIDY_AT_ONCE]
 
 
-class Intake:
+class TableIntake:
     """Keeps a flood of rows in its table, where it is a burden to nobody else, instead of in the store.
 
     It counts what is taken; only for a site that may have too much is the store asked.

@@ -18,9 +18,18 @@ from snqd.core.backoff import Backoff
 from snqd.core.errors import SnqdError, StoreError, StoreUnavailable
 from snqd.core.job import Job
 from snqd.gnusocial.queue_item_jobs import job_of, letter_of
-from snqd.gnusocial.queue_item_pace import Intake, Rests, TidyTimes, pause_after
+from snqd.gnusocial.queue_item_pace import CleanupSchedule, IdleBackoff, TableIntake, pause_after
 from snqd.gnusocial.queue_item_places import Accounts
-from snqd.gnusocial.queue_item_tables import Failed, Haul, Item, ItemTable, Look, QueueItems, Tidied, is_lost
+from snqd.gnusocial.queue_item_tables import (
+    Failed,
+    ItemTable,
+    LockedRows,
+    QueueItem,
+    QueueItems,
+    QueueItemScan,
+    Tidied,
+    is_lost,
+)
 from snqd.io.io_manager import IoManager
 from snqd.stores.interface import Depth
 from snqd.stores.morgue.morgue import Letter
@@ -41,8 +50,8 @@ class Items(Protocol):
     name: str
 
     def connect(self) -> None: ...
-    def look(self, tables: Sequence[ItemTable]) -> Look: ...
-    def take(self, tables: Sequence[ItemTable]) -> Haul: ...
+    def look(self, tables: Sequence[ItemTable]) -> QueueItemScan: ...
+    def take(self, tables: Sequence[ItemTable]) -> LockedRows: ...
     def commit(self) -> None: ...
     def release(self) -> None: ...
     def tidy(self, table: ItemTable, age: float) -> Tidied: ...
@@ -99,9 +108,9 @@ class ItemPoller(IoManager):
         self._quiet = False
         self._not_before = 0.0
         self._backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, Random())
-        self._rests = Rests(clock.seconds, Random())
-        self._tidy_times = TidyTimes(clock.seconds)
-        self._intake = Intake(clock.seconds)
+        self._rests = IdleBackoff(clock.seconds, Random())
+        self._tidy_times = CleanupSchedule(clock.seconds)
+        self._intake = TableIntake(clock.seconds)
         self._left_alone: set[tuple[str, str]] = set()
 
     def serve(self, accounts: Accounts) -> None:
@@ -174,21 +183,21 @@ class ItemPoller(IoManager):
         return items
 
     async def _visit(self, items: Items, tables: Sequence[ItemTable]) -> int:
-        look: Look = await self._in_thread(items.look, tables)
+        look: QueueItemScan = await self._in_thread(items.look, tables)
         self._note(tables, look.failed)
         if self._intake.wants_depths(look.found):
             self._intake.learn(await self._outlets.depths())
         left = self._intake.with_room(look.found)
         taken = 0
         while left and not self._quiet:
-            haul: Haul = await self._in_thread(items.take, left)
+            haul: LockedRows = await self._in_thread(items.take, left)
             self._note((), haul.failed)
             taken += await self._hand_over(items, haul.items)
             left = left[haul.visited :]
         await self._tidy(items, [table for table in tables if table not in [each for each, _ in look.failed]])
         return taken
 
-    async def _hand_over(self, items: Items, rows: Sequence[Item]) -> int:
+    async def _hand_over(self, items: Items, rows: Sequence[QueueItem]) -> int:
         """Rows that are taken become jobs; only then is it for good that they left their tables."""
         if not rows:
             return 0
@@ -205,7 +214,7 @@ class ItemPoller(IoManager):
                 self._outlets.bad_item(row.transport, row.table.site)
         return len(rows)
 
-    async def _job(self, row: Item) -> Job | None:
+    async def _job(self, row: QueueItem) -> Job | None:
         """The job that a row is; None if it is none, and then it lies in the morgue."""
         try:
             return job_of(row)

@@ -24,7 +24,7 @@ from sqlalchemy.pool import NullPool
 from snqd.config.database_url import connect_args
 from snqd.core.errors import StoreError
 from snqd.stores.group_commit import ConnectionLost
-from snqd.stores.sql.dialects import Conflict, Refused, dialect_of
+from snqd.stores.sql.dialects import Conflict, LoginRefused, dialect_of
 
 ROWS_OF_A_TABLE = 200
 ROWS_AT_ONCE = 1000
@@ -52,7 +52,7 @@ class ItemTable:
 
 
 @attrs.frozen
-class Item:
+class QueueItem:
     """One row.
 
     :ivar created: as it stands there, UTC.
@@ -71,7 +71,7 @@ Failed = list[tuple[ItemTable, StoreError]]
 
 
 @attrs.frozen
-class Look:
+class QueueItemScan:
     """Which tables have rows to take, and which ones can't be read."""
 
     found: list[ItemTable] = attrs.field(factory=list)
@@ -79,13 +79,13 @@ class Look:
 
 
 @attrs.frozen
-class Haul:
+class LockedRows:
     """Rows that are deleted when :meth:`QueueItems.commit` is called, and back after :meth:`QueueItems.release`.
 
     :ivar visited: how many of the tables were come to before there were rows enough.
     """
 
-    items: list[Item] = attrs.field(factory=list)
+    items: list[QueueItem] = attrs.field(factory=list)
     failed: Failed = attrs.field(factory=list)
     visited: int = 0
 
@@ -120,23 +120,23 @@ class QueueItems:
             with self._in_words():
                 self._connection = self._made().connect()
 
-    def look(self, tables: Sequence[ItemTable]) -> Look:
+    def look(self, tables: Sequence[ItemTable]) -> QueueItemScan:
         """Which of `tables` have rows to take; one round trip, unless there is one that can't be read."""
         try:
-            return Look(self._run(lambda connection: self._look(connection, tables)))
+            return QueueItemScan(self._run(lambda connection: self._look(connection, tables)))
         except StoreError as error:
             if is_lost(error):
                 raise
             if len(tables) == 1:
-                return Look([], [(tables[0], error)])
+                return QueueItemScan([], [(tables[0], error)])
         half = len(tables) // 2
         first, second = self.look(tables[:half]), self.look(tables[half:])
-        return Look(first.found + second.found, first.failed + second.failed)
+        return QueueItemScan(first.found + second.found, first.failed + second.failed)
 
-    def take(self, tables: Sequence[ItemTable]) -> Haul:
+    def take(self, tables: Sequence[ItemTable]) -> LockedRows:
         """Lock and delete rows of `tables`, table after table, oldest first, at most ROWS_OF_A_TABLE of each; none of
         any where one table fails. It counts with :meth:`commit`."""
-        taken: list[Item] = []
+        taken: list[QueueItem] = []
         left, visited = BYTES_AT_ONCE, 0
         for visited, table in enumerate(tables, 1):
             try:
@@ -145,14 +145,14 @@ class QueueItems:
                 if is_lost(error):
                     raise
                 self.close()
-                return Haul([], [(table, error)], visited)
+                return LockedRows([], [(table, error)], visited)
             taken += items
             left -= sum(len(item.frame) for item in items)
             if len(taken) + ROWS_OF_A_TABLE > ROWS_AT_ONCE or left <= 0:
                 break
         if not taken:
             self.release()
-        return Haul(taken, [], visited)
+        return LockedRows(taken, [], visited)
 
     def commit(self) -> None:
         """What was taken is gone for good."""
@@ -186,7 +186,7 @@ class QueueItems:
         rows = connection.exec_driver_sql(self._sql.look(tables), queues)
         return [tables[position] for position in sorted(rows.scalars())]
 
-    def _take(self, connection: Connection, table: ItemTable, left: int) -> list[Item]:
+    def _take(self, connection: Connection, table: ItemTable, left: int) -> list[QueueItem]:
         # Not in one step: that would lock all rows that are looked at, and fetch frames of any size.
         ids: list[int] = []
         for key, size in connection.exec_driver_sql(self._sql.candidates(table), table.queues).all():
@@ -326,13 +326,13 @@ def _marks(number: int) -> str:
 
 def is_lost(error: StoreError) -> bool:
     """Whether the server is away, rather than that one table, or one account, is refused."""
-    return isinstance(error, ConnectionLost) and not isinstance(error, Refused)
+    return isinstance(error, ConnectionLost) and not isinstance(error, LoginRefused)
 
 
-def _item(table: ItemTable, key: int, transport: Any, created: Any, frame: Any) -> Item:
+def _item(table: ItemTable, key: int, transport: Any, created: Any, frame: Any) -> QueueItem:
     at = created.replace(tzinfo=UTC).timestamp() if isinstance(created, datetime) else time.time()
     body = frame.encode() if isinstance(frame, str) else bytes(frame)
-    return Item(table, key, _text(transport), str(created), at, body)
+    return QueueItem(table, key, _text(transport), str(created), at, body)
 
 
 def _text(transport: Any) -> str:

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorProcess
 from twisted.logger import Logger
 
 from snqd.config.settings import HandlerSettings
-from snqd.handlers.process import Ending, RunningCommand
+from snqd.handlers.process import ProcessEnd, RunningCommand
 from snqd.handlers.queue_handler import QueueHandler, Reject, RetryLater
 from snqd.handlers.running_job import RunningJob
 from snqd.wire.payload import to_json_text
@@ -88,7 +88,7 @@ class ExecHandler(QueueHandler):
     def _argv(self, job: RunningJob) -> list[str]:
         return [_filled(part, job) for part in self._template]
 
-    def _log_output(self, ending: Ending, job: RunningJob) -> None:
+    def _log_output(self, ending: ProcessEnd, job: RunningJob) -> None:
         for stream, data in (("stdout", ending.stdout), ("stderr", ending.stderr)):
             for line in _lines(data)[-MAX_LOGGED_LINES:]:
                 self.log.debug(
@@ -117,7 +117,7 @@ def _executable(name: str) -> str:
     return os.path.abspath(found)
 
 
-def _reason(ending: Ending) -> str:
+def _reason(ending: ProcessEnd) -> str:
     if ending.signal is not None:
         how = f"killed by signal {ending.signal} ({_signal_name(ending.signal)})"
     else:

@@ -21,7 +21,7 @@ PIPES_LINGER = 1.0
 
 
 @attrs.frozen
-class Ending:
+class ProcessEnd:
     """How a command ended.
 
     :ivar code: its exit code, None if a signal killed it.
@@ -58,14 +58,14 @@ class RunningCommand(ProcessProtocol):
     A process that stops reading its input, or never starts to, is left to go on: what counts is how it ends. Its
     process group must bear its pid.
 
-    :ivar ended: fires with the :class:`Ending`; to cancel it terminates the group.
+    :ivar ended: fires with the :class:`ProcessEnd`; to cancel it terminates the group.
     :ivar gone: fires once the process has ended, its pipes are let go, and no signal to its group is outstanding.
     """
 
     transport: IProcessTransport
 
     def __init__(self, clock: IReactorTime, stdin: bytes) -> None:
-        self.ended: Deferred[Ending] = Deferred(lambda _: self.terminate())
+        self.ended: Deferred[ProcessEnd] = Deferred(lambda _: self.terminate())
         self.gone: Deferred[None] = Deferred()
         self._clock = clock
         self._stdin = stdin
@@ -124,7 +124,7 @@ class RunningCommand(ProcessProtocol):
         status: Any = reason.value
         if isinstance(status, (ProcessDone, ProcessTerminated)):
             output = self._outputs[1].value(), self._outputs[2].value()
-            self.ended.callback(Ending(status.exitCode, status.signal, *output))
+            self.ended.callback(ProcessEnd(status.exitCode, status.signal, *output))
         else:
             self.ended.errback(reason)
 

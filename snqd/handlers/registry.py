@@ -14,7 +14,7 @@ from snqd.core.errors import NoHandler
 from snqd.core.outcome import Outcome
 from snqd.handlers import invoke
 from snqd.handlers.loading import HandlerLoadError, load_handler
-from snqd.handlers.near_misses import near_misses
+from snqd.handlers.misspelt_options import near_misses
 from snqd.handlers.queue_handler import QueueHandler
 from snqd.handlers.running_job import RunningJob
 from snqd.handlers.threads import HandlerThreads, make_pool
@@ -88,7 +88,7 @@ class _Variant(NamedTuple):
 
 
 @attrs.frozen
-class Prepared:
+class PreparedHandlers:
     """Handlers that are built and not in use yet."""
 
     settings: Mapping[str, HandlerSettings]
@@ -124,7 +124,7 @@ class HandlerRegistry:
         """
         self.replace(self.prepare(self._settings))
 
-    def prepare(self, settings: Mapping[str, HandlerSettings]) -> Prepared:
+    def prepare(self, settings: Mapping[str, HandlerSettings]) -> PreparedHandlers:
         """Build what `settings` need and is not there yet, for :meth:`replace` or :meth:`drop`.
 
         :raises HandlerLoadError: for the first that can't be built; the others that were built are closed.
@@ -141,13 +141,13 @@ class HandlerRegistry:
         except HandlerLoadError:
             self._retire(built.values())
             raise
-        return Prepared(settings, shared, built)
+        return PreparedHandlers(settings, shared, built)
 
-    def drop(self, prepared: Prepared) -> None:
+    def drop(self, prepared: PreparedHandlers) -> None:
         """Close what was prepared in vain."""
         self._retire(prepared.built.values())
 
-    def replace(self, prepared: Prepared) -> None:
+    def replace(self, prepared: PreparedHandlers) -> None:
         """Go over to what was prepared. Handlers that are needed no more are closed when their last job has ended;
         those that sites have for themselves are built again at their next job.
         """

@@ -19,7 +19,7 @@ _UNDECODED: Any = object()
 
 
 @attrs.frozen
-class Surroundings:
+class JobContext:
     """What jobs of one process have in common.
 
     :ivar check_target: called with site and queue of a follow-up; raises UnknownSite or NoHandler where no job may
@@ -42,7 +42,7 @@ class RunningJob:
 
     __slots__ = ("_job", "_payload", "_surroundings", "ended", "follow_ups", "site")
 
-    def __init__(self, job: Job, site: Site, surroundings: Surroundings) -> None:
+    def __init__(self, job: Job, site: Site, surroundings: JobContext) -> None:
         self._job = job
         self._payload = _UNDECODED
         self._surroundings = surroundings

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from snqd.io.entry_points import ManagerFailed
 from snqd.io.interface import IIoManager
 from snqd.io.polling import PollLoop
-from snqd.io.states import Listener, StateLog, make_states
+from snqd.io.states import StateListener, StateLog, make_states
 
 IDLE_EVERY = 1.0
 DRAIN_GRACE = 2.0
@@ -39,7 +39,7 @@ class IoMaster(MultiService):
         self,
         clock: IReactorTime,
         managers: Sequence[IIoManager],
-        listener: Listener = lambda state, substate: None,
+        listener: StateListener = lambda state, substate: None,
         leave: Callable[[int], None] = lambda exit_code: None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

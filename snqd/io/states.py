@@ -8,7 +8,7 @@ from typing import Protocol
 import attrs
 from automat import TypeMachineBuilder
 
-Listener = Callable[[str, str], None]
+StateListener = Callable[[str, str], None]
 """Told of every change: the state, and a substate such as the queue's or the manager's name."""
 
 
@@ -38,7 +38,7 @@ class IoStates(Protocol):
 class StateLog:
     """The present state, and who is told when it changes."""
 
-    listener: Listener
+    listener: StateListener
     state: str = "init"
     substate: str = ""
 

@@ -19,11 +19,11 @@ from snqd.monitor.ping_udp import UdpOutlet
 from snqd.wire.pings import Fields, counter_fields, encode, state_fields
 
 __all__ = [
+    "MonitorTarget",
     "NoPinger",
     "Pinger",
     "Pings",
     "SwitchedPinger",
-    "Target",
     "counter_fields",
     "encode",
     "make_pinger",
@@ -36,7 +36,7 @@ BURST = 500
 
 
 @attrs.frozen
-class Target:
+class MonitorTarget:
     """Where pings go.
 
     :ivar scheme: udp, http or https.
@@ -53,7 +53,7 @@ class Target:
         return f"{self.scheme}://{host}" + (f":{self.port}" if self.port is not None else "")
 
 
-def parse_target(text: str) -> Target | None:
+def parse_target(text: str) -> MonitorTarget | None:
     """What ``[queue] monitor`` says: ``udp://host:port``, an HTTP URL, or None for the empty text.
 
     :raises ValueError: saying what is wrong.
@@ -67,7 +67,7 @@ def parse_target(text: str) -> Target | None:
         raise ValueError(f"{text!a}: {error}; {wanted}") from None
 
 
-def _target(text: str) -> Target:
+def _target(text: str) -> MonitorTarget:
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("only printable ASCII characters are allowed, and no blanks")
     parts = urlsplit(text)
@@ -83,7 +83,7 @@ def _target(text: str) -> Target:
         raise ValueError("the port is missing")
     if parts.scheme == "udp" and (parts.path or parts.query or parts.fragment):
         raise ValueError("nothing may follow the port")
-    return Target(parts.scheme, parts.hostname, parts.port, text)
+    return MonitorTarget(parts.scheme, parts.hostname, parts.port, text)
 
 
 def make_pinger(reactor: Any, target: str, thread_id: str) -> Pinger | NoPinger:
@@ -232,7 +232,7 @@ class _Outlet(Protocol):
     def close(self) -> Deferred[None]: ...
 
 
-def _outlet(reactor: Any, target: Target, complain: Callable[[str], None]) -> _Outlet:
+def _outlet(reactor: Any, target: MonitorTarget, complain: Callable[[str], None]) -> _Outlet:
     if target.scheme == "udp":
         assert target.port is not None, "parse_target() lets no UDP target without a port pass"
         return UdpOutlet(reactor, target.host, target.port, complain)

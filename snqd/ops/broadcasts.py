@@ -16,7 +16,7 @@ from snqd.core.errors import ConfigError, SnqdError
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.ops.control_gate import ControlGate, Trust
 from snqd.ops.control_server import Command
-from snqd.ops.update_commands import ChangeCommands
+from snqd.ops.update_commands import UpdateCommands
 from snqd.wire.control_message import BadControlMessage, ControlMessage
 
 LINES = 10
@@ -52,7 +52,7 @@ class Broadcasts:
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, daemon: QueueDaemon, changes: ChangeCommands) -> None:
+    def __init__(self, clock: IReactorTime, daemon: QueueDaemon, changes: UpdateCommands) -> None:
         self._daemon = daemon
         self._changes = changes
         self._gate = ControlGate(clock.seconds)

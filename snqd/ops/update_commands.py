@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from snqd.config.changes import Changes
-from snqd.config.problems import shown
+from snqd.config.config_diff import Changes
+from snqd.config.problems import quoted
 from snqd.core.errors import ConfigError, SnqdError
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.daemon.reload import Reload
@@ -28,7 +28,7 @@ class Notices(Protocol):
         """It has ended, well or not."""
 
 
-class ChangeCommands:
+class UpdateCommands:
     """`update` and `restart`, also for signals.
 
     An answer that has `problems` says why nothing was changed; `traceback` is that of a handler that can't be loaded.
@@ -59,7 +59,7 @@ class ChangeCommands:
 
     def _updated(self, changes: Changes, site: str | None) -> dict[str, Any]:
         if site is not None and site not in self._daemon.settings.sites and site not in changes.sites.removed:
-            problem = f"site {shown(str(site))} is not configured in {self._daemon.settings.path}"
+            problem = f"site {quoted(str(site))} is not configured in {self._daemon.settings.path}"
             self.log.info("an update is for nobody here: {problem}", problem=problem)  # other hosts may know the site
             return {"problems": [problem], "traceback": ""}
         return {"problems": [], "traceback": "", **changes.as_json()}

@@ -85,14 +85,14 @@ def _unavailable(path: Path, error: OSError) -> StoreUnavailable:
 
 
 @attrs.frozen
-class Remains:
+class LedgerContents:
     """What a ledger tells: whose claims they are, and the ids of the jobs that were running."""
 
     owner: str
     started: list[str]
 
 
-def read_remains(path: Path) -> Remains:
+def read_ledger(path: Path) -> LedgerContents:
     """Read the ledger at `path`, of the dead or the living.
 
     :raises FileNotFoundError: where there is none.
@@ -100,7 +100,7 @@ def read_remains(path: Path) -> Remains:
     data = path.read_bytes()
     owner = data[1 : 1 + data[0]].decode()
     slots = (data[at : at + SLOT_BYTES] for at in range(HEADER_BYTES, len(data), SLOT_BYTES))
-    return Remains(owner, [slot[1 : 1 + slot[0]].decode("ascii", "replace") for slot in slots if slot[0]])
+    return LedgerContents(owner, [slot[1 : 1 + slot[0]].decode("ascii", "replace") for slot in slots if slot[0]])
 
 
 def is_held(path: Path) -> bool:

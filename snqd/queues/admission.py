@@ -27,7 +27,7 @@ class Admitted:
 
 
 @attrs.frozen
-class Refused:
+class Refusal:
     """The job ends as `outcome` says, by `policy`, without having run.
 
     :ivar server: the site's, empty where that has no say in it.
@@ -47,7 +47,7 @@ class SiteMissing:
 
 def admit(
     job: Job, sites: SiteRegistry, handlers: HandlerRegistry, policy: RetryPolicy
-) -> Admitted | Refused | SiteMissing:
+) -> Admitted | Refusal | SiteMissing:
     """What becomes of `job` now.
 
     :param policy: for jobs that no site's policy holds for.
@@ -57,11 +57,11 @@ def admit(
         own = site.retry_policy(job.queue)
         if own.exhausted(job.attempt):
             reason = f"{job.reason} (attempt {job.attempt - 1} of {1 + own.max_retries})"
-            return Refused(DeadLetter(reason), own, site.server)
+            return Refusal(DeadLetter(reason), own, site.server)
         return Admitted(site, own, handlers.for_site(site, job.queue))
     except UnknownSite as error:
         return SiteMissing(str(error))
     except NoHandler as error:
-        return Refused(DeadLetter(str(error)), policy)
+        return Refusal(DeadLetter(str(error)), policy)
     except SnqdError as error:  # the site's own options are wrong
-        return Refused(Retry(str(error)), policy)
+        return Refusal(Retry(str(error)), policy)

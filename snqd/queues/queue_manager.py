@@ -17,15 +17,15 @@ from snqd.core.fair_turn import FairTurn, Turn
 from snqd.core.outcome import Outcome
 from snqd.core.retry import RetryPolicy, site_patience
 from snqd.handlers.registry import HandlerRegistry
-from snqd.handlers.running_job import RunningJob, Surroundings
+from snqd.handlers.running_job import JobContext, RunningJob
 from snqd.io.interface import Master
 from snqd.io.io_manager import IoManager
 from snqd.pipe.crash_ledger import CrashLedger
-from snqd.queues.admission import Admitted, Refused, SiteMissing, admit
+from snqd.queues.admission import Admitted, Refusal, SiteMissing, admit
 from snqd.queues.claimer import Claimer
 from snqd.queues.in_flight import InFlight, Running
 from snqd.queues.settler import Ended, Settler
-from snqd.queues.slots import Slots, in_a_row
+from snqd.queues.slots import Slots, burst
 from snqd.sites.registry import SiteRegistry
 from snqd.stores.interface import Claim, Claimed, IStore, Want
 
@@ -34,7 +34,7 @@ SLICE = 0.01
 
 
 @attrs.frozen
-class Equipment:
+class ManagerParts:
     """What a queue manager works with.
 
     :ivar queues: the queues of its group: whether each is ordered.
@@ -49,7 +49,7 @@ class Equipment:
     handlers: HandlerRegistry
     sites: SiteRegistry
     ledger: CrashLedger
-    surroundings: Surroundings
+    surroundings: JobContext
     queues: Mapping[str, bool]
     policy: RetryPolicy
     random: Random
@@ -71,7 +71,7 @@ class QueueManager(IoManager):
 
     log = Logger()
 
-    def __init__(self, equipment: Equipment, slots: Slots, fair_turn: FairTurn[Claimed]) -> None:
+    def __init__(self, equipment: ManagerParts, slots: Slots, fair_turn: FairTurn[Claimed]) -> None:
         super().__init__()
         self._use = equipment
         self._reactor = equipment.reactor
@@ -128,7 +128,7 @@ class QueueManager(IoManager):
     def serve(self, queues: Mapping[str, bool], policy: RetryPolicy) -> None:
         """Go on with other queues, and with what else was changed in the equipment meanwhile.
 
-        :param queues: as in :class:`Equipment`; what was claimed of others is given back, what runs ends.
+        :param queues: as in :class:`ManagerParts`; what was claimed of others is given back, what runs ends.
         """
         for queue in self._use.queues.keys() - queues.keys():
             self._give_back(self._fair_turn.drop(queue))
@@ -148,7 +148,7 @@ class QueueManager(IoManager):
                 room = self._slots.room(queue, waiting, cost)
                 if room:
                     held, full = self._fair_turn.waiting_by_site(queue), not self._slots.open_to(queue)
-                    wants[queue] = Want(room, held, ordered, full, in_a_row(cost))
+                    wants[queue] = Want(room, held, ordered, full, burst(cost))
         return wants
 
     def _note_dry(self, claim: Claim, wants: Mapping[str, Want]) -> Claim:
@@ -213,7 +213,7 @@ class QueueManager(IoManager):
             case Admitted(site, policy, slot):
                 job = RunningJob(turn.item.job, site, use.surroundings)
                 self._call(self._running.begin(turn, job, slot, policy))
-            case Refused(outcome, policy, server):
+            case Refusal(outcome, policy, server):
                 self._fair_turn.refund(turn)
                 self._settle(turn.queue, Ended(turn.item, outcome, policy, server, ran=False))
             case SiteMissing(reason):

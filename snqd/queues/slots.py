@@ -73,7 +73,7 @@ def _ahead(limit: int, cost: float | None) -> int:
     return min(most, int(limit * CLAIM_AHEAD / cost))
 
 
-def in_a_row(cost: float | None) -> int:
+def burst(cost: float | None) -> int:
     """How many jobs to claim of one site before the next one's turn, 1 or more.
 
     :param cost: seconds that such a job takes, None if that is not known yet.

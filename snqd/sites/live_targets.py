@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from snqd.config.load import load, take_sites
+from snqd.config.load import load, reload_sites
 from snqd.config.settings import Settings
-from snqd.config.source_reader import Look, SourceReader
+from snqd.config.source_reader import SourceReader, SourceScan
 from snqd.config.sources import Sources
 from snqd.core.errors import ConfigError, NoHandler, UnknownSite
 from snqd.core.job import Job
@@ -103,7 +103,7 @@ class LiveTargets:
         if self._problems:
             self._reader.forget()
 
-    def _take(self, look: Look) -> list[str]:
+    def _take(self, look: SourceScan) -> list[str]:
         """Go over to what is right of it; returns what is wrong."""
         problems = list(look.problems)
         if look.main_differs:
@@ -115,7 +115,7 @@ class LiveTargets:
             else:
                 return problems
         if look.sources is not self._known.sources:
-            taken = take_sites(self._known.settings, self._known.sources, look.sources)
+            taken = reload_sites(self._known.settings, self._known.sources, look.sources)
             self._known = _Known(taken.sources, taken.settings)
             problems += taken.problems
         return problems

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from snqd.config.problems import shown
+from snqd.config.problems import quoted
 from snqd.config.settings import Settings, SiteSettings
 from snqd.core.errors import UnknownSite
 from snqd.sites.site import Site
@@ -57,6 +57,6 @@ class SiteRegistry:
             return self._settings.sites[nickname]
         except KeyError:
             raise UnknownSite(
-                f"site {shown(nickname)} is not configured: "
+                f"site {quoted(nickname)} is not configured: "
                 f"define it in a [site:NAME] section of {self._settings.path} or of a file in its [sites] dir"
             ) from None

@@ -71,7 +71,7 @@ def _notes(invocation: Invocation) -> Iterator[str]:
 
 def _doubtful_options(invocation: Invocation) -> Iterator[str]:
     from snqd.handlers.loading import find_class
-    from snqd.handlers.near_misses import near_misses
+    from snqd.handlers.misspelt_options import near_misses
 
     settings = invocation.settings
     sites = [Site(record, settings) for record in settings.sites.values() if record.overrides]

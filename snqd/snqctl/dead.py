@@ -8,7 +8,7 @@ from itertools import islice
 import click
 
 from snqd.snqctl.invocation import Invocation, WrongUse, complain, say, say_json
-from snqd.stores.morgue.morgue import Burials, Letter
+from snqd.stores.morgue.morgue import Letter, Morgue
 
 LISTED = 50
 
@@ -124,7 +124,7 @@ def _check_choice(ids: tuple[str, ...], everything: bool, queue: str | None, sit
         raise WrongUse("--queue and --site narrow --all; an ID needs neither")
 
 
-def _known(morgue: Burials, letter_id: str) -> Letter | None:
+def _known(morgue: Morgue, letter_id: str) -> Letter | None:
     letter = morgue.get(letter_id) if morgue.exists() else None
     if letter is None:
         complain(f"no dead letter {letter_id!r}: snqctl dead list shows them")

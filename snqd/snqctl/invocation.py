@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from snqd.config.load import load_file, load_in_spite
+from snqd.config.load import load_file, load_leniently
 from snqd.config.settings import Settings
 from snqd.core.errors import ConfigError, SnqdError
 from snqd.core.names import check_queue, check_site
@@ -21,7 +21,7 @@ from snqd.sites.registry import SiteRegistry
 from snqd.sites.targets import check_target
 from snqd.stores.blocking import BlockingQueue
 from snqd.stores.factory import make_morgue, make_queue
-from snqd.stores.morgue.morgue import Burials
+from snqd.stores.morgue.morgue import Morgue
 
 local_option = click.option(
     "--local", is_flag=True, help="Only this host's daemon; on the embedded store there are no others."
@@ -51,7 +51,7 @@ class Invocation:
             raise WrongUse("no configuration is named: say snqctl --config etc/snq.ini COMMAND")
         return load_file(self._config)
 
-    def settings_in_spite(self) -> Settings | None:
+    def lenient_settings(self) -> Settings | None:
         """What reaches the daemon that runs although the configuration is wrong, which is complained of; None where
         nothing is wrong.
 
@@ -61,7 +61,7 @@ class Invocation:
             _ = self.settings
         except ConfigError as error:
             assert self._config is not None
-            settings = load_in_spite(self._config)
+            settings = load_leniently(self._config)
             for line in str(error).splitlines():
                 complain(line)
             complain(f"the configuration is wrong: the daemon is asked nevertheless, at {settings.daemon.control}")
@@ -97,7 +97,7 @@ class Invocation:
             queue.close()
 
     @contextmanager
-    def morgue(self) -> Iterator[Burials]:
+    def morgue(self) -> Iterator[Morgue]:
         """The morgue; opened, and made where it is missing, by the first use."""
         morgue = make_morgue(self.settings.queue)
         try:

@@ -15,7 +15,7 @@ COUNTERS = ("handled", "retried", "dead", "rate")
 
 
 @attrs.frozen
-class Backlog:
+class StoreReport:
     """What the store told.
 
     :ivar depths: None where it can't tell.
@@ -25,7 +25,7 @@ class Backlog:
     pauses: Pauses
 
 
-def report(settings: Settings, answer: Mapping[str, Any] | None, backlog: Backlog | None) -> dict[str, Any]:
+def report(settings: Settings, answer: Mapping[str, Any] | None, backlog: StoreReport | None) -> dict[str, Any]:
     """The document of ``status --json``; a number that nobody can tell is None.
 
     :param answer: of the daemon's control socket, None if no daemon runs.

@@ -17,7 +17,7 @@ from snqd.core.job import Job
 from snqd.core.outcome import Ack, DeadLetter, Outcome, Retry
 from snqd.handlers.loading import HandlerLoadError
 from snqd.handlers.registry import HandlerRegistry
-from snqd.handlers.running_job import RunningJob, Surroundings
+from snqd.handlers.running_job import JobContext, RunningJob
 from snqd.snqctl.feed import Failures
 from snqd.snqctl.invocation import Invocation
 
@@ -42,7 +42,7 @@ class JobRunner:
         self._reactor = reactor
         self._invocation = invocation
         self._handlers = handlers
-        self._surroundings = Surroundings(invocation.check_target, time.time)
+        self._surroundings = JobContext(invocation.check_target, time.time)
 
     def run(self, job: Job) -> Ran:
         """Run `job` to its end.

@@ -11,7 +11,7 @@ from snqd.config.settings import Settings
 from snqd.core.errors import DaemonNotRunning, StoreError
 from snqd.ops.control import call
 from snqd.snqctl.invocation import Invocation, complain, say_json
-from snqd.snqctl.report import Backlog, report
+from snqd.snqctl.report import StoreReport, report
 from snqd.stores.interface import Pauses
 
 
@@ -24,7 +24,7 @@ def status(invocation: Invocation, as_json: bool) -> int:
     Exit code 1 if no daemon runs; what waits is shown all the same. Where the configuration is wrong only what the
     daemon says is shown, and the exit code is 2.
     """
-    in_spite = invocation.settings_in_spite()
+    in_spite = invocation.lenient_settings()
     settings = in_spite or invocation.settings
     answer = ask(settings, complain)
     backlog = look(invocation, complain) if in_spite is None else None
@@ -49,11 +49,11 @@ def ask(settings: Settings, tell: Callable[[str], None]) -> dict[str, Any] | Non
         return None
 
 
-def look(invocation: Invocation, tell: Callable[[str], None]) -> Backlog | None:
+def look(invocation: Invocation, tell: Callable[[str], None]) -> StoreReport | None:
     """What waits in the store; if it can't be read, `tell` hears why."""
     try:
         with invocation.store() as store:
-            return Backlog(store.depths(), store.pauses()) if store.exists() else Backlog([], Pauses())
+            return StoreReport(store.depths(), store.pauses()) if store.exists() else StoreReport([], Pauses())
     except StoreError as error:
         tell(str(error))
         return None

@@ -18,7 +18,7 @@ def stop(invocation: Invocation, local: bool) -> int:
 
     Where the configuration is wrong this host's daemon is stopped, and no other.
     """
-    in_spite = invocation.settings_in_spite()
+    in_spite = invocation.lenient_settings()
 
     def here() -> None:
         daemon = (in_spite or invocation.settings).daemon

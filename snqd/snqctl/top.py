@@ -13,10 +13,10 @@ from rich.live import Live
 from snqd.core.errors import SnqdError
 from snqd.snqctl.invocation import Invocation
 from snqd.snqctl.keys import CTRL_C, read_key, single_keys
-from snqd.snqctl.report import Backlog, report
+from snqd.snqctl.report import StoreReport, report
 from snqd.snqctl.status import ask, look
 from snqd.snqctl.tables import console
-from snqd.snqctl.top_view import BY_KEY, ORDERS, Look, Screen, keys_line, view
+from snqd.snqctl.top_view import BY_KEY, ORDERS, Screen, StatusSnapshot, keys_line, view
 from snqd.stores.interface import Pauses
 
 QUIT = ("q", "Q", CTRL_C)
@@ -45,19 +45,19 @@ def top(invocation: Invocation, order: str, interval: float) -> int:
     return 0
 
 
-def _look(invocation: Invocation) -> Look:
+def _look(invocation: Invocation) -> StatusSnapshot:
     problems: list[str] = []
-    backlog: Backlog | None = Backlog([], Pauses())
+    backlog: StoreReport | None = StoreReport([], Pauses())
     answer = None
     try:
         answer = ask(invocation.settings, problems.append)
         backlog = look(invocation, problems.append)
     except SnqdError as error:  # such as a daemon that is too busy to answer: the next look may succeed
         problems.append(str(error))
-    return Look(report(invocation.settings, answer, backlog), problems)
+    return StatusSnapshot(report(invocation.settings, answer, backlog), problems)
 
 
-def _watch(out: Console, order: str, interval: float, look: Callable[[], Look]) -> None:
+def _watch(out: Console, order: str, interval: float, look: Callable[[], StatusSnapshot]) -> None:
     stdin = sys.stdin.fileno()
     with single_keys(stdin), Live(console=out, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
         while True:

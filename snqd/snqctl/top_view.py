@@ -32,7 +32,7 @@ _KINDS = (("child", "children"), ("queue", "queues"), ("site", "sites"))
 
 
 @attrs.frozen
-class Look:
+class StatusSnapshot:
     """What was found at one moment.
 
     :ivar document: as ``status --json`` prints it.
@@ -57,7 +57,7 @@ class Screen:
             yield Segment.line()
 
 
-def view(look: Look, order: str, height: int | None) -> RenderableType:
+def view(look: StatusSnapshot, order: str, height: int | None) -> RenderableType:
     """The status, without the keys.
 
     :param order: one of `ORDERS`.

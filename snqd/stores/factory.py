@@ -11,13 +11,13 @@ from snqd.config.redis_address import RedisAddress
 from snqd.config.settings import QueueSettings, Settings
 from snqd.stores.blocking import BlockingQueue
 from snqd.stores.control import ControlListener, ControlPublisher
-from snqd.stores.morgue.morgue import Burials, Morgue
+from snqd.stores.morgue.morgue import Morgue, SqliteMorgue
 from snqd.stores.sqlite.blocking import EmbeddedQueue
 from snqd.stores.sqlite.database import QueueDatabase
 
 if TYPE_CHECKING:
     from snqd.stores.interface import IStore
-    from snqd.stores.stomp.notes import Notes
+    from snqd.stores.stomp.shared_state import SharedState
     from snqd.stores.stomp.topology import Topology
 
 REDIS = "redis"
@@ -126,13 +126,13 @@ def make_queue(settings: Settings) -> BlockingQueue:
     return EmbeddedQueue(QueueDatabase(queue.db_file))
 
 
-def make_morgue(settings: QueueSettings) -> Burials:
+def make_morgue(settings: QueueSettings) -> Morgue:
     """The morgue, not opened yet."""
     if settings.morgue_file is None:
         from snqd.stores.morgue.sql_morgue import SqlMorgue
 
         return SqlMorgue(settings.morgue)
-    return Morgue(settings.morgue_file)
+    return SqliteMorgue(settings.morgue_file)
 
 
 def _redis(settings: QueueSettings) -> RedisAddress:
@@ -153,11 +153,11 @@ def _topology(current: Callable[[], Settings]) -> Topology:
     return Topology(current().queue.queue_basename, group_of, lambda: current().queue.breakout, is_served)
 
 
-def _notes(settings: QueueSettings) -> Notes:
+def _notes(settings: QueueSettings) -> SharedState:
     if settings.morgue_file is None:
-        from snqd.stores.stomp.sql_notes import SqlNotes
+        from snqd.stores.stomp.sql_shared_state import SqlSharedState
 
-        return SqlNotes(settings.morgue)
-    from snqd.stores.stomp.notes import FileNotes
+        return SqlSharedState(settings.morgue)
+    from snqd.stores.stomp.shared_state import FileSharedState
 
-    return FileNotes(settings.morgue_file)
+    return FileSharedState(settings.morgue_file)

@@ -96,7 +96,7 @@ class Writer(Generic[C]):
             self._flush()
         return self._closed
 
-    def kick(self) -> None:
+    def flush_soon(self) -> None:
         """Write at the end of this reactor turn, or right after the transaction under way."""
         if not (self._busy or self._scheduled):
             self._scheduled = True

@@ -51,14 +51,14 @@ class Want:
     :ivar ordered: claim a site's next job only when none of that site and queue is in hand anywhere, or waits for
         its retry.
     :ivar full: whether no further job of the queue can start before one ends: what is claimed now will wait here.
-    :ivar in_a_row: how many jobs a site may be given before the next one's turn, where that saves the store work.
+    :ivar burst: how many jobs a site may be given before the next one's turn, where that saves the store work.
     """
 
     room: int
     held: Mapping[str, int] = attrs.field(factory=dict)
     ordered: bool = False
     full: bool = False
-    in_a_row: int = 1
+    burst: int = 1
 
 
 @attrs.frozen

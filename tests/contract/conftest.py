@@ -31,14 +31,14 @@ from snqd.stomp.protocol import Login
 from snqd.stores.interface import Claimed, Want
 from snqd.stores.memory.queue import MemoryQueue
 from snqd.stores.memory.store import MemoryStore
-from snqd.stores.morgue.morgue import Morgue
+from snqd.stores.morgue.morgue import SqliteMorgue
 from snqd.stores.morgue.writer import MorgueWriter
 from snqd.stores.redis.names import prefix_of
 from snqd.stores.redis.store import RedisStore
 from snqd.stores.sql.store import SqlStore
 from snqd.stores.sqlite.store import SqliteStore
 from snqd.stores.stomp.brokers import Brokers, broker_of
-from snqd.stores.stomp.notes import FileNotes
+from snqd.stores.stomp.shared_state import FileSharedState
 from snqd.stores.stomp.store import StompStore
 from snqd.stores.stomp.topology import Breakouts, Topology
 from tests.contract.pushed import UNPROMISED, Gate, PatientStore
@@ -206,8 +206,8 @@ class BrokerBench(Bench):
         gate = Gate(broker.endpoint)
         login = Login(self.broker.username, self.broker.password)
         brokers = Brokers([attrs.evolve(broker, endpoint=gate)], broker, login, self.wire)
-        notes = FileNotes(self.folder / "morgue.db")
-        morgue = MorgueWriter(reactor, Morgue(self.folder / "morgue.db"))
+        notes = FileSharedState(self.folder / "morgue.db")
+        morgue = MorgueWriter(reactor, SqliteMorgue(self.folder / "morgue.db"))
         bad_item = lambda *names: self.bad_items.append(names)  # noqa: E731
         store = StompStore(reactor, brokers, self.topology, name, notes, morgue, random.Random(), bad_item)
         return PatientStore(store, self, gate)

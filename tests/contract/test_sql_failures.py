@@ -22,7 +22,7 @@ from snqd.core.errors import SchemaTooNew, StoreUnavailable, Unconfirmed
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.interface import Want
 from snqd.stores.sql.dialects import CommitLost
-from snqd.stores.sql.prepared import Prepared
+from snqd.stores.sql.prepared import PreparedStatement
 from snqd.stores.sql.server import SqlServer
 from tests.contract.conftest import PostgresqlBench, ignoring_failures
 from tests.servers.postgresql import PostgresqlServer
@@ -278,13 +278,13 @@ async def test_jobs_of_a_claim_whose_answer_is_lost_are_claimed_again(
     await one.enqueue(*bench.jobs(3))
     (held,) = await one.claim(1)
 
-    def cut_behind(asked: Prepared, result: Any) -> Any:
+    def cut_behind(asked: PreparedStatement, result: Any) -> Any:
         monkeypatch.undo()
         raise ConnectionLost("cut")
 
-    monkeypatch.setattr(Prepared, "_rows", cut_behind)
+    monkeypatch.setattr(PreparedStatement, "_rows", cut_behind)
     (second,) = await one.claim(1)
-    assert Prepared._rows is not cut_behind
+    assert PreparedStatement._rows is not cut_behind
     (third,) = await one.claim(1)
     assert await one.claim(1) == []
     assert [await one.store.ack(each.receipt) for each in (held, second, third)] == [True] * 3

@@ -18,7 +18,7 @@ from snqd.core.errors import StoreError, StoreUnavailable
 from snqd.core.names import check_id
 from snqd.stores.interface import Pauses, Want
 from snqd.stores.sql.blocking import SqlQueue
-from snqd.stores.sql.claim import FairClaim
+from snqd.stores.sql.claim import SqlFairClaim
 from snqd.stores.sql.database import SqlDatabase
 from snqd.stores.sql.prepared import NAME
 from tests.contract.conftest import PostgresqlBench, ignoring_failures
@@ -35,7 +35,7 @@ async def test_a_claim_reads_no_more_however_many_jobs_wait(sql_bench: Any, orde
 
     def claim(database: SqlDatabase, connection: Connection) -> None:
         number = database.register(connection, "reader")
-        FairClaim(database.statements).claim(connection, number, {"q": Want(10, ordered=ordered)})
+        SqlFairClaim(database.statements).claim(connection, number, {"q": Want(10, ordered=ordered)})
 
     for number in (200, 20_000):
         await one.enqueue(*sql_bench.jobs(number, "loud"), *(sql_bench.job(f"site-{n}") for n in range(20)))

@@ -17,9 +17,9 @@ from snqd.config.stomp_servers import StompSettings
 from snqd.core.errors import StoreUnavailable
 from snqd.core.job import PHP
 from snqd.stores.interface import Pauses, Want
-from snqd.stores.morgue.morgue import Letter, Morgue
+from snqd.stores.morgue.morgue import Letter, SqliteMorgue
 from snqd.stores.stomp.blocking import StompQueue
-from snqd.stores.stomp.notes import FileNotes
+from snqd.stores.stomp.shared_state import FileSharedState
 from snqd.wire.envelope import read_capture
 from snqd.wire.payload import decode
 from tests.contract.pushed import UNPROMISED
@@ -51,7 +51,7 @@ async def lose_connection(process: Any) -> None:
 
 
 def letters(bench: Any) -> list[Letter]:
-    morgue = Morgue(bench.folder / "morgue.db")
+    morgue = SqliteMorgue(bench.folder / "morgue.db")
     try:
         return list(morgue.list()) if morgue.exists() else []
     finally:
@@ -93,7 +93,7 @@ async def test_a_retry_runs_as_the_next_attempt_with_its_reason_and_not_early(br
     assert await one.store.ack(claimed.receipt) is False
 
 
-# Settling
+# SettlementQueue
 
 
 @ensureDeferred
@@ -287,7 +287,7 @@ async def test_a_program_without_a_reactor_enqueues_and_pauses(broker_bench: Any
     one = await broker_bench.process()
     broker = broker_bench.broker
     settings = StompSettings((f"tcp://127.0.0.1:{broker.port}",), broker.username, broker.password)
-    queue = StompQueue(settings, broker_bench.topology, FileNotes(broker_bench.folder / "morgue.db"))
+    queue = StompQueue(settings, broker_bench.topology, FileSharedState(broker_bench.folder / "morgue.db"))
     jobs = [*broker_bench.jobs(3), broker_bench.job(not_before=time.time() + 1.2)]
     queue.enqueue(jobs)
     queue.pause("r", None, True)

@@ -19,7 +19,7 @@ from snqd.core.errors import BadPayload
 from snqd.core.job import PHP
 from snqd.stores.interface import Want
 from snqd.stores.stomp.blocking import StompQueue
-from snqd.stores.stomp.notes import FileNotes
+from snqd.stores.stomp.shared_state import FileSharedState
 from snqd.stores.stomp.topology import Topology
 from snqd.wire.payload import decode
 from tests.servers.php_daemon import GNUSOCIAL, STATUSNET, Kind, PhpDaemon, send
@@ -146,7 +146,7 @@ async def test_a_php_daemon_handles_what_is_enqueued(broker_bench: Any, wire: st
     one = await broker_bench.process()
     await one.enqueue(broker_bench.job(body=PAYLOAD), broker_bench.job(body=b"12345", encoding=PHP))
     settings = StompSettings((f"127.0.0.1:{broker_bench.broker.port}",), "guest", "guest")
-    queue = StompQueue(settings, broker_bench.topology, FileNotes(broker_bench.folder / "morgue.db"), wire)
+    queue = StompQueue(settings, broker_bench.topology, FileSharedState(broker_bench.folder / "morgue.db"), wire)
     queue.enqueue([broker_bench.job(body=b'"from a program"')])
     queue.close()
     php = await deferToThread(PhpDaemon, broker_bench.broker, [places(broker_bench)[0]], ["q"], kind)

@@ -213,7 +213,7 @@ async def test_a_sites_jobs_come_in_the_order_in_which_they_were_enqueued(bench:
         assert [job_id for job_id in order if job_id in mine] == mine
 
 
-# Settling
+# SettlementQueue
 
 
 @ensureDeferred

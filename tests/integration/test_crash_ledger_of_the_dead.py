@@ -13,7 +13,7 @@ import pytest
 
 import snqd
 from snqd.core.errors import StoreUnavailable
-from snqd.pipe.crash_ledger import CrashLedger, Remains, is_held, read_remains
+from snqd.pipe.crash_ledger import CrashLedger, LedgerContents, is_held, read_ledger
 
 CHILD = """
 import sys
@@ -61,12 +61,12 @@ def test_what_a_killed_process_was_running_is_read_back(running: tuple[subproces
     process, path = running
     process.kill()
     process.wait()
-    remains = read_remains(path)
-    assert Remains(remains.owner, sorted(remains.started)) == Remains("main-1", ["job-3", "x" * 64])
+    remains = read_ledger(path)
+    assert LedgerContents(remains.owner, sorted(remains.started)) == LedgerContents("main-1", ["job-3", "x" * 64])
 
 
 def test_what_a_living_process_runs_can_be_read(running: tuple[subprocess.Popen[str], Path]) -> None:
-    assert sorted(read_remains(running[1]).started) == ["job-3", "x" * 64]
+    assert sorted(read_ledger(running[1]).started) == ["job-3", "x" * 64]
 
 
 def test_a_full_disk_refuses_a_ledger_at_once_and_not_at_its_first_job(small_disk: Path) -> None:
@@ -81,5 +81,5 @@ def test_a_full_disk_refuses_a_ledger_at_once_and_not_at_its_first_job(small_dis
             file.write(bytes(1024))
     for number in range(50):
         ledger.started(f"job-{number}")
-    assert len(read_remains(path).started) == 50
+    assert len(read_ledger(path).started) == 50
     ledger.close()

@@ -20,7 +20,7 @@ from snqd.core.retry import RetryPolicy
 from snqd.handlers.invoke import run
 from snqd.handlers.loading import load_handler
 from snqd.handlers.process import TERM_TO_KILL
-from snqd.handlers.running_job import RunningJob, Surroundings
+from snqd.handlers.running_job import JobContext, RunningJob
 from snqd.sites.registry import SiteRegistry
 
 SNQ_INI = "/etc/snq.ini"
@@ -37,7 +37,7 @@ def start(tmp_path):
         if handler is None:
             handler = make(script, timeout)
         job = Job(f"job-{len(handlers)}", "alpha", "shell", body, attempt=attempt)
-        surroundings = Surroundings(lambda site, queue: None, reactor.seconds)
+        surroundings = JobContext(lambda site, queue: None, reactor.seconds)
         outcome = run(handler, RunningJob(job, ALPHA, surroundings), reactor)
         return outcome if isinstance(outcome, Deferred) else succeed(outcome)
 

@@ -18,7 +18,7 @@ from snqd.core.outcome import ACK, DeadLetter, Retry
 from snqd.core.retry import RetryPolicy
 from snqd.handlers import QueueHandler, Reject
 from snqd.handlers.registry import HandlerRegistry
-from snqd.handlers.running_job import RunningJob, Surroundings
+from snqd.handlers.running_job import JobContext, RunningJob
 from snqd.sites.registry import SiteRegistry
 
 SNQ_INI = "/etc/snq.ini"
@@ -69,9 +69,7 @@ def load_slot():
 
 
 def running_job():
-    return RunningJob(
-        Job("job-1", "alpha", "blocking", b"7"), ALPHA, Surroundings(lambda site, queue: None, lambda: 0.0)
-    )
+    return RunningJob(Job("job-1", "alpha", "blocking", b"7"), ALPHA, JobContext(lambda site, queue: None, lambda: 0.0))
 
 
 async def until(condition):

@@ -24,7 +24,7 @@ from snqd.core.outcome import ACK, DeadLetter, Retry
 from snqd.core.retry import RetryPolicy
 from snqd.handlers.invoke import run
 from snqd.handlers.loading import load_handler
-from snqd.handlers.running_job import RunningJob, Surroundings
+from snqd.handlers.running_job import JobContext, RunningJob
 from snqd.sites.registry import SiteRegistry
 
 SNQ_INI = "/etc/snq.ini"
@@ -126,7 +126,7 @@ class Farm:
         return self.run(self.handler(self.url(path), **values), body)
 
     def run(self, handler, body=b'{"id":7}'):
-        surroundings = Surroundings(lambda site, queue: None, reactor.seconds)
+        surroundings = JobContext(lambda site, queue: None, reactor.seconds)
         job = RunningJob(Job("job-1", "alpha", "hooks", body, attempt=2), ALPHA, surroundings)
         outcome = run(handler, job, reactor)
         return outcome if isinstance(outcome, Deferred) else succeed(outcome)

@@ -22,7 +22,7 @@ from waiting import wait_until
 from snqd.core.errors import StoreError
 from snqd.gnusocial.queue_item_jobs import job_of
 from snqd.gnusocial.queue_item_tables import ROWS_OF_A_TABLE, ItemTable, QueueItems, is_lost
-from snqd.stores.sql.dialects import Conflict, Refused
+from snqd.stores.sql.dialects import Conflict, LoginRefused
 from tests.servers.database_server import DatabaseServer
 from tests.servers.mariadb import MariaDbServer, mariadb
 from tests.servers.postgresql import postgresql
@@ -437,7 +437,7 @@ def test_what_ails_one_table_is_told_apart_from_what_ails_the_server(table: Any)
     url = make_url(server.url(its.database))
     with pytest.raises(StoreError) as refused:
         QueueItems(url.set(username="nobody-here", password="secret")).connect()
-    assert (isinstance(refused.value, Refused), is_lost(refused.value)) == (True, False)
+    assert (isinstance(refused.value, LoginRefused), is_lost(refused.value)) == (True, False)
     assert "secret" not in str(refused.value)
     with pytest.raises(StoreError) as lost:
         QueueItems(url.set(port=1)).connect()

@@ -18,8 +18,8 @@ from snqd.core.job import Job
 from snqd.stores.redis import scripts
 from snqd.stores.redis.blocking import RedisQueue
 from snqd.stores.redis.codec import read_claim
+from snqd.stores.redis.pending_settlement import ack, give_back, retry, settle_words
 from snqd.stores.redis.scripts import Script
-from snqd.stores.redis.settlements import ack, give_back, retry, settle_words
 from snqd.stores.share_out import FEW_SITES, share_out
 from tests.servers.redis import RedisServer
 

@@ -19,8 +19,8 @@ from snqd.core.job import Job
 from snqd.stores.redis import scripts
 from snqd.stores.redis.blocking import RedisQueue
 from snqd.stores.redis.codec import encode, read_claim
+from snqd.stores.redis.pending_settlement import ack, give_back, retry, settle_words
 from snqd.stores.redis.scripts import Script
-from snqd.stores.redis.settlements import ack, give_back, retry, settle_words
 from tests.integration.redis_places import Places
 from tests.integration.test_redis_failures import PREFIX, Farm
 from tests.servers.redis import RedisServer

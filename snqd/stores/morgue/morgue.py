@@ -93,7 +93,7 @@ class Buried:
     letter: Letter
 
 
-class Burials(ABC):
+class Morgue(ABC):
     """What every morgue can do; blocking, for one thread at a time. Opened at first use.
 
     Every method raises a :class:`~snqd.core.errors.StoreError` where the letters can't be read or written.
@@ -189,7 +189,7 @@ class Burials(ABC):
                     yield found
 
 
-class Morgue(Burials):
+class SqliteMorgue(Morgue):
     """Dead letters in a SQLite file.
 
     :param patience: seconds to wait for other writers.
@@ -205,7 +205,7 @@ class Morgue(Burials):
         self._file.open().text_factory = lambda text: text.decode("utf-8", "replace")
 
     def exists(self) -> bool:
-        """See :meth:`Burials.exists`."""
+        """See :meth:`Morgue.exists`."""
         return self.path.exists()
 
     def close(self) -> None:
@@ -213,7 +213,7 @@ class Morgue(Burials):
         self._file.close()
 
     def bury(self, letters: Sequence[Letter]) -> None:
-        """See :meth:`Burials.bury`."""
+        """See :meth:`Morgue.bury`."""
         with self._file.transaction() as connection:
             connection.executemany(
                 f"INSERT OR REPLACE INTO letter ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -221,12 +221,12 @@ class Morgue(Burials):
             )
 
     def count(self, queue: str | None = None, site: str | None = None) -> int:
-        """See :meth:`Burials.count`."""
+        """See :meth:`Morgue.count`."""
         condition, values = _condition(queue, site)
         return int(self._read(f"SELECT count(*) FROM letter WHERE {condition}", values)[0][0])
 
     def remove(self, ids: Iterable[str]) -> int:
-        """See :meth:`Burials.remove`."""
+        """See :meth:`Morgue.remove`."""
         removed = 0
         with self._file.transaction() as connection:
             for letter_id in ids:
@@ -234,7 +234,7 @@ class Morgue(Burials):
         return removed
 
     def remove_all(self, queue: str | None = None, site: str | None = None) -> int:
-        """See :meth:`Burials.remove_all`."""
+        """See :meth:`Morgue.remove_all`."""
         condition, values = _condition(queue, site)
         with self._file.transaction() as connection:
             return connection.execute(f"DELETE FROM letter WHERE {condition}", values).rowcount

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, true, update
 
-from snqd.stores.morgue.morgue import PAGE, Burials, Buried, Letter, plain
+from snqd.stores.morgue.morgue import PAGE, Buried, Letter, Morgue, plain
 from snqd.stores.sql.mariadb import CHUNK_BYTES, chunks_behind_first
 from snqd.stores.sql.schema import MORGUE_MIGRATIONS, letter
 from snqd.stores.sql.server import SqlServer
@@ -18,7 +18,7 @@ MAX_KEY_CHARS = 600
 """What both servers can index; names of what could not be read may be longer, and are cut."""
 
 
-class SqlMorgue(Burials):
+class SqlMorgue(Morgue):
     """Dead letters on a server.
 
     :param url: SQLAlchemy's.
@@ -28,19 +28,19 @@ class SqlMorgue(Burials):
         self._server = SqlServer(url, "morgue", MORGUE_MIGRATIONS)
 
     def open(self) -> None:
-        """See :meth:`Burials.open`."""
+        """See :meth:`Morgue.open`."""
         self._server.connect().close()
 
     def exists(self) -> bool:
-        """See :meth:`Burials.exists`."""
+        """See :meth:`Morgue.exists`."""
         return True
 
     def close(self) -> None:
-        """See :meth:`Burials.close`."""
+        """See :meth:`Morgue.close`."""
         self._server.close()
 
     def bury(self, letters: Sequence[Letter]) -> None:
-        """See :meth:`Burials.bury`."""
+        """See :meth:`Morgue.bury`."""
         rows = {row["id"]: row for row in map(_row, letters)}
 
         def replace(connection: Connection) -> None:
@@ -51,17 +51,17 @@ class SqlMorgue(Burials):
         self._server.run(replace)
 
     def count(self, queue: str | None = None, site: str | None = None) -> int:
-        """See :meth:`Burials.count`."""
+        """See :meth:`Morgue.count`."""
         counted = select(func.count()).select_from(letter).where(_condition(queue, site))
         return self._server.run(lambda connection: connection.scalar(counted)) or 0
 
     def remove(self, ids: Iterable[str]) -> int:
-        """See :meth:`Burials.remove`."""
+        """See :meth:`Morgue.remove`."""
         gone = delete(letter).where(letter.c.id.in_([_key(letter_id) for letter_id in ids]))
         return self._server.run(lambda connection: connection.execute(gone).rowcount)
 
     def remove_all(self, queue: str | None = None, site: str | None = None) -> int:
-        """See :meth:`Burials.remove_all`."""
+        """See :meth:`Morgue.remove_all`."""
         gone = delete(letter).where(_condition(queue, site))
         return self._server.run(lambda connection: connection.execute(gone).rowcount)
 

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from snqd.stores.morgue.files import write_letter
-from snqd.stores.morgue.morgue import Burials, Letter
+from snqd.stores.morgue.morgue import Letter, Morgue
 from snqd.stores.writer_thread import WriterThread
 
 
@@ -25,7 +25,7 @@ class MorgueWriter:
     log = Logger()
 
     def __init__(
-        self, reactor: Any, morgue: Burials, folder: Path | None = None, pool: ThreadPool | None = None
+        self, reactor: Any, morgue: Morgue, folder: Path | None = None, pool: ThreadPool | None = None
     ) -> None:
         self._morgue = morgue
         self._folder = folder

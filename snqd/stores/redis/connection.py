@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import ITCPTransport, IWriteDescriptor
 from txredisapi import BaseRedisProtocol
 
-from snqd.stores.redis.errors import ConnectionLost, store_error
+from snqd.stores.redis.errors import RedisConnectionLost, store_error
 from snqd.stores.redis.scripts import Script
 
 DEADLINE = 15.0
@@ -71,7 +71,7 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
     async def command(self, *words: Any) -> Any:
         """Send a command; returns its reply.
 
-        :raises ConnectionLost: if no reply comes; the command may have been done.
+        :raises RedisConnectionLost: if no reply comes; the command may have been done.
         :raises StoreError: if Redis refuses it.
         """
         try:
@@ -103,8 +103,8 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
         if not self.transport.disconnecting and IWriteDescriptor.providedBy(self.transport):
             self.transport.doWrite()
 
-    def _loss(self) -> ConnectionLost:
-        return ConnectionLost(f"the connection to Redis at {self.where} is lost: {self._why}")
+    def _loss(self) -> RedisConnectionLost:
+        return RedisConnectionLost(f"the connection to Redis at {self.where} is lost: {self._why}")
 
     def _sent(self, words: tuple[Any, ...]) -> Deferred[Any]:
         reply: Deferred[Any] = self.execute_command(*words)
@@ -113,4 +113,4 @@ class RedisConnection(BaseRedisProtocol):  # type: ignore[misc]
     def _give_up(self, failure: Any, timeout: float) -> Any:
         failure.trap(CancelledError)
         self.transport.abortConnection()
-        raise ConnectionLost(f"Redis at {self.where} has not answered for {timeout:g} seconds")
+        raise RedisConnectionLost(f"Redis at {self.where} has not answered for {timeout:g} seconds")

@@ -7,7 +7,7 @@ import re
 from snqd.core.errors import StoreError, StoreUnavailable
 
 
-class ConnectionLost(StoreUnavailable):
+class RedisConnectionLost(StoreUnavailable):
     """The connection to Redis was lost: what was under way may have been done, or not."""
 
 

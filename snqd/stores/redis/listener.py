@@ -1,4 +1,4 @@
-"""Listener: hears by pub/sub that there is something new to claim."""
+"""RedisListener: hears by pub/sub that there is something new to claim."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SubscribedConnection(RedisConnection):
             self.transport.write(self._build_command("PING"))
 
 
-class Listener:
+class RedisListener:
     """Listens to one channel, over a connection of its own, for ever.
 
     :param own: messages with this text are the listener's own.

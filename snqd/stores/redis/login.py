@@ -12,7 +12,7 @@ from snqd.config.redis_address import RedisAddress
 from snqd.core.errors import StoreError, StoreUnavailable
 from snqd.stores.redis.aof import AofRenewal, Step
 from snqd.stores.redis.connection import RedisConnection
-from snqd.stores.redis.errors import ConnectionLost
+from snqd.stores.redis.errors import RedisConnectionLost
 from snqd.stores.redis.info import info, version_of
 
 OLDEST = (6, 0)
@@ -65,7 +65,7 @@ async def renew_aof(reactor: Any, connection: RedisConnection, renewal: AofRenew
         while True:
             try:
                 reply = await _taken(reactor, connection, step)
-            except ConnectionLost:
+            except RedisConnectionLost:
                 raise
             except StoreError as error:
                 step = steps.throw(error)
@@ -90,7 +90,7 @@ class SafetyCheck:
     async def look(self, connection: RedisConnection) -> None:
         """Look at the server's settings, and warn.
 
-        :raises ConnectionLost: if the connection does not last so long.
+        :raises RedisConnectionLost: if the connection does not last so long.
         """
         warnings = risks(*[await _setting(connection, name) for name in ("appendonly", "appendfsync")])
         warnings += eviction(*[await _setting(connection, name) for name in ("maxmemory", "maxmemory-policy")])

@@ -15,7 +15,7 @@ from snqd.core.errors import StoreUnavailable
 from snqd.stores.redis import scripts
 from snqd.stores.redis.aof import AofRenewal
 from snqd.stores.redis.connection import DEADLINE, RedisConnection
-from snqd.stores.redis.errors import ConnectionLost
+from snqd.stores.redis.errors import RedisConnectionLost
 from snqd.stores.redis.link import Link
 from snqd.stores.redis.login import SafetyCheck, check_server, log_in, renew_aof
 from snqd.stores.redis.scripts import Script
@@ -82,7 +82,7 @@ class Session:
         """
         try:
             return await (await self._connected(patience)).run(script, self.prefix, *arguments)
-        except ConnectionLost:
+        except RedisConnectionLost:
             return await (await self._connected(patience)).run(script, self.prefix, *arguments)
 
     async def claim(self, script: Script, request: Callable[[], dict[str, Any]]) -> tuple[bytes, int]:
@@ -97,7 +97,7 @@ class Session:
             words = {**request(), "name": self.owner, "epoch": epoch, "session": asked}
             try:
                 reply = await connection.run(script, self.prefix, json.dumps(words), at_once=True)
-            except ConnectionLost:
+            except RedisConnectionLost:
                 continue
             if reply != LOST:
                 return reply, epoch
@@ -121,7 +121,7 @@ class Session:
         known = [n for n, epoch in self.held.items() if epoch == self.epoch]
         epoch = await connection.run(scripts.REGISTER, self.prefix, self.owner, number, json.dumps(known))
         if not epoch:
-            raise ConnectionLost("a later connection has taken the place of this one")
+            raise RedisConnectionLost("a later connection has taken the place of this one")
         if self.epoch not in (0, epoch):
             self.log.warn("this process was silent for too long: its jobs were given to others")
         self.epoch, self._registered = epoch, number
@@ -133,7 +133,7 @@ class Session:
         if self._registered == asked:
             try:
                 await self._register(connection)
-            except ConnectionLost:
+            except RedisConnectionLost:
                 return  # the next connection registers itself
 
     async def _connected(self, patience: float) -> RedisConnection:

@@ -21,22 +21,22 @@ from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
 from snqd.stores.lease import Lease, Rounds
 from snqd.stores.redis import scripts
 from snqd.stores.redis.codec import DepthsReader, encode_all, read_claim, read_pauses
-from snqd.stores.redis.errors import ConnectionLost, store_error
+from snqd.stores.redis.errors import RedisConnectionLost, store_error
 from snqd.stores.redis.info import info, is_full
-from snqd.stores.redis.listener import Listener
+from snqd.stores.redis.listener import RedisListener
 from snqd.stores.redis.names import place_of, wake_channel
-from snqd.stores.redis.scripts import Script
-from snqd.stores.redis.series import Series
-from snqd.stores.redis.session import Session
-from snqd.stores.redis.settlements import (
+from snqd.stores.redis.numbered_calls import NumberedCalls
+from snqd.stores.redis.pending_settlement import (
     Accepting,
-    Settlement,
+    PendingSettlement,
     ack,
     enqueue_words,
     give_back,
     retry,
     settle_words,
 )
+from snqd.stores.redis.scripts import Script
+from snqd.stores.redis.session import Session
 from snqd.stores.share_out import FEW_SITES
 from snqd.stores.standby import Standby
 
@@ -85,9 +85,9 @@ class RedisStore:
         self._beat_interval = lease / BEATS_A_LEASE
         self._session = Session(reactor, address, random, prefix, owner, self._up)
         self._standby = Standby(reactor, random, self._told)
-        self._listener = Listener(reactor, address, random, wake_channel(prefix), owner, self._standby.heard)
-        self._settling = Series(reactor, self._ready, self._send_settlements, self._settled, self._not_settled)
-        self._accepting = Series(reactor, self._ready, self._send_jobs, self._accepted, self._not_accepted)
+        self._listener = RedisListener(reactor, address, random, wake_channel(prefix), owner, self._standby.heard)
+        self._settling = NumberedCalls(reactor, self._ready, self._send_settlements, self._settled, self._not_settled)
+        self._accepting = NumberedCalls(reactor, self._ready, self._send_jobs, self._accepted, self._not_accepted)
         self._under_way: set[Receipt] = set()
         self._backoff = Backoff(0.5, 15.0, random)
         self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE))
@@ -250,18 +250,18 @@ class RedisStore:
             self._wake()
         return reply.claim
 
-    # Settling and accepting, in numbered calls
+    # SettlementQueue and accepting, in numbered calls
 
     def _ready(self) -> bool:
         return self._session.connection is not None
 
     def _up(self) -> None:
         """There is a connection again."""
-        self._settling.kick()
-        self._accepting.kick()
+        self._settling.flush_soon()
+        self._accepting.flush_soon()
         self._told()
 
-    def _settle(self, settlement: Settlement) -> Deferred[bool]:
+    def _settle(self, settlement: PendingSettlement) -> Deferred[bool]:
         if settlement.receipt in self._under_way:
             return succeed(False)  # a receipt is stale once it was used
         self._under_way.add(settlement.receipt)
@@ -271,14 +271,14 @@ class RedisStore:
     async def _call(self, script: Script, kind: str, number: int, words: list[Any]) -> bytes:
         connection = self._session.connection
         if connection is None:
-            raise ConnectionLost
+            raise RedisConnectionLost
         name = f"{self._owner}:{self._run}:{kind}"
         return bytes(await connection.run(script, self._session.prefix, self._owner, name, number, *words) or b"")
 
-    async def _send_settlements(self, number: int, batch: list[Settlement]) -> bytes:
+    async def _send_settlements(self, number: int, batch: list[PendingSettlement]) -> bytes:
         return await self._call(scripts.SETTLE, "settle", number, settle_words(batch))
 
-    def _settled(self, batch: list[Settlement], answer: bytes) -> None:
+    def _settled(self, batch: list[PendingSettlement], answer: bytes) -> None:
         if self._backoff.failures:
             self.log.info("Redis takes settlements again")
             self._backoff.succeeded()
@@ -292,7 +292,7 @@ class RedisStore:
         if any(each.news for each in batch):
             self._wake()
 
-    def _not_settled(self, batch: list[Settlement], error: StoreError) -> float | None:
+    def _not_settled(self, batch: list[PendingSettlement], error: StoreError) -> float | None:
         """Keep what Redis refuses for now, for ever; what it refuses for good goes back to who asked."""
         if isinstance(error, StoreUnavailable):
             if not self._backoff.failures:
@@ -309,7 +309,7 @@ class RedisStore:
             _count_unanswered(batch, 1)
         try:
             return await self._call(scripts.ENQUEUE, "enqueue", number, enqueue_words(batch))
-        except ConnectionLost:
+        except RedisConnectionLost:
             raise
         except StoreError:
             _count_unanswered(batch, -1)

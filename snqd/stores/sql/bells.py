@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from snqd.stores.doorbell import Ringer
 from snqd.stores.doorbell_listener import Bell
-from snqd.stores.sql.listener import Listener
+from snqd.stores.sql.listener import SqlListener
 from snqd.stores.sql.postgresql import notify
 from snqd.stores.sql.server import SqlServer
 from snqd.stores.sql.statements import Added
@@ -59,7 +59,7 @@ class Notifications:
         self._server = server
         self._own = own
         self._in_thread = in_thread
-        self._listener = Listener(reactor, server, own, in_thread, heard, random)
+        self._listener = SqlListener(reactor, server, own, in_thread, heard, random)
 
     def start(self) -> Deferred[None]:
         """See :class:`SqlBell`."""

@@ -12,8 +12,8 @@ from snqd.stores.interface import Depth, Pauses
 from snqd.stores.sql.bells import BELLS
 from snqd.stores.sql.database import SqlDatabase
 from snqd.stores.sql.dialects import CommitLost
-from snqd.stores.sql.lone_insert import LoneInsert
 from snqd.stores.sql.postgresql import notify
+from snqd.stores.sql.single_job_insert import SingleJobInsert
 from snqd.stores.sql.statements import Added, in_batches
 
 
@@ -27,7 +27,7 @@ class SqlQueue:
         self._database = SqlDatabase(url)
         self._server = self._database.server
         self._bells = state_dir / BELLS
-        self._lone = LoneInsert(self._server) if self._server.postgresql else None
+        self._lone = SingleJobInsert(self._server) if self._server.postgresql else None
 
     def enqueue(self, jobs: Sequence[Job]) -> None:
         """See :class:`BlockingQueue`."""

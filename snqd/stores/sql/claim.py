@@ -17,7 +17,7 @@ class LeaseLost(Exception):
     """The store no longer knows this owner: its claims were given to others."""
 
 
-class FairClaim:
+class SqlFairClaim:
     """Claims for one owner; remembers for each queue the site that was served last.
 
     Runs inside a transaction. What another process is taking at this moment is passed over.

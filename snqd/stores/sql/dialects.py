@@ -27,7 +27,7 @@ class CommitLost(ConnectionLost):
     """The connection was lost during a commit: whether that took place is not known."""
 
 
-class Refused(ConnectionLost):
+class LoginRefused(ConnectionLost):
     """The server lets this user in no more, or not into this database."""
 
 
@@ -36,7 +36,7 @@ def first_line(error: BaseException | None) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-class Dialect(Protocol):
+class SqlDialect(Protocol):
     """How to deal with one kind of server."""
 
     def connect(self, dialect: Any, record: Any, arguments: Any, options: dict[str, Any]) -> Any:
@@ -63,11 +63,11 @@ class _Common:
     advice: Mapping[Any, str] = {}
 
     def connect(self, dialect: Any, record: Any, arguments: Any, options: dict[str, Any]) -> Any:
-        """See :class:`Dialect`."""
+        """See :class:`SqlDialect`."""
         return None
 
     def in_words(self, name: str, error: SQLAlchemyError) -> StoreError:
-        """See :class:`Dialect`."""
+        """See :class:`SqlDialect`."""
         if isinstance(error, TimeoutError):
             return StoreUnavailable(f"{name}: all connections of this process are busy")
         if not isinstance(error, DBAPIError):
@@ -79,13 +79,13 @@ class _Common:
         if code in self.advice:
             message = f"{name}: {self.advice[code]} ({first_line(error.orig)})"
         if self._refused(error, code):
-            return Refused(message)
+            return LoginRefused(message)
         if error.connection_invalidated or self._connecting_failed(error, code):
             return ConnectionLost(message)
         return StoreUnavailable(message) if self._may_pass(error, code) else StoreError(message)
 
     def ends_connection(self, error: StoreError) -> bool:
-        """See :class:`Dialect`."""
+        """See :class:`SqlDialect`."""
         # A server that is read-only, or has no room, may have a sibling in the URL that is better off.
         return isinstance(error, StoreUnavailable) and not isinstance(error, Conflict)
 
@@ -129,7 +129,7 @@ class PostgresqlDialect(_Common):
     }
 
     def set_up(self, connection: Any, record: Any) -> None:
-        """See :class:`Dialect`."""
+        """See :class:`SqlDialect`."""
         wanted = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in self._settings.items())
         connection.execute(f"SELECT {wanted}")
         # Accepted means durable, whatever the server's default is; remote_apply and the like are stricter still.
@@ -140,12 +140,12 @@ class PostgresqlDialect(_Common):
 
     @contextmanager
     def migration_lock(self, connection: Connection) -> Iterator[None]:
-        """See :class:`Dialect`."""
+        """See :class:`SqlDialect`."""
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
         yield
 
     def dangers(self, connection: Connection) -> list[str]:
-        """See :class:`Dialect`."""
+        """See :class:`SqlDialect`."""
         off = connection.exec_driver_sql(
             "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'"
         )
@@ -193,7 +193,7 @@ class MariaDbDialect(_Common):
     }
 
     def connect(self, dialect: Any, record: Any, arguments: Any, options: dict[str, Any]) -> Any:
-        """See :class:`Dialect`."""
+        """See :class:`SqlDialect`."""
         # PyMySQL's connect_timeout ends where the server's greeting should begin.
         patience, greeting = float(options["read_timeout"]), float(options["connect_timeout"])
         connection = dialect.connect(*arguments, **{**options, "read_timeout": min(patience, greeting)})
@@ -201,7 +201,7 @@ class MariaDbDialect(_Common):
         return connection
 
     def set_up(self, connection: Any, record: Any) -> None:
-        """See :class:`Dialect`."""
+        """See :class:`SqlDialect`."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
@@ -210,7 +210,7 @@ class MariaDbDialect(_Common):
 
     @contextmanager
     def migration_lock(self, connection: Connection) -> Iterator[None]:
-        """See :class:`Dialect`."""
+        """See :class:`SqlDialect`."""
         lock = text("SELECT get_lock(concat('snqd.', database()), :timeout)")
         if connection.scalar(lock, {"timeout": 3 * LOCK_TIMEOUT}) != 1:
             raise StoreUnavailable("another process has been bringing the schema up to date for long: trying again")
@@ -220,7 +220,7 @@ class MariaDbDialect(_Common):
             connection.execute(text("SELECT release_lock(concat('snqd.', database()))"))
 
     def dangers(self, connection: Connection) -> list[str]:
-        """See :class:`Dialect`."""
+        """See :class:`SqlDialect`."""
         flushed = connection.exec_driver_sql("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit").scalar()
         advice = "set innodb_flush_log_at_trx_commit = 1 in the server's configuration"
         return [] if flushed == 1 else [f"innodb_flush_log_at_trx_commit is {flushed}: {advice}"]
@@ -239,6 +239,6 @@ class MariaDbDialect(_Common):
         return code in self._full | self._read_only | self._limited
 
 
-def dialect_of(backend: str) -> Dialect:
+def dialect_of(backend: str) -> SqlDialect:
     """The dialect for SQLAlchemy's name of a kind of server."""
     return PostgresqlDialect() if backend == "postgresql" else MariaDbDialect()

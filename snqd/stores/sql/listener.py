@@ -1,4 +1,4 @@
-"""Listener: hears PostgreSQL's notifications, on a connection of its own that is made again for ever."""
+"""SqlListener: hears PostgreSQL's notifications, on a connection of its own that is made again for ever."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from snqd.stores.sql.server import SqlServer
 
 
 @implementer(IReadDescriptor)
-class Listener:
+class SqlListener:
     """Calls `heard` in the reactor's thread after notifications of others, and after each time that it was deaf.
 
     :param own: the payload of this process's own notifications, which are passed over.

@@ -1,4 +1,4 @@
-"""Prepared: one statement of PostgreSQL's, put to the driver's connection itself, where every tenth of a millisecond
+"""PreparedStatement: a statement put to the connection of PostgreSQL's driver itself, where each tenth of a millisecond
 counts; the reactor waits for its answer, so that no thread has to be woken, or a program without one does."""
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class NotDone(Exception):
 
 
 @implementer(IReadDescriptor)
-class Prepared:
+class PreparedStatement:
     """Puts the statement to a connection that nothing else uses until the answer is there, outside any transaction.
 
     :param reactor: for `ask`; `ask_and_wait` needs none.

@@ -25,14 +25,14 @@ from snqd.stores.group_commit import Operation, Writer
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
 from snqd.stores.lease import Lease, Rounds
 from snqd.stores.settlement import Settlement
-from snqd.stores.settling import Settling
+from snqd.stores.settlement_queue import SettlementQueue
 from snqd.stores.sql.bells import BELLS, Doorbell, Notifications, SqlBell
-from snqd.stores.sql.claim import FairClaim, LeaseLost
+from snqd.stores.sql.claim import LeaseLost, SqlFairClaim
+from snqd.stores.sql.claim_session import ClaimSession, OneStatementClaim
 from snqd.stores.sql.database import SqlDatabase
-from snqd.stores.sql.dialects import CommitLost, Refused
-from snqd.stores.sql.owner import Claiming, Owner
+from snqd.stores.sql.dialects import CommitLost, LoginRefused
 from snqd.stores.sql.postgresql import TAKE_ONLY_SHARE, TAKE_ONLY_SHARE_TYPES
-from snqd.stores.sql.prepared import Prepared
+from snqd.stores.sql.prepared import PreparedStatement
 from snqd.stores.sql.statements import Added
 from snqd.stores.standby import Standby
 
@@ -77,13 +77,13 @@ class SqlStore:
         self._beat_interval = lease / BEATS_A_LEASE
         self._database = SqlDatabase(url)
         postgresql = self._database.server.postgresql
-        at_once = Prepared(reactor, TAKE_ONLY_SHARE, TAKE_ONLY_SHARE_TYPES) if postgresql else None
-        self._owner = Owner(self._database, self._random, at_once)
+        at_once = PreparedStatement(reactor, TAKE_ONLY_SHARE, TAKE_ONLY_SHARE_TYPES) if postgresql else None
+        self._owner = ClaimSession(self._database, self._random, at_once)
         self._writer: Writer[Connection] = Writer(reactor, self._owner, self._gather, self._owner.start)
-        self._settling = Settling(
-            reactor, self._random, self._owner.name, self._settle, self._settled, self._writer.kick
+        self._settling = SettlementQueue(
+            reactor, self._random, self._owner.name, self._settle, self._settled, self._writer.flush_soon
         )
-        self._fair_claim = FairClaim(self._database.statements)
+        self._fair_claim = SqlFairClaim(self._database.statements)
         # A beat late of its lease's last is none.
         self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE - 1))
         self._pending: list[Operation[Connection, Any]] = []
@@ -122,7 +122,7 @@ class SqlStore:
     async def _connect(self) -> None:
         try:
             await self._writer.open()
-        except Refused:
+        except LoginRefused:
             raise
         except StoreUnavailable as error:
             await self._wait_for_server(error)
@@ -134,7 +134,7 @@ class SqlStore:
             await deferLater(self._reactor, backoff.failed())
             try:
                 return await self._do(lambda connection: None)
-            except Refused:
+            except LoginRefused:
                 raise
             except StoreUnavailable as still:
                 self.log.warn("still waits for its store: {error}", error=still)
@@ -230,7 +230,7 @@ class SqlStore:
     def _do(self, action: Callable[[Connection], T], durable: bool = True) -> Deferred[T]:
         operation: Operation[Connection, T] = Operation(action, Deferred(), durable)
         self._pending.append(operation)
-        self._writer.kick()
+        self._writer.flush_soon()
         return operation.done
 
     def _aside(self, action: Callable[[Connection], T]) -> Deferred[T]:
@@ -279,7 +279,7 @@ class SqlStore:
             return Deferred.fromCoroutine(again())
 
         # A claim that a crash of the server undoes is one that nobody has any more.
-        asked = claim if at_once is None else Claiming(claim, at_once, self._claimed_at_once)
+        asked = claim if at_once is None else OneStatementClaim(claim, at_once, self._claimed_at_once)
         operation: Operation[Connection, Claim] = Operation(asked, Deferred(), durable=False)
         self._pending.append(operation)
         # Nothing comes to it by waiting for the end of this reactor turn, and an idle process's next job waits for it.

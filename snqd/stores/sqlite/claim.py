@@ -113,7 +113,7 @@ class LeaseLost(Exception):
     """The store no longer knows this owner: its claims were given to others."""
 
 
-class FairClaim:
+class SqliteFairClaim:
     """Claims for one owner; remembers for each queue the site that was served last, and how many had something.
 
     Runs inside a write transaction.
@@ -171,7 +171,7 @@ class FairClaim:
         even share, and for more only where that was too little.
         """
         enough = 1 if want.ordered else want.room
-        depth = min(enough, 1 + max(-(-want.room // self._found.get(queue, 1)), want.in_a_row))
+        depth = min(enough, 1 + max(-(-want.room // self._found.get(queue, 1)), want.burst))
         while True:
             offers = self._offers(connection, queue, want, depth)
             taken = share_out(want.room, offers, want.held)
@@ -181,10 +181,10 @@ class FairClaim:
 
     def _offers(self, connection: sqlite3.Connection, queue: str, want: Want, depth: int) -> Offers:
         """What the next sites have, `depth` jobs of each at most: of as few sites as fill the room when each gives
-        `want.in_a_row`, or of more where that was too little."""
+        `want.burst`, or of more where that was too little."""
         walk = _Walk(connection, queue, want.ordered, self._cursors.get(queue, ""), depth)
         most = max(want.room, FEW_SITES)
-        walk.go(min(most, max(-(-want.room // want.in_a_row), FEW_SITES)))
+        walk.go(min(most, max(-(-want.room // want.burst), FEW_SITES)))
         if walk.jobs < want.room:
             walk.go(most - len(walk.offers))
         return walk.offers

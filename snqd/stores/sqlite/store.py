@@ -22,9 +22,9 @@ from snqd.stores.group_commit import Operation, Writer
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
 from snqd.stores.lease import Lease, Rounds
 from snqd.stores.settlement import Settlement
-from snqd.stores.settling import Settling
+from snqd.stores.settlement_queue import SettlementQueue
 from snqd.stores.sqlite import database
-from snqd.stores.sqlite.claim import FairClaim, LeaseLost
+from snqd.stores.sqlite.claim import LeaseLost, SqliteFairClaim
 from snqd.stores.sqlite.connection import SqliteFile
 from snqd.stores.sqlite.database import QueueDatabase
 
@@ -65,10 +65,12 @@ class SqliteStore:
         self._beat_interval = lease / BEATS_A_LEASE
         self._file = QueueDatabase(path).file
         self._writer = Writer(reactor, self._file, self._gather)
-        self._fair_claim = FairClaim()
+        self._fair_claim = SqliteFairClaim()
         self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE))
         self._pending: list[Operation[sqlite3.Connection, Any]] = []
-        self._settling = Settling(reactor, random or Random(), str(path), _settle, self._settled, self._writer.kick)
+        self._settling = SettlementQueue(
+            reactor, random or Random(), str(path), _settle, self._settled, self._writer.flush_soon
+        )
         self._owner = 0
         self._rounds = Rounds(reactor)
 
@@ -164,7 +166,7 @@ class SqliteStore:
     def _do(self, action: Callable[[sqlite3.Connection], T], durable: bool = True) -> Deferred[T]:
         operation: Operation[sqlite3.Connection, T] = Operation(action, Deferred(), durable)
         self._pending.append(operation)
-        self._writer.kick()
+        self._writer.flush_soon()
         return operation.done
 
     def _changed(self, result: T) -> T:

@@ -19,10 +19,10 @@ from snqd.stomp.parser import Parser
 from snqd.stomp.protocol import Login
 from snqd.stores.interface import Pauses
 from snqd.stores.stomp.brokers import login_of
-from snqd.stores.stomp.dialects import Dialect, dialect_of
+from snqd.stores.stomp.dialects import BrokerDialect, dialect_of
 from snqd.stores.stomp.message import ID
-from snqd.stores.stomp.notes import Notes
 from snqd.stores.stomp.sender import Outgoing, frames_of
+from snqd.stores.stomp.shared_state import SharedState
 from snqd.stores.stomp.topology import Topology
 
 Message = tuple[dict[str, str], bytes]
@@ -44,7 +44,7 @@ class StompQueue:
     :param wire: see :class:`~snqd.stores.stomp.brokers.Brokers`.
     """
 
-    def __init__(self, settings: StompSettings, topology: Topology, notes: Notes, wire: str = JSON) -> None:
+    def __init__(self, settings: StompSettings, topology: Topology, notes: SharedState, wire: str = JSON) -> None:
         self._settings = settings
         self._wire = wire
         self._topology = topology
@@ -155,7 +155,7 @@ class _Session:
         self.unconfirmed: set[str] = set()
         try:
             connected = self._log_in(login)
-            self.dialect: Dialect = dialect_of(connected)
+            self.dialect: BrokerDialect = dialect_of(connected)
         except BaseException:
             connection.close()
             raise

@@ -16,7 +16,7 @@ from snqd.core.job import Job
 from snqd.stomp.connection import StompConnection, Subscription
 from snqd.stomp.frame import Frame
 from snqd.stomp.protocol import Login, StompProtocol
-from snqd.stores.stomp.dialects import Dialect, Plain, dialect_of
+from snqd.stores.stomp.dialects import BrokerDialect, Plain, dialect_of
 from snqd.stores.stomp.message import ACCUSED
 
 ACK_PATIENCE = 0.01
@@ -120,7 +120,7 @@ class Consumer:
             self._subscriptions,
         )
         self._acked: set[str] = set()
-        self.dialect: Dialect = Plain()
+        self.dialect: BrokerDialect = Plain()
         self.epoch = 0
         self.sources: dict[str, Source] = {}
 

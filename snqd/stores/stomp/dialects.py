@@ -13,7 +13,7 @@ _QUEUE = "/queue/"
 
 
 @attrs.frozen
-class Target:
+class SendTarget:
     """Where to send a message, and with which further headers.
 
     :ivar needs: a destination that must exist before, or the message is lost.
@@ -24,7 +24,7 @@ class Target:
     needs: str = ""
 
 
-class Dialect(Protocol):
+class BrokerDialect(Protocol):
     """One kind of broker.
 
     :ivar nack_requeues: whether NACK puts a message back to its place.
@@ -49,7 +49,7 @@ class Dialect(Protocol):
     def prefetch(self, number: int) -> dict[str, str]:
         """Headers of a SUBSCRIBE to which at most `number` unsettled messages are sent."""
 
-    def delayed(self, topology: Topology, group: str, seconds: float) -> Target | None:
+    def delayed(self, topology: Topology, group: str, seconds: float) -> SendTarget | None:
         """Where a message waits that is due in `seconds`; None if the broker can't hold it, or not for so short."""
 
 
@@ -64,16 +64,16 @@ class RabbitMq:
     moves = 2500.0
 
     def destination(self, name: str) -> str:
-        """See :class:`Dialect`."""
+        """See :class:`BrokerDialect`."""
         rest = name.removeprefix(_QUEUE)
         return name if rest == name else _QUEUE + rest.replace("/", "%2F")
 
     def prefetch(self, number: int) -> dict[str, str]:
-        """See :class:`Dialect`."""
+        """See :class:`BrokerDialect`."""
         return {"prefetch-count": str(number)}
 
-    def delayed(self, topology: Topology, group: str, seconds: float) -> Target | None:
-        """See :class:`Dialect`; the first SEND makes the delay queue, and all others must describe it alike."""
+    def delayed(self, topology: Topology, group: str, seconds: float) -> SendTarget | None:
+        """See :class:`BrokerDialect`; the first SEND makes the delay queue, and all others must describe it alike."""
         rung = rung_for(seconds)
         if rung is None:
             return None
@@ -83,7 +83,7 @@ class RabbitMq:
             "x-dead-letter-exchange": "",
             "x-dead-letter-routing-key": due.removeprefix(_QUEUE).replace("%2F", "/"),
         }
-        return Target(self.destination(topology.delay(group, rung)), headers, needs=due)
+        return SendTarget(self.destination(topology.delay(group, rung)), headers, needs=due)
 
 
 MAX_SCHEDULED_DELAY = 30 * 86_400.0
@@ -101,17 +101,17 @@ class ActiveMq:
     moves = 500.0
 
     def destination(self, name: str) -> str:
-        """See :class:`Dialect`."""
+        """See :class:`BrokerDialect`."""
         return name
 
     def prefetch(self, number: int) -> dict[str, str]:
-        """See :class:`Dialect`."""
+        """See :class:`BrokerDialect`."""
         return {"activemq.prefetchSize": str(number)}
 
-    def delayed(self, topology: Topology, group: str, seconds: float) -> Target | None:
-        """See :class:`Dialect`."""
+    def delayed(self, topology: Topology, group: str, seconds: float) -> SendTarget | None:
+        """See :class:`BrokerDialect`."""
         delay_ms = round(min(seconds, MAX_SCHEDULED_DELAY) * 1000)
-        return Target(topology.due(group), {"AMQ_SCHEDULED_DELAY": str(delay_ms)}) if delay_ms > 0 else None
+        return SendTarget(topology.due(group), {"AMQ_SCHEDULED_DELAY": str(delay_ms)}) if delay_ms > 0 else None
 
 
 class Plain:
@@ -125,19 +125,19 @@ class Plain:
     moves = 500.0
 
     def destination(self, name: str) -> str:
-        """See :class:`Dialect`."""
+        """See :class:`BrokerDialect`."""
         return name
 
     def prefetch(self, number: int) -> dict[str, str]:
-        """See :class:`Dialect`; both brokers' ways, since a header that a broker does not know does no harm."""
+        """See :class:`BrokerDialect`; both brokers' ways, since a header that a broker does not know does no harm."""
         return {"prefetch-count": str(number), "activemq.prefetchSize": str(number)}
 
-    def delayed(self, topology: Topology, group: str, seconds: float) -> Target | None:
-        """See :class:`Dialect`."""
+    def delayed(self, topology: Topology, group: str, seconds: float) -> SendTarget | None:
+        """See :class:`BrokerDialect`."""
         return None
 
 
-def dialect_of(connected: Frame) -> Dialect:
+def dialect_of(connected: Frame) -> BrokerDialect:
     """The dialect of the broker that sent this CONNECTED frame."""
     server = connected.headers.get("server", "").strip().lower()
     if server.startswith("rabbitmq/"):

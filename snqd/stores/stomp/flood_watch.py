@@ -13,7 +13,7 @@ from snqd.stores.interface import Want
 from snqd.stores.stomp.consumer import Source
 from snqd.stores.stomp.inbox import Inbox
 from snqd.stores.stomp.intake import MAX_PREFETCH
-from snqd.stores.stomp.sorter import Sorter
+from snqd.stores.stomp.router import Router
 
 SIFT_EVERY = 0.05
 """Seconds between looks."""
@@ -36,7 +36,7 @@ class FloodWatch:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, inbox: Inbox, sorter: Sorter, sources: Callable[[], Iterable[Source]]) -> None:
+    def __init__(self, reactor: Any, inbox: Inbox, sorter: Router, sources: Callable[[], Iterable[Source]]) -> None:
         self._inbox = inbox
         self._sorter = sorter
         self._sources = sources

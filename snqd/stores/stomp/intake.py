@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from snqd.stores.interface import Want
 from snqd.stores.stomp.consumer import Consumer, Source
-from snqd.stores.stomp.notes import PauseKey
+from snqd.stores.stomp.shared_state import PauseKey
 from snqd.stores.stomp.topology import Breakouts, Topology
 
 MAX_PREFETCH = 1000
@@ -54,7 +54,7 @@ class Intake:
     def listen(self, wants: Mapping[str, Want], resumed: Collection[PauseKey]) -> bool:
         """Listen for what is wanted too; returns whether groups or breakouts have changed.
 
-        :param resumed: see :attr:`snqd.stores.stomp.notes.Noted.resumed`.
+        :param resumed: see :attr:`snqd.stores.stomp.shared_state.SharedStateSnapshot.resumed`.
         """
         room = min(max((want.room for want in wants.values()), default=0), MAX_PREFETCH)
         self._room_asked = max(room, self._room_asked)

@@ -21,7 +21,7 @@ from snqd.stomp.errors import BrokerError, ProtocolError
 from snqd.stores.stomp import message
 from snqd.stores.stomp.brokers import Brokers
 from snqd.stores.stomp.confirm_watch import ConfirmWatch
-from snqd.stores.stomp.dialects import Dialect, Plain, Target, dialect_of
+from snqd.stores.stomp.dialects import BrokerDialect, Plain, SendTarget, dialect_of
 from snqd.stores.stomp.topology import Topology
 
 PROBE = "snq-probe"
@@ -55,7 +55,7 @@ class Sender:
         self._wire = brokers.wire
         self._made: set[str] = set()
         self._made_in = 0
-        self._dialect: Dialect = Plain()
+        self._dialect: BrokerDialect = Plain()
         broker = brokers.send
         self._watch = ConfirmWatch(reactor, broker.name)
         self._looking = LoopingCall(self._watch.look)
@@ -185,7 +185,7 @@ class Sender:
 
 
 def frames_of(
-    dialect: Dialect, topology: Topology, out: Outgoing, made: set[str], wire: str
+    dialect: BrokerDialect, topology: Topology, out: Outgoing, made: set[str], wire: str
 ) -> list[tuple[dict[str, str], bytes]]:
     """Headers and bodies of the SENDs for `out`: its own, and before it what makes a queue that it will expire into.
 
@@ -198,7 +198,7 @@ def frames_of(
         target = dialect.delayed(topology, topology.group_of(out.job.queue), out.delay)
     is_shared = target is None and out.destination is None
     if target is None:
-        target = Target(dialect.destination(out.destination or topology.of_job(out.job.queue, out.job.site)))
+        target = SendTarget(dialect.destination(out.destination or topology.of_job(out.job.queue, out.job.site)))
     # In destinations of snqd's own a job stays as it is.
     headers, body = message.write(out.job, out.accused, wire if is_shared else JSON)
     frames = [({"destination": target.destination, **headers, **target.headers}, body)]

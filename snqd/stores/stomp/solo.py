@@ -8,7 +8,7 @@ from typing import Any
 from snqd.stores.interface import Claimed
 from snqd.stores.stomp.consumer import Arrival
 from snqd.stores.stomp.inbox import Inbox
-from snqd.stores.stomp.notes import Noted
+from snqd.stores.stomp.shared_state import SharedStateSnapshot
 
 PATIENCE = 5.0
 """Seconds after which a suspect that is noted as waiting, and does not come, is taken to be gone."""
@@ -41,7 +41,7 @@ class Solo:
         if self._quiet_since is not None:
             self._quiet_since = self._reactor.seconds()
 
-    def take(self, queues: Collection[str], noted: Noted) -> Claimed | None:
+    def take(self, queues: Collection[str], noted: SharedStateSnapshot) -> Claimed | None:
         """Hand out the first suspect of `queues` that is not paused, if none is in hand."""
         if self._quiet_since is None:
             self._quiet_since = self._reactor.seconds()
@@ -51,18 +51,18 @@ class Solo:
         self._waiting.remove(free[0])
         return self._inbox.hand_out(free[0])
 
-    def room_for(self, queues: Collection[str], noted: Noted) -> int:
+    def room_for(self, queues: Collection[str], noted: SharedStateSnapshot) -> int:
         """How many suspects may be here so that one of `queues` gets through, 0 if one that can run is here."""
         return 0 if self._free(queues, noted) else len(self._waiting) + 1
 
-    def queues(self, noted: Noted) -> frozenset[str]:
+    def queues(self, noted: SharedStateSnapshot) -> frozenset[str]:
         """The queues of suspects that are noted as waiting, while none is in hand."""
         if not noted.suspects or self._inbox.has_in_hand_alone() or self._seems_empty():
             return frozenset()
         waiting = [suspect for suspect in noted.suspects.values() if not suspect.is_announced]
         return frozenset(each.queue for each in waiting if not noted.pauses.covers(each.queue, each.site))
 
-    def _free(self, queues: Collection[str], noted: Noted) -> list[Arrival]:
+    def _free(self, queues: Collection[str], noted: SharedStateSnapshot) -> list[Arrival]:
         pauses = noted.pauses
         return [
             arrival

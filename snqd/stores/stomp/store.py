@@ -28,10 +28,10 @@ from snqd.stores.stomp.flood_watch import FloodWatch
 from snqd.stores.stomp.inbox import Inbox
 from snqd.stores.stomp.intake import Intake
 from snqd.stores.stomp.mover import Mover
-from snqd.stores.stomp.notes import NoteReader, Notes
+from snqd.stores.stomp.router import Router
 from snqd.stores.stomp.sender import Outgoing, Sender
+from snqd.stores.stomp.shared_state import NoteReader, SharedState
 from snqd.stores.stomp.solo import Solo
-from snqd.stores.stomp.sorter import Sorter
 from snqd.stores.stomp.topology import Topology
 
 CLOSE_PATIENCE = 5.0
@@ -45,7 +45,7 @@ class StompStore:
     :param owner: this process's name, new at each start.
     :param notes: where suspects and pauses are kept.
     :param morgue: takes what can't be decoded; closed with the store.
-    :param bad_item: see :class:`Sorter`.
+    :param bad_item: see :class:`Router`.
     """
 
     log = Logger()
@@ -57,7 +57,7 @@ class StompStore:
         brokers: Brokers,
         topology: Topology,
         owner: str,
-        notes: Notes,
+        notes: SharedState,
         morgue: MorgueWriter,
         random: Random,
         bad_item: Callable[[str, str], object] = lambda queue, site: None,
@@ -70,7 +70,7 @@ class StompStore:
         self._morgue = morgue
         self._sender = Sender(reactor, brokers, random, topology)
         self._mover = Mover(self._sender)
-        self._sorter = Sorter(
+        self._sorter = Router(
             reactor, topology, self._mover, self._notes, morgue.bury, self._inbox, self._accept, random, bad_item
         )
         self._consumers = [
@@ -172,7 +172,7 @@ class StompStore:
             self._inbox.add(arrival)
         self._wake_soon()
 
-    # Settling.
+    # SettlementQueue.
 
     def ack(self, receipt: Receipt, follow_ups: Sequence[Job] = ()) -> Deferred[bool]:
         """See :meth:`IStore.ack`."""

@@ -17,7 +17,7 @@ from snqd.stores.stomp import blocking
 from snqd.stores.stomp.blocking import StompQueue
 from snqd.stores.stomp.brokers import login_of
 from snqd.stores.stomp.message import ID
-from snqd.stores.stomp.notes import FileNotes
+from snqd.stores.stomp.shared_state import FileSharedState
 from snqd.stores.stomp.topology import Topology
 from tests.servers.activemq import ActiveMq
 from tests.servers.broker import Broker
@@ -32,7 +32,7 @@ def test_what_a_killed_broker_has_confirmed_is_there_and_activemq_has_a_batch_wh
     server = f"127.0.0.1:{broker.port}"
     settings = StompSettings((server,), username=broker.username, password=broker.password)
     topology = Topology(f"/queue/{tmp_path.name}.", lambda queue: "main")
-    queue = StompQueue(settings, topology, FileNotes(tmp_path / "morgue.db"))
+    queue = StompQueue(settings, topology, FileSharedState(tmp_path / "morgue.db"))
     confirmed: list[str] = []
     errors: list[StoreError] = []
 

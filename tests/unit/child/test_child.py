@@ -16,11 +16,11 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
 from snqd.child.child import ANSWER_TIMEOUT, Child
-from snqd.child.command_listener import ControlEar
+from snqd.child.command_listener import CommandListener
 from snqd.child.parts import Parts
 from snqd.child.pulse import MOST_ROWS
-from snqd.child.solo_patience import PATIENCE
-from snqd.child.unknown_sites import MissedSites
+from snqd.child.single_process_timeout import PATIENCE
+from snqd.child.unknown_sites import UnknownSites
 from snqd.config.sources import SourceChanges, Sources
 from snqd.core.counters import Counters
 from snqd.core.errors import StoreUnavailable
@@ -163,9 +163,9 @@ class Nursery:
     def _build(self, reactor: Any, settings: Any, spec: Any) -> Parts:
         if self.build_error is not None:
             raise self.build_error
-        self.missed = MissedSites(reactor)
+        self.missed = UnknownSites(reactor)
         self.channel = ControlChannel()
-        ear = ControlEar(self.channel)
+        ear = CommandListener(self.channel)
         master = IoMaster(reactor, [self.manager, ear])
         return Parts(master, self.counters, self._recover, self._wake, self._prepare, self.missed, ear)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from snqd.config.load import load, load_fixed, load_sites
+from snqd.config.load import load, load_sites, load_until_restart
 from snqd.config.settings import Settings
 from snqd.config.sources import SourceChanges, Sources
 from snqd.core.errors import ConfigError
@@ -68,7 +68,7 @@ def test_mistakes_are_told_as_ever(before: Settings) -> None:
 
 def test_what_holds_until_the_daemons_end_is_read_from_the_main_file_alone() -> None:
     text = "[snqd]\nid = t\nstate_dir = s\n[sites]\ndir = nowhere\n[handlers]\nmail = gone.Class\n"
-    daemon, queue = load_fixed(MAIN, text)
+    daemon, queue = load_until_restart(MAIN, text)
     assert (daemon.id, daemon.state_dir) == ("t", Path("/f/s"))
     assert queue.db_file == Path("/f/s/queue.db")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from snqd.config.ini import Entry, Section
-from snqd.config.problems import Problems, did_you_mean, nearest, shown
+from snqd.config.problems import Problems, did_you_mean, nearest, quoted
 from snqd.core.errors import ConfigError
 
 
@@ -66,5 +66,5 @@ def test_there_is_no_hint_at_nothing() -> None:
 
 
 def test_long_text_is_cut_and_what_can_not_be_seen_is_escaped() -> None:
-    assert shown("é" * 61) == "'" + "é" * 60 + "...'"
-    assert shown("\u202e\x1b\udce9") == "'\\u202e\\x1b\\udce9'"
+    assert quoted("é" * 61) == "'" + "é" * 60 + "...'"
+    assert quoted("\u202e\x1b\udce9") == "'\\u202e\\x1b\\udce9'"

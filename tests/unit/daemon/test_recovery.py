@@ -200,7 +200,7 @@ def test_a_ledger_that_can_not_be_set_aside_keeps_no_child_from_coming_back(stag
 
 
 @pytest.mark.parametrize("error", [errno.EIO, errno.EMFILE, errno.EACCES])
-@pytest.mark.parametrize("blind", ["read_remains", "is_held"])
+@pytest.mark.parametrize("blind", ["read_ledger", "is_held"])
 def test_a_ledger_that_can_not_be_read_for_now_is_read_when_it_can(
     stage: Any, logged: list[str], monkeypatch: pytest.MonkeyPatch, error: int, blind: str
 ) -> None:
@@ -232,7 +232,7 @@ def test_what_ended_a_child_is_not_forgotten_while_its_ledger_can_not_be_read(
         raise OSError(errno.EMFILE, "Too many open files", str(path))
 
     with monkeypatch.context() as patched:
-        patched.setattr(recovery, "read_remains", fail)
+        patched.setattr(recovery, "read_ledger", fail)
         one.exits(killed_by=9)
     assert two.child.recoveries == []
     s.seconds(1)

@@ -11,16 +11,16 @@ import pytest
 from snqd.core.errors import PayloadTooLarge
 from snqd.core.job import MAX_BODY_BYTES, PHP
 from snqd.gnusocial.queue_item_jobs import job_of, letter_of
-from snqd.gnusocial.queue_item_tables import Item, ItemTable
+from snqd.gnusocial.queue_item_tables import ItemTable, QueueItem
 from snqd.wire.payload import decode
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples" / "gnusocial120-db").iterdir())
 TABLE = ItemTable("peer", "gs_peer", ("distrib",))
 
 
-def item(frame: bytes = b"i:1;", **more: Any) -> Item:
+def item(frame: bytes = b"i:1;", **more: Any) -> QueueItem:
     row = {"table": TABLE, "id": 7, "transport": "distrib", "created": "2026-11-24 09:00:00", "created_at": 1.5}
-    return Item(**{**row, "frame": frame, **more})
+    return QueueItem(**{**row, "frame": frame, **more})
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)

@@ -13,9 +13,9 @@ from snqd.gnusocial.queue_item_pace import (
     ROOM,
     TABLES_AT_ONCE,
     TIDY_AT_ONCE,
-    Intake,
-    Rests,
-    TidyTimes,
+    CleanupSchedule,
+    IdleBackoff,
+    TableIntake,
     pause_after,
 )
 from snqd.gnusocial.queue_item_tables import ItemTable
@@ -37,7 +37,7 @@ def test_looking_for_nothing_takes_a_tenth_of_the_time_at_most() -> None:
 
 
 def test_a_table_that_failed_rests_longer_each_time_and_is_then_looked_at_alone(clock: Clock) -> None:
-    rests = Rests(clock.seconds, Random(1))
+    rests = IdleBackoff(clock.seconds, Random(1))
     one, two, three = tables(3)
     assert rests.portions([one, two, three]) == [[one, two, three]]
     assert rests.failed("site1", "gone") is True
@@ -56,20 +56,20 @@ def test_a_table_that_failed_rests_longer_each_time_and_is_then_looked_at_alone(
 
 
 def test_sites_that_are_gone_are_forgotten(clock: Clock) -> None:
-    rests = Rests(clock.seconds, Random(1))
+    rests = IdleBackoff(clock.seconds, Random(1))
     rests.failed("site0", "gone")
     rests.keep(["site1"])
     assert rests.portions(tables(2)) == [tables(2)]
 
 
 def test_many_tables_are_looked_at_in_portions(clock: Clock) -> None:
-    portions = Rests(clock.seconds, Random(1)).portions(tables(2 * TABLES_AT_ONCE + 1))
+    portions = IdleBackoff(clock.seconds, Random(1)).portions(tables(2 * TABLES_AT_ONCE + 1))
     assert [len(portion) for portion in portions] == [TABLES_AT_ONCE, TABLES_AT_ONCE, 1]
-    assert Rests(clock.seconds, Random(1)).portions([]) == []
+    assert IdleBackoff(clock.seconds, Random(1)).portions([]) == []
 
 
 def test_each_table_is_tidied_in_its_turn_a_few_at_once(clock: Clock) -> None:
-    times, every = TidyTimes(clock.seconds), tables(TIDY_AT_ONCE + 1)
+    times, every = CleanupSchedule(clock.seconds), tables(TIDY_AT_ONCE + 1)
     assert times.due(every, 3600) == every[:TIDY_AT_ONCE]
     assert times.due(every, 3600) == every[TIDY_AT_ONCE:]
     assert times.due(every, 3600) == []
@@ -80,14 +80,14 @@ def test_each_table_is_tidied_in_its_turn_a_few_at_once(clock: Clock) -> None:
 
 
 def test_tables_are_tidied_more_often_where_claims_go_stale_sooner(clock: Clock) -> None:
-    times, every = TidyTimes(clock.seconds), tables(1)
+    times, every = CleanupSchedule(clock.seconds), tables(1)
     times.due(every, 4)
     clock.advance(1)
     assert times.due(every, 4) == every
 
 
 def test_a_flood_stays_in_its_table_until_the_store_has_less_of_it(clock: Clock) -> None:
-    intake, (one, two) = Intake(clock.seconds), tables(2)
+    intake, (one, two) = TableIntake(clock.seconds), tables(2)
     intake.took({"site0": ROOM - 1, "site1": 5})
     assert intake.with_room([one, two]) == [one, two]
     assert not intake.wants_depths([one, two])
@@ -104,7 +104,7 @@ def test_a_flood_stays_in_its_table_until_the_store_has_less_of_it(clock: Clock)
 
 
 def test_a_store_that_cannot_tell_its_depth_gets_everything(clock: Clock) -> None:
-    intake, every = Intake(clock.seconds), tables(1)
+    intake, every = TableIntake(clock.seconds), tables(1)
     intake.took({"site0": ROOM})
     intake.learn(None)
     assert intake.with_room(every) == every

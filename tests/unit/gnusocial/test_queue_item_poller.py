@@ -15,11 +15,11 @@ from snqd.core.errors import StoreError, StoreUnavailable
 from snqd.core.job import MAX_BODY_BYTES, Job
 from snqd.gnusocial.queue_item_pace import ROOM
 from snqd.gnusocial.queue_item_poller import FULL_ROUND, HOLD, ItemPoller, Outlets
-from snqd.gnusocial.queue_item_tables import Haul, Item, ItemTable, Look, Tidied
+from snqd.gnusocial.queue_item_tables import ItemTable, LockedRows, QueueItem, QueueItemScan, Tidied
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.interface import Depth
 from snqd.stores.morgue.morgue import Letter
-from snqd.stores.sql.dialects import Refused
+from snqd.stores.sql.dialects import LoginRefused
 
 URL_ONE = make_url("mariadb+pymysql://one@db")
 URL_TWO = make_url("mariadb+pymysql://two@db")
@@ -38,8 +38,8 @@ class Server:
     """
 
     def __init__(self) -> None:
-        self.rows: dict[str, list[Item]] = {}
-        self.locked: list[Item] = []
+        self.rows: dict[str, list[QueueItem]] = {}
+        self.locked: list[QueueItem] = []
         self.broken: dict[str, StoreError] = {}
         self.refused: set[URL] = set()
         self.did: list[str] = []
@@ -52,7 +52,7 @@ class Server:
     def add(self, table: ItemTable, *frames: bytes) -> None:
         rows = self.rows.setdefault(table.site, [])
         rows += [
-            Item(table, len(rows) + n, "ping", "2026-11-24 09:00:00", 5.0, frame) for n, frame in enumerate(frames)
+            QueueItem(table, len(rows) + n, "ping", "2026-11-24 09:00:00", 5.0, frame) for n, frame in enumerate(frames)
         ]
 
 
@@ -67,18 +67,18 @@ class Connection:
     def connect(self) -> None:
         self._check("")
         if self.url in self.server.refused:
-            raise Refused("no such user")
+            raise LoginRefused("no such user")
 
-    def look(self, tables: Sequence[ItemTable]) -> Look:
+    def look(self, tables: Sequence[ItemTable]) -> QueueItemScan:
         self.server.did.append("look")
         self._check("")
         failed = [(table, self.server.broken[table.site]) for table in tables if table.site in self.server.broken]
-        return Look([table for table in tables if self.server.rows.get(table.site)], failed)
+        return QueueItemScan([table for table in tables if self.server.rows.get(table.site)], failed)
 
-    def take(self, tables: Sequence[ItemTable]) -> Haul:
+    def take(self, tables: Sequence[ItemTable]) -> LockedRows:
         self.server.did.append(f"take {tables[0].site}")
         self.server.locked = self.server.rows[tables[0].site][: self.server.at_once]
-        return Haul(list(self.server.locked), [], 1)
+        return LockedRows(list(self.server.locked), [], 1)
 
     def commit(self) -> None:
         self.server.did.append("commit")

@@ -14,7 +14,7 @@ from snqd.config.sources import Sources
 from snqd.core.job import JSON, Job
 from snqd.core.retry import RetryPolicy
 from snqd.handlers import QueueHandler
-from snqd.handlers.running_job import RunningJob, Surroundings
+from snqd.handlers.running_job import JobContext, RunningJob
 from snqd.sites.site import Site
 
 WHERE = "/etc/snq.ini:7: [handlers] thumbnails"
@@ -42,7 +42,7 @@ def running_job(
     **values: Any,
 ) -> RunningJob:
     complete = {"id": "job-1", "site": "alpha", "queue": "thumbnails", "created": 1.5, "attempt": 2} | values
-    return RunningJob(Job(body=body, encoding=encoding, **complete), SITE, Surroundings(check_target, lambda: NOW))
+    return RunningJob(Job(body=body, encoding=encoding, **complete), SITE, JobContext(check_target, lambda: NOW))
 
 
 def handler(handle: Callable[[RunningJob], Any], **values: Any) -> QueueHandler:

@@ -7,7 +7,7 @@ from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTer
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from snqd.handlers.process import KEPT_BYTES, PIPES_LINGER, TERM_TO_KILL, Ending, RunningCommand, Tail
+from snqd.handlers.process import KEPT_BYTES, PIPES_LINGER, TERM_TO_KILL, ProcessEnd, RunningCommand, Tail
 
 PID = 4711
 
@@ -90,7 +90,7 @@ def test_the_ending_tells_code_and_output(command):
     command.childDataReceived(1, b"out")
     command.childDataReceived(2, b"err")
     end(command, ProcessTerminated(3))
-    assert ended == [Ending(3, None, b"out", b"err")]
+    assert ended == [ProcessEnd(3, None, b"out", b"err")]
     assert gone == [None]
     assert command._clock.getDelayedCalls() == []
 
@@ -108,7 +108,7 @@ def test_descendants_that_hold_the_pipes_delay_the_ending_by_no_more_than_the_gr
     assert ended == []
     command.childDataReceived(1, b"late")
     command._clock.advance(PIPES_LINGER / 2)
-    assert ended == [Ending(0, None, b"late", b"")]
+    assert ended == [ProcessEnd(0, None, b"late", b"")]
     assert command.transport.lost
     command.processEnded(Failure(ProcessDone(0)))
     assert gone == [None]

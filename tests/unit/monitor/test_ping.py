@@ -17,7 +17,16 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseNeverReceived
 
 from snqd.monitor import ping_http, ping_udp
-from snqd.monitor.ping import BURST, PINGS_A_SECOND, NoPinger, Pinger, SwitchedPinger, Target, make_pinger, parse_target
+from snqd.monitor.ping import (
+    BURST,
+    PINGS_A_SECOND,
+    MonitorTarget,
+    NoPinger,
+    Pinger,
+    SwitchedPinger,
+    make_pinger,
+    parse_target,
+)
 from snqd.monitor.ping_http import HttpOutlet
 from snqd.monitor.ping_pace import LOG_EVERY, MinuteLog, TokenBucket
 
@@ -453,13 +462,13 @@ def test_the_client_is_treqs_unless_one_is_given() -> None:
     ("text", "target"),
     [
         ("", None),
-        ("udp://monitor.example:9000", Target("udp", "monitor.example", 9000, "udp://monitor.example:9000")),
-        ("UDP://[::1]:9000", Target("udp", "::1", 9000, "UDP://[::1]:9000")),
-        ("http://m.example/a?b=c", Target("http", "m.example", None, "http://m.example/a?b=c")),
-        ("https://m.example:8443", Target("https", "m.example", 8443, "https://m.example:8443")),
+        ("udp://monitor.example:9000", MonitorTarget("udp", "monitor.example", 9000, "udp://monitor.example:9000")),
+        ("UDP://[::1]:9000", MonitorTarget("udp", "::1", 9000, "UDP://[::1]:9000")),
+        ("http://m.example/a?b=c", MonitorTarget("http", "m.example", None, "http://m.example/a?b=c")),
+        ("https://m.example:8443", MonitorTarget("https", "m.example", 8443, "https://m.example:8443")),
     ],
 )
-def test_reads_a_target(text: str, target: Target | None) -> None:
+def test_reads_a_target(text: str, target: MonitorTarget | None) -> None:
     assert parse_target(text) == target
 
 

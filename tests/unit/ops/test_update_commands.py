@@ -9,11 +9,11 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import LogLevel, globalLogPublisher
 
-from snqd.config.changes import Changes, SiteChanges, TakesEffect
+from snqd.config.config_diff import Changes, SiteChanges, TakesEffect
 from snqd.core.errors import ConfigError
 from snqd.daemon.reload import NotTaken
 from snqd.daemon.rolling_restart import RestartStopped
-from snqd.ops.update_commands import ChangeCommands
+from snqd.ops.update_commands import UpdateCommands
 
 
 class Asked:
@@ -25,7 +25,7 @@ class Asked:
         self.path = "/etc/snq.ini"
         self.answer: Any = Changes()
         self.calls: list[str] = []
-        self.commands = ChangeCommands(self, self, self, self)  # type: ignore[arg-type]
+        self.commands = UpdateCommands(self, self, self, self)  # type: ignore[arg-type]
 
     def _give(self, call: str) -> Deferred[Any]:
         self.calls.append(call)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snqd.core.errors import StoreUnavailable
-from snqd.pipe.crash_ledger import HEADER_BYTES, SLOT_BYTES, CrashLedger, Remains, is_held, read_remains
+from snqd.pipe.crash_ledger import HEADER_BYTES, SLOT_BYTES, CrashLedger, LedgerContents, is_held, read_ledger
 
 
 @pytest.fixture
@@ -32,36 +32,36 @@ def test_what_was_started_and_has_not_ended_is_read_back(ledger: CrashLedger, pa
     slot = ledger.started("job-2")
     ledger.started("job-3")
     ledger.ended(slot)
-    remains = read_remains(path)
+    remains = read_ledger(path)
     assert remains.owner == "main-1"
     assert sorted(remains.started) == ["job-1", "job-3"]
 
 
 def test_a_new_ledger_tells_its_owner_and_no_job(ledger: CrashLedger, path: Path) -> None:
-    assert read_remains(path) == Remains("main-1", [])
+    assert read_ledger(path) == LedgerContents("main-1", [])
 
 
 def test_an_id_of_64_characters_leaves_its_neighbours_alone(ledger: CrashLedger, path: Path) -> None:
     ids = [f"{n}{'x' * 63}" for n in range(8)]
     for job_id in ids:
         ledger.started(job_id)
-    assert sorted(read_remains(path).started) == ids
+    assert sorted(read_ledger(path).started) == ids
 
 
 def test_a_short_id_in_the_slot_of_a_long_one_is_itself(ledger: CrashLedger, path: Path) -> None:
     for slot in [ledger.started("x" * 64) for _ in range(8)]:
         ledger.ended(slot)
     ledger.started("y")
-    assert read_remains(path).started == ["y"]
+    assert read_ledger(path).started == ["y"]
 
 
 def test_all_slots_can_be_used_again_and_again(ledger: CrashLedger, path: Path) -> None:
     for turn in range(50):
         slots = [ledger.started(f"{turn}-{n}") for n in range(8)]
-        assert len(read_remains(path).started) == 8
+        assert len(read_ledger(path).started) == 8
         for slot in slots:
             ledger.ended(slot)
-    assert read_remains(path).started == []
+    assert read_ledger(path).started == []
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -75,7 +75,7 @@ def test_after_any_steps_the_file_tells_what_runs(tmp_path: Path, steps: list[st
             running.append((ledger.started(step), step))
         elif isinstance(step, int) and step < len(running):
             ledger.ended(running.pop(step)[0])
-    assert sorted(read_remains(path).started) == sorted(job_id for _, job_id in running)
+    assert sorted(read_ledger(path).started) == sorted(job_id for _, job_id in running)
     ledger.close()
 
 
@@ -106,7 +106,7 @@ def test_a_closed_ledger_leaves_nothing_behind(path: Path) -> None:
     ledger.close()
     assert list(path.parent.iterdir()) == []
     with pytest.raises(FileNotFoundError):
-        read_remains(path)
+        read_ledger(path)
     with pytest.raises(FileNotFoundError):
         is_held(path)
 
@@ -114,7 +114,7 @@ def test_a_closed_ledger_leaves_nothing_behind(path: Path) -> None:
 def test_it_replaces_what_a_dead_process_left_under_its_name(path: Path) -> None:
     path.write_bytes(b"\4dead" + bytes(1000))
     ledger = CrashLedger(path, "main-2", 8)
-    assert read_remains(path) == Remains("main-2", [])
+    assert read_ledger(path) == LedgerContents("main-2", [])
     ledger.close()
 
 

@@ -20,9 +20,9 @@ from snqd.core.fair_turn import FairTurn
 from snqd.core.job import Job, JobIds
 from snqd.handlers import QueueHandler
 from snqd.handlers.registry import Slot
-from snqd.handlers.running_job import RunningJob, Surroundings
-from snqd.pipe.crash_ledger import CrashLedger, read_remains
-from snqd.queues.queue_manager import Equipment, QueueManager
+from snqd.handlers.running_job import JobContext, RunningJob
+from snqd.pipe.crash_ledger import CrashLedger, read_ledger
+from snqd.queues.queue_manager import ManagerParts, QueueManager
 from snqd.queues.settler import Settler
 from snqd.queues.slots import Slots
 from snqd.sites.registry import SiteRegistry
@@ -138,14 +138,14 @@ class Bench:
         random = Random(1)
         ledger = CrashLedger(self.ledger_path, "me", limit)
         made = kind(
-            Equipment(
+            ManagerParts(
                 reactor=self.clock,
                 store=self.store,
                 settler=Settler(self.clock, self.store, self.morgue, self.counters, self.pings, random),
                 handlers=Handlers(self.clock, self.settings, self._called),
                 sites=self.sites,
                 ledger=ledger,
-                surroundings=Surroundings(lambda site, queue: None, self.clock.seconds),
+                surroundings=JobContext(lambda site, queue: None, self.clock.seconds),
                 queues={"work": ordered, "other": False},
                 policy=self.settings.queue.retry,
                 random=random,
@@ -197,7 +197,7 @@ class Bench:
 
     def started(self) -> list[str]:
         """What the crash ledger says is running."""
-        return sorted(read_remains(self.ledger_path).started)
+        return sorted(read_ledger(self.ledger_path).started)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from snqd.core.outcome import DeadLetter, Retry
 from snqd.core.retry import RetryPolicy
 from snqd.handlers import QueueHandler
 from snqd.handlers.registry import HandlerRegistry
-from snqd.queues.admission import Admitted, Refused, SiteMissing, admit
+from snqd.queues.admission import Admitted, Refusal, SiteMissing, admit
 from snqd.sites.registry import SiteRegistry
 
 CONFIG = f"""
@@ -42,7 +42,7 @@ class Work(QueueHandler):
             raise ValueError("size must be a number")
 
 
-def admitted(**changes: Any) -> Admitted | Refused | SiteMissing:
+def admitted(**changes: Any) -> Admitted | Refusal | SiteMissing:
     path = Path("/etc/snq.ini")
     settings = load(Sources(path, {str(path): CONFIG}), plugins={})
     handlers = HandlerRegistry(Clock(), settings.handlers)
@@ -58,7 +58,7 @@ def test_a_job_runs_in_its_sites_handler_by_its_policy() -> None:
 
 def test_the_last_attempt_was_the_one_before() -> None:
     found = admitted(attempt=4, reason="it hung")
-    assert isinstance(found, Refused)
+    assert isinstance(found, Refusal)
     assert (found.outcome, found.server) == (DeadLetter("it hung (attempt 3 of 3)"), "alpha.example")
 
 
@@ -71,13 +71,13 @@ def test_a_job_of_an_unknown_site_waits() -> None:
 @pytest.mark.parametrize(("site", "queue"), [("alpha", "other"), ("beta", "work")])
 def test_a_job_that_nobody_handles_is_a_dead_letter(site: str, queue: str) -> None:
     found = admitted(site=site, queue=queue)
-    assert isinstance(found, Refused)
+    assert isinstance(found, Refusal)
     assert isinstance(found.outcome, DeadLetter)
     assert found.policy is POLICY
 
 
 def test_a_site_whose_options_are_wrong_may_mend_them() -> None:
     found = admitted(site="gamma")
-    assert isinstance(found, Refused)
+    assert isinstance(found, Refusal)
     assert isinstance(found.outcome, Retry)
     assert "size must be a number" in found.outcome.reason

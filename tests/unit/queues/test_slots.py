@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from snqd.queues.slots import MOST_IN_A_ROW, Slots, in_a_row
+from snqd.queues.slots import MOST_IN_A_ROW, Slots, burst
 
 
 def test_a_queue_is_open_until_its_own_limit_or_the_processs_is_reached() -> None:
@@ -63,4 +63,4 @@ def test_limits_can_change_while_jobs_run() -> None:
     ids=["unknown", "no-op", "0.5 ms", "1 ms", "5 ms", "10 min"],
 )
 def test_only_jobs_that_take_next_to_nothing_are_claimed_in_a_row(cost: float | None, number: int) -> None:
-    assert in_a_row(cost) == number
+    assert burst(cost) == number

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from snqd.snqctl.main import main
-from snqd.stores.morgue.morgue import Letter, Morgue
+from snqd.stores.morgue.morgue import Letter, SqliteMorgue
 from snqd.stores.sqlite.database import QueueDatabase
 
 CONFIG = """
@@ -36,7 +36,7 @@ class Operator:
         self.config.write_text(CONFIG)
         self.state = folder / "state"
         self.store = QueueDatabase(self.state / "queue.db")
-        self.morgue = Morgue(self.state / "morgue.db")
+        self.morgue = SqliteMorgue(self.state / "morgue.db")
 
     def __call__(self, *arguments: object, input: str | bytes | None = None) -> Result:
         result = CliRunner().invoke(main, ["--config", str(self.config), *map(str, arguments)], input=input)

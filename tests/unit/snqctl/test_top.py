@@ -15,7 +15,7 @@ from rich.console import Console
 from snqd.ops.control import ControlFailed
 from snqd.snqctl import status
 from snqd.snqctl.keys import read_key, single_keys
-from snqd.snqctl.top_view import BY_KEY, ORDERS, Look, Screen, in_order, keys_line, view
+from snqd.snqctl.top_view import BY_KEY, ORDERS, Screen, StatusSnapshot, in_order, keys_line, view
 
 NUMBERS = {"waiting": 0, "in_flight": 0, "handled": 0, "retried": 0, "dead": 0, "rate": 0.0, "paused": False}
 DAEMON = {"id": "host", "pid": 7, "version": "1", "started": 0.0, "config": "snq.ini", "state": "running"}
@@ -43,14 +43,14 @@ def document(children: int = 2, queues: int = 2, sites: int = 2) -> dict[str, An
     }
 
 
-def shown(look: Look, order: str = "rate", height: int | None = None) -> list[str]:
+def shown(look: StatusSnapshot, order: str = "rate", height: int | None = None) -> list[str]:
     out = io.StringIO()
     Console(file=out, width=80).print(view(look, order, height))
     return out.getvalue().splitlines()
 
 
 def test_children_queues_and_sites_have_their_rates() -> None:
-    lines = [" ".join(line.split()) for line in shown(Look(document()))]
+    lines = [" ".join(line.split()) for line in shown(StatusSnapshot(document()))]
     assert lines[0].startswith("daemon host (pid 7, snqd 1): running, up ")
     assert any(line.startswith("main.1 queue 101 ") and line.endswith("60 MB 1 9 1.5") for line in lines)
     assert lines.index("site-1 0 0 0 0 0 0 1.0") < lines.index("site-0 0 0 0 0 0 0 0.0")
@@ -59,7 +59,7 @@ def test_children_queues_and_sites_have_their_rates() -> None:
 @pytest.mark.parametrize("height", [24, 50])
 def test_a_full_screen_has_some_of_everything(height: int) -> None:
     problems = ["no store at x: " + "why " * 30]
-    lines = shown(Look(document(children=100, queues=100, sites=1000), problems), height=height)
+    lines = shown(StatusSnapshot(document(children=100, queues=100, sites=1000), problems), height=height)
     assert len(lines) + 1 <= height  # the line of keys is above
     for word in ("main.1 ", "queue-", "site-"):
         assert sum(line.startswith(word) for line in lines) >= 1
@@ -68,30 +68,34 @@ def test_a_full_screen_has_some_of_everything(height: int) -> None:
 
 def test_what_does_not_fit_is_counted() -> None:
     full = document(children=100, queues=100, sites=1000)
-    lines = shown(Look(full), height=24)
+    lines = shown(StatusSnapshot(full), height=24)
     counts = [int(word.replace(",", "")) for word in lines[-1].removeprefix("not shown: ").split()[::2]]
     assert sum(counts) == 1200 - sum(line.startswith(("main.", "queue-", "site-")) for line in lines)
-    assert not any("not shown" in line for line in shown(Look(full)) + shown(Look(document()), height=24))
+    assert not any(
+        "not shown" in line for line in shown(StatusSnapshot(full)) + shown(StatusSnapshot(document()), height=24)
+    )
 
 
 def test_a_row_is_a_line_however_long_its_name() -> None:
     names = [f"{'long' * 12}-{n}" for n in range(2)]
     rows = {**document(), "queues": [queue(name) for name in names], "sites": [site(name) for name in names]}
-    lines = shown(Look(rows), height=24)
+    lines = shown(StatusSnapshot(rows), height=24)
     assert [line[:4] for line in lines if "…" in line] == ["long"] * 4
     assert max(map(len, lines)) <= 80
-    assert sum("long" in line for line in shown(Look(rows))) > 4  # to be copied whole
+    assert sum("long" in line for line in shown(StatusSnapshot(rows))) > 4  # to be copied whole
 
 
 def test_a_narrow_terminal_shows_the_left_of_it() -> None:
     out = io.StringIO()
-    Console(file=out, width=40).print(Screen(keys_line("rate"), view(Look(document()), "rate", 24)))
+    Console(file=out, width=40).print(Screen(keys_line("rate"), view(StatusSnapshot(document()), "rate", 24)))
     narrow = out.getvalue().splitlines()
-    assert [line.rstrip() for line in narrow[1:]] == [line[:40].rstrip() for line in shown(Look(document()), height=24)]
+    assert [line.rstrip() for line in narrow[1:]] == [
+        line[:40].rstrip() for line in shown(StatusSnapshot(document()), height=24)
+    ]
 
 
 def test_without_a_daemon_it_says_so_and_shows_what_waits() -> None:
-    lines = shown(Look({**document(), "daemon": None, "groups": []}, ["no daemon answers at x"]))
+    lines = shown(StatusSnapshot({**document(), "daemon": None, "groups": []}, ["no daemon answers at x"]))
     assert lines[0] == "no daemon answers at x"
     assert any(line.startswith("queue-1") for line in lines)
 

@@ -50,7 +50,7 @@ class Bench:
     def do(self, action: Callable[[sqlite3.Connection], Any]) -> Deferred[Any]:
         operation: Operation[Any, Any] = Operation(action, Deferred())
         self.pending.append(operation)
-        self.writer.kick()
+        self.writer.flush_soon()
         return operation.done
 
     def write(self, text: str | None) -> Deferred[Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from snqd.core.errors import SchemaTooNew, StoreCorrupt, StoreUnavailable
 from snqd.core.job import PHP, Job
-from snqd.stores.morgue.morgue import APPLICATION_ID, MIGRATIONS, Letter, Morgue
+from snqd.stores.morgue.morgue import APPLICATION_ID, MIGRATIONS, Letter, SqliteMorgue
 from snqd.stores.sqlite.connection import SqliteFile
 from snqd.stores.sqlite.database import QueueDatabase
 
@@ -27,8 +27,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def morgue(path: Path) -> Iterator[Morgue]:
-    morgue = Morgue(path)
+def morgue(path: Path) -> Iterator[SqliteMorgue]:
+    morgue = SqliteMorgue(path)
     yield morgue
     morgue.close()
 
@@ -37,17 +37,17 @@ def ids(letters: Iterator[Letter]) -> list[str]:
     return [one.id for one in letters]
 
 
-def test_a_buried_letter_is_there_for_others_at_once(morgue: Morgue, path: Path) -> None:
+def test_a_buried_letter_is_there_for_others_at_once(morgue: SqliteMorgue, path: Path) -> None:
     kept = letter(1, body=b"a\0\xff", encoding=PHP)
     morgue.bury([kept])
-    other = Morgue(path)
+    other = SqliteMorgue(path)
     assert list(other.list()) == [kept]
     assert other.get("job-1") == kept
     assert other.count() == 1
     other.close()
 
 
-def test_burying_the_same_job_again_keeps_one_letter_the_last(morgue: Morgue) -> None:
+def test_burying_the_same_job_again_keeps_one_letter_the_last(morgue: SqliteMorgue) -> None:
     morgue.bury([letter(1), letter(2)])
     morgue.bury([letter(1, reason="again")])
     assert morgue.count() == 2
@@ -56,7 +56,7 @@ def test_burying_the_same_job_again_keeps_one_letter_the_last(morgue: Morgue) ->
     assert again.reason == "again"
 
 
-def test_letters_are_listed_by_burial_and_narrowed_by_queue_and_site(morgue: Morgue) -> None:
+def test_letters_are_listed_by_burial_and_narrowed_by_queue_and_site(morgue: SqliteMorgue) -> None:
     morgue.bury([letter(3), letter(1, site="beta"), letter(2, queue="resize"), letter(4, site="beta", queue="resize")])
     assert ids(morgue.list()) == ["job-3", "job-1", "job-2", "job-4"]
     assert ids(morgue.list(queue="resize")) == ["job-2", "job-4"]
@@ -65,7 +65,7 @@ def test_letters_are_listed_by_burial_and_narrowed_by_queue_and_site(morgue: Mor
     assert morgue.count("resize", "beta") == 1
 
 
-def test_a_list_goes_on_over_pages_while_letters_come_and_go(morgue: Morgue) -> None:
+def test_a_list_goes_on_over_pages_while_letters_come_and_go(morgue: SqliteMorgue) -> None:
     morgue.bury([letter(n) for n in range(1200)])
     walk = morgue.list()
     assert next(walk).id == "job-0"
@@ -73,7 +73,7 @@ def test_a_list_goes_on_over_pages_while_letters_come_and_go(morgue: Morgue) -> 
     assert len(ids(walk)) == 1197
 
 
-def test_removing_says_how_many_there_were(morgue: Morgue) -> None:
+def test_removing_says_how_many_there_were(morgue: SqliteMorgue) -> None:
     morgue.bury([letter(1), letter(2), letter(3, site="beta")])
     assert morgue.remove(["job-1", "nobody", "job-1"]) == 1
     assert morgue.remove_all(site="beta") == 1
@@ -81,7 +81,7 @@ def test_removing_says_how_many_there_were(morgue: Morgue) -> None:
     assert morgue.get("job-1") is None
 
 
-def test_requeue_enqueues_at_attempt_one_and_then_forgets(morgue: Morgue) -> None:
+def test_requeue_enqueues_at_attempt_one_and_then_forgets(morgue: SqliteMorgue) -> None:
     morgue.bury([letter(1), letter(2)])
     enqueued: list[Job] = []
 
@@ -94,7 +94,7 @@ def test_requeue_enqueues_at_attempt_one_and_then_forgets(morgue: Morgue) -> Non
     assert ids(morgue.list()) == ["job-2"]
 
 
-def test_a_letter_stays_when_its_job_could_not_be_enqueued(morgue: Morgue) -> None:
+def test_a_letter_stays_when_its_job_could_not_be_enqueued(morgue: SqliteMorgue) -> None:
     morgue.bury([letter(1)])
 
     def refuse(jobs: Sequence[Job]) -> None:
@@ -106,10 +106,10 @@ def test_a_letter_stays_when_its_job_could_not_be_enqueued(morgue: Morgue) -> No
 
 
 def test_a_requeued_job_that_dies_at_once_keeps_its_new_letter_and_does_not_go_round(
-    morgue: Morgue, path: Path
+    morgue: SqliteMorgue, path: Path
 ) -> None:
     morgue.bury([letter(1), letter(2)])
-    daemon = Morgue(path)
+    daemon = SqliteMorgue(path)
     enqueued: list[str] = []
 
     def die_at_once(jobs: Sequence[Job]) -> None:
@@ -122,7 +122,7 @@ def test_a_requeued_job_that_dies_at_once_keeps_its_new_letter_and_does_not_go_r
     daemon.close()
 
 
-def test_requeue_all_takes_small_batches_of_large_bodies(morgue: Morgue) -> None:
+def test_requeue_all_takes_small_batches_of_large_bodies(morgue: SqliteMorgue) -> None:
     morgue.bury([letter(n, body=b"x" * 3_000_000) for n in range(3)])
     sizes: list[int] = []
     assert morgue.requeue_all(lambda jobs: sizes.append(len(jobs)), queue="greet") == 3
@@ -130,7 +130,7 @@ def test_requeue_all_takes_small_batches_of_large_bodies(morgue: Morgue) -> None
 
 
 @pytest.mark.parametrize("odd", ["../../etc/passwd", "a\0b", "ID:host\\c1", "x" * 500, "\udcff"])
-def test_ids_of_other_programs_break_nothing(morgue: Morgue, path: Path, odd: str) -> None:
+def test_ids_of_other_programs_break_nothing(morgue: SqliteMorgue, path: Path, odd: str) -> None:
     morgue.bury([letter(1, id=odd)])
     (kept,) = morgue.list()
     assert morgue.get(odd) == kept
@@ -140,7 +140,7 @@ def test_ids_of_other_programs_break_nothing(morgue: Morgue, path: Path, odd: st
     store.close()
 
 
-def test_bytes_that_are_no_utf8_do_not_end_a_listing(morgue: Morgue, path: Path) -> None:
+def test_bytes_that_are_no_utf8_do_not_end_a_listing(morgue: SqliteMorgue, path: Path) -> None:
     morgue.bury([letter(1), letter(2)])
     with sqlite3.connect(path) as foreign:
         foreign.execute("UPDATE letter SET id = CAST(x'ff6162' AS TEXT) WHERE id = 'job-1'")
@@ -150,7 +150,7 @@ def test_bytes_that_are_no_utf8_do_not_end_a_listing(morgue: Morgue, path: Path)
     assert morgue.count() == 0
 
 
-def test_the_file_is_for_its_owner_alone_and_its_commits_are_synced(morgue: Morgue, path: Path) -> None:
+def test_the_file_is_for_its_owner_alone_and_its_commits_are_synced(morgue: SqliteMorgue, path: Path) -> None:
     morgue.bury([letter(1)])
     assert {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()} == {0o600}
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -160,18 +160,18 @@ def test_a_file_that_is_no_database_is_left_untouched(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"this is not a database, it is a diary" * 100)
     with pytest.raises(StoreCorrupt, match=r"morgue\.db is no SQLite file; it is left as it is"):
-        Morgue(path).open()
+        SqliteMorgue(path).open()
     assert path.read_bytes() == b"this is not a database, it is a diary" * 100
     assert os.listdir(path.parent) == ["morgue.db"]
 
 
-def test_damaged_pages_are_told_as_such(morgue: Morgue, path: Path) -> None:
+def test_damaged_pages_are_told_as_such(morgue: SqliteMorgue, path: Path) -> None:
     morgue.bury([letter(n, body=b"x" * 5000) for n in range(20)])
     morgue.close()
     whole = path.read_bytes()
     path.write_bytes(whole[:4096] + b"\x55" * (len(whole) - 4096))
     with pytest.raises(StoreCorrupt, match="is damaged"):
-        list(Morgue(path).list())
+        list(SqliteMorgue(path).list())
 
 
 def test_another_programs_database_is_refused(path: Path) -> None:
@@ -180,23 +180,23 @@ def test_another_programs_database_is_refused(path: Path) -> None:
         other.execute("CREATE TABLE notice (id INTEGER)")
     other.close()
     with pytest.raises(StoreCorrupt, match="but no morgue of snqd's"):
-        Morgue(path).open()
+        SqliteMorgue(path).open()
     with sqlite3.connect(path) as other:
         assert other.execute("SELECT name FROM sqlite_schema").fetchall() == [("notice",)]
     other.close()
 
 
-def test_a_newer_schema_is_refused(morgue: Morgue, path: Path) -> None:
+def test_a_newer_schema_is_refused(morgue: SqliteMorgue, path: Path) -> None:
     morgue.bury([letter(1)])
     morgue.close()
     with sqlite3.connect(path) as newer:
         newer.execute("PRAGMA user_version = 9")
     newer.close()
     with pytest.raises(SchemaTooNew, match=r"has schema version 9, this snqd knows \d"):
-        Morgue(path).open()
+        SqliteMorgue(path).open()
 
 
-def test_an_older_schema_is_migrated_and_keeps_its_letters(morgue: Morgue, path: Path) -> None:
+def test_an_older_schema_is_migrated_and_keeps_its_letters(morgue: SqliteMorgue, path: Path) -> None:
     morgue.bury([letter(1)])
     morgue.close()
     more = [*MIGRATIONS, "ALTER TABLE letter ADD COLUMN note TEXT DEFAULT 'none'"]
@@ -206,7 +206,7 @@ def test_an_older_schema_is_migrated_and_keeps_its_letters(morgue: Morgue, path:
 
 
 def test_a_locked_file_is_told_once_patience_ends(path: Path) -> None:
-    morgue = Morgue(path, patience=0.02)
+    morgue = SqliteMorgue(path, patience=0.02)
     morgue.open()
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -219,7 +219,7 @@ def test_a_locked_file_is_told_once_patience_ends(path: Path) -> None:
     morgue.close()
 
 
-def test_a_full_disk_is_told_with_path_and_reason_and_loses_nothing(morgue: Morgue, path: Path) -> None:
+def test_a_full_disk_is_told_with_path_and_reason_and_loses_nothing(morgue: SqliteMorgue, path: Path) -> None:
     morgue.bury([letter(1)])
     morgue._file.open().execute("PRAGMA max_page_count = 8")
     with pytest.raises(StoreUnavailable, match=r"morgue\.db: the disk is full"):
@@ -232,4 +232,4 @@ def test_a_full_disk_is_told_with_path_and_reason_and_loses_nothing(morgue: Morg
 def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     with pytest.raises(StoreUnavailable, match=r"can't open the morgue .*/state/morgue\.db: "):
-        Morgue(tmp_path / "state" / "morgue.db").open()
+        SqliteMorgue(tmp_path / "state" / "morgue.db").open()

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from snqd.core.errors import StoreUnavailable
-from snqd.stores.morgue.morgue import Letter, Morgue
+from snqd.stores.morgue.morgue import Letter, SqliteMorgue
 from snqd.stores.morgue.writer import MorgueWriter
 from snqd.stores.writer_thread import MAX_ITEMS, WriterThread
 
@@ -123,20 +123,20 @@ def test_close_without_work_starts_no_thread() -> None:
 
 def test_the_morgue_is_opened_by_the_first_letter(tmp_path: Path) -> None:
     pool, path = OneThread(), tmp_path / "morgue.db"
-    morgue = MorgueWriter(Reactor(), Morgue(path), tmp_path / "dead", pool)
+    morgue = MorgueWriter(Reactor(), SqliteMorgue(path), tmp_path / "dead", pool)
     assert not path.exists()
     done = outcome(morgue.bury(Letter("1", "alpha", "greet", b"{}")))
     pool.turn()
     assert done == [None]
     assert outcome(morgue.close()) == [None]
-    assert [letter.id for letter in Morgue(path).list()] == ["1"]
+    assert [letter.id for letter in SqliteMorgue(path).list()] == ["1"]
     assert (tmp_path / "dead" / "alpha-greet-1").read_bytes() == b"{}"
 
 
 def test_a_file_that_can_not_be_written_is_logged_and_holds_up_nothing(tmp_path: Path) -> None:
     (tmp_path / "dead").write_text("in the way")
     pool, path = OneThread(), tmp_path / "morgue.db"
-    morgue = MorgueWriter(Reactor(), Morgue(path), tmp_path / "dead", pool)
+    morgue = MorgueWriter(Reactor(), SqliteMorgue(path), tmp_path / "dead", pool)
     events: list[LogEvent] = []
     globalLogPublisher.addObserver(events.append)
     try:

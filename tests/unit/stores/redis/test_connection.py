@@ -15,7 +15,7 @@ from zope.interface import directlyProvides
 
 from snqd.core.errors import StoreError
 from snqd.stores.redis.connection import DEADLINE, RedisConnection
-from snqd.stores.redis.errors import ConnectionLost
+from snqd.stores.redis.errors import RedisConnectionLost
 from snqd.stores.redis.listener import SubscribedConnection
 from snqd.stores.redis.scripts import PAUSES
 
@@ -111,7 +111,7 @@ def test_a_connection_on_which_an_answer_is_missing_is_given_up(line: Line, cloc
     assert line.transport.connected
     clock.advance(0.2)
     assert not line.transport.connected
-    asked.addErrback(lambda failure: failure.trap(ConnectionLost) and str(failure.value))
+    asked.addErrback(lambda failure: failure.trap(RedisConnectionLost) and str(failure.value))
     assert asked.result == "Redis at h:1/0 has not answered for 15 seconds"
     assert clock.getDelayedCalls() == []
 
@@ -122,7 +122,7 @@ def test_what_is_under_way_fails_after_the_loss_is_told(line: Line, clock: Clock
     asked = ask(line.connection.command("X"))
     asked.addErrback(lambda failure: told.append(failure.type.__name__))
     line.connection.connectionLost(Failure(ConnectionDone()))
-    assert told == ["lost", "ConnectionLost"]
+    assert told == ["lost", "RedisConnectionLost"]
     assert clock.getDelayedCalls() == []
 
 
@@ -130,7 +130,7 @@ def test_a_command_on_a_dead_connection_fails(line: Line) -> None:
     line.connection.connectionLost(Failure(ConnectionDone()))
     asked = ask(line.connection.command("X"))
     asked.addErrback(lambda failure: failure.type)
-    assert asked.result is ConnectionLost
+    assert asked.result is RedisConnectionLost
 
 
 def test_a_subscriber_that_answers_no_ping_is_given_up(clock: Clock) -> None:

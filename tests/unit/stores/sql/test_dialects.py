@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError, TimeoutError
 
 from snqd.core.errors import StoreError, StoreUnavailable
 from snqd.stores.group_commit import ConnectionLost
-from snqd.stores.sql.dialects import Conflict, MariaDbDialect, PostgresqlDialect, Refused, dialect_of
+from snqd.stores.sql.dialects import Conflict, LoginRefused, MariaDbDialect, PostgresqlDialect, dialect_of
 
 MARIADB = MariaDbDialect()
 POSTGRESQL = PostgresqlDialect()
@@ -39,8 +39,12 @@ def mariadb(code: int, kind: type[pymysql.Error] = pymysql.err.OperationalError,
         (postgresql(psycopg.OperationalError, "FATAL:  sorry, too many clients already"), ConnectionLost, "raise its"),
         (postgresql(psycopg.errors.AdminShutdown, lost=True), ConnectionLost, "it broke"),
         (postgresql(psycopg.OperationalError, "connection refused"), ConnectionLost, "connection refused"),
-        (postgresql(psycopg.OperationalError, 'FATAL:  database "x" does not exist'), Refused, "does not exist"),
-        (postgresql(psycopg.OperationalError, "FATAL:  password authentication failed"), Refused, "authentication"),
+        (postgresql(psycopg.OperationalError, 'FATAL:  database "x" does not exist'), LoginRefused, "does not exist"),
+        (
+            postgresql(psycopg.OperationalError, "FATAL:  password authentication failed"),
+            LoginRefused,
+            "authentication",
+        ),
         (postgresql(psycopg.errors.CheckViolation), StoreError, "it broke"),
         (postgresql(psycopg.errors.InsufficientPrivilege), StoreError, "the user lacks a right"),
     ],
@@ -65,8 +69,8 @@ def test_an_error_of_postgresql_says_whether_it_may_pass(error: Any, meaning: ty
         (mariadb(1226), StoreUnavailable, "raise its limits"),
         (mariadb(2013, lost=True), ConnectionLost, "it broke"),
         (mariadb(2003), ConnectionLost, "it broke"),
-        (mariadb(1045), Refused, "the server refuses user and password"),
-        (mariadb(1049), Refused, "there is no such database: create it"),
+        (mariadb(1045), LoginRefused, "the server refuses user and password"),
+        (mariadb(1049), LoginRefused, "there is no such database: create it"),
         (mariadb(1153), StoreError, "max_allowed_packet"),
         (mariadb(4025, pymysql.err.IntegrityError), StoreError, "it broke"),
     ],

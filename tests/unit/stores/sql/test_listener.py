@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.testing import MemoryReactorClock
 
 from snqd.core.errors import StoreUnavailable
-from snqd.stores.sql.listener import Listener
+from snqd.stores.sql.listener import SqlListener
 
 LONGEST = 15.0
 
@@ -61,7 +61,7 @@ class Bench:
         self.connections: list[Connected] = []
         self.away = False
         self.heard = 0
-        self.listener = Listener(self.reactor, self, "5", self._at_once, self._hear, Random(1))  # type: ignore[arg-type]
+        self.listener = SqlListener(self.reactor, self, "5", self._at_once, self._hear, Random(1))  # type: ignore[arg-type]
 
     def own_connection(self) -> Connected:
         if self.away:

@@ -10,7 +10,7 @@ import pytest
 
 from snqd.core.job import Job
 from snqd.stores.interface import Claim, Want
-from snqd.stores.sqlite.claim import PROMOTED_AT_ONCE, FairClaim, LeaseLost
+from snqd.stores.sqlite.claim import PROMOTED_AT_ONCE, LeaseLost, SqliteFairClaim
 from snqd.stores.sqlite.database import QueueDatabase, register
 
 NOW = 1_000_000.0
@@ -23,7 +23,7 @@ class Queue:
         self.database = QueueDatabase(path)
         with self.database.file.transaction() as connection:
             self.owner = register(connection, "main-1")
-        self.fair_claim = FairClaim()
+        self.fair_claim = SqliteFairClaim()
         self.statements = 0
         self.steps = 0
 
@@ -185,9 +185,9 @@ def test_where_some_in_a_row_will_do_a_claim_takes_them_of_fewer_sites_and_the_n
     queue: Queue,
 ) -> None:
     queue.database.enqueue([Job(f"{n}-{site}", f"site{site:02}", "q", b"") for n in range(5) for site in range(20)])
-    claims = [Counter(sites(queue.claim(q=Want(40, in_a_row=4)))) for _ in range(2)]
+    claims = [Counter(sites(queue.claim(q=Want(40, burst=4)))) for _ in range(2)]
     assert claims == [{f"site{n:02}": 4 for n in range(10)}, {f"site{n:02}": 4 for n in range(10, 20)}]
-    last = Counter(sites(queue.claim(q=Want(40, in_a_row=4))))
+    last = Counter(sites(queue.claim(q=Want(40, burst=4))))
     assert last == {f"site{n:02}": 1 for n in range(20)}  # of more sites, since these have no more
 
 
@@ -195,9 +195,9 @@ def test_some_in_a_row_spare_a_claim_the_most_of_its_seeks(queue: Queue) -> None
     queue.database.enqueue([Job(f"{n}-{site}", f"site{site}", "q", b"") for n in range(20) for site in range(200)])
     queue.claim(q=Want(100))
     _, one_each = queue.cost(q=Want(100))
-    queue.claim(q=Want(100, in_a_row=4))
-    statements, in_a_row = queue.cost(q=Want(100, in_a_row=4))
-    assert in_a_row < 0.75 * one_each
+    queue.claim(q=Want(100, burst=4))
+    statements, burst = queue.cost(q=Want(100, burst=4))
+    assert burst < 0.75 * one_each
     assert statements <= 6
 
 
@@ -205,4 +205,4 @@ def test_who_holds_nothing_is_given_the_most_though_some_in_a_row_will_do(queue:
     for number in range(8):
         queue.enqueue(f"site{number}", 50)
     held = {f"site{number}": 20 for number in range(7)}
-    assert Counter(sites(queue.claim(q=Want(20, held, in_a_row=4)))) == {"site7": 20}
+    assert Counter(sites(queue.claim(q=Want(20, held, burst=4)))) == {"site7": 20}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from snqd.core.errors import StoreError
 from snqd.core.job import JSON, PHP, Job
 from snqd.stores.interface import Depth, Pauses, Want
-from snqd.stores.sqlite.claim import FairClaim
+from snqd.stores.sqlite.claim import SqliteFairClaim
 from snqd.stores.sqlite.database import (
     QueueDatabase,
     Settlement,
@@ -61,7 +61,7 @@ def test_any_jobs_come_back_as_they_were_and_each_sites_in_order(
     database.enqueue(batch)
     with database.file.transaction() as connection:
         owner = register(connection, "main-1")
-        claim = FairClaim().claim(connection, owner, {"q": Want(100)}, NOW)
+        claim = SqliteFairClaim().claim(connection, owner, {"q": Want(100)}, NOW)
     database.close()
     taken = [claimed.job for claimed in claim.jobs]
     for site in {each.site for each in batch}:
@@ -135,8 +135,8 @@ def test_one_settlement_does_all_kinds_for_several_epochs(database: QueueDatabas
     database.enqueue([job(n) for n in range(8)])
     with database.file.transaction() as connection:
         one, two = register(connection, "one"), register(connection, "two")
-        mine = [each.receipt for each in FairClaim().claim(connection, one, {"q": Want(4)}, NOW).jobs]
-        yours = [each.receipt for each in FairClaim().claim(connection, two, {"q": Want(4)}, NOW).jobs]
+        mine = [each.receipt for each in SqliteFairClaim().claim(connection, one, {"q": Want(4)}, NOW).jobs]
+        yours = [each.receipt for each in SqliteFairClaim().claim(connection, two, {"q": Want(4)}, NOW).jobs]
         settlement = Settlement(
             acks=[(mine[0], [job(20, queue="later")]), (yours[0], [])],
             retries=[(mine[1], 30.0, "busy", True), (yours[1], 0.0, "late", True)],

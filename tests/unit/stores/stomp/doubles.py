@@ -21,12 +21,12 @@ from snqd.stomp.parser import Parser
 from snqd.stores.morgue.morgue import Letter
 from snqd.stores.stomp import message
 from snqd.stores.stomp.consumer import Arrival, Source
-from snqd.stores.stomp.dialects import Dialect, RabbitMq
+from snqd.stores.stomp.dialects import BrokerDialect, RabbitMq
 from snqd.stores.stomp.inbox import Inbox
 from snqd.stores.stomp.mover import Mover
-from snqd.stores.stomp.notes import Noted
+from snqd.stores.stomp.router import Router
 from snqd.stores.stomp.sender import Outgoing
-from snqd.stores.stomp.sorter import Sorter
+from snqd.stores.stomp.shared_state import SharedStateSnapshot
 from snqd.stores.stomp.topology import Topology
 from tests.unit.stomp.doubles import Transport
 
@@ -81,7 +81,7 @@ class BrokerEnd:
 class FakeConsumer:
     """Keeps what is settled, as long as the connection is the one that brought it."""
 
-    dialect: Dialect = attrs.field(factory=RabbitMq)
+    dialect: BrokerDialect = attrs.field(factory=RabbitMq)
     epoch: int = 1
     sources: dict[str, Source] = attrs.field(factory=dict)
     acked: list[str] = attrs.field(factory=list)
@@ -140,7 +140,7 @@ class FakeNotes:
     """What a test notes."""
 
     def __init__(self) -> None:
-        self.noted = Noted()
+        self.noted = SharedStateSnapshot()
         self.written: list[Deferred[None]] = []
 
     async def refresh(self) -> None:
@@ -152,7 +152,7 @@ class FakeNotes:
         await self.written[-1]
 
 
-class SorterBench:
+class RouterBench:
     """A sorter with all that it works with."""
 
     def __init__(self) -> None:
@@ -164,7 +164,7 @@ class SorterBench:
         self.buried: list[Letter] = []
         self.bad_items: list[tuple[str, str]] = []
         self.main = self.source(TOPOLOGY.of_group("main"), sifted=True)
-        self.sorter = Sorter(
+        self.sorter = Router(
             self.clock,
             TOPOLOGY,
             Mover(self.sender),  # type: ignore[arg-type]

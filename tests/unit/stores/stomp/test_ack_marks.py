@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from snqd.stomp.errors import NotConnected
 from snqd.stores.stomp.ack_marks import MARK_EVERY, AckMarks
-from snqd.stores.stomp.dialects import ActiveMq, Dialect, RabbitMq
+from snqd.stores.stomp.dialects import ActiveMq, BrokerDialect, RabbitMq
 
 
 class Sender:
@@ -29,7 +29,7 @@ class Sender:
 class Consumer:
     peer: Any = "broker"
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: BrokerDialect) -> None:
         self.dialect = dialect
         self.acked: list[str] = []
 
@@ -38,7 +38,7 @@ class Consumer:
         return acked
 
 
-def bench(dialect: Dialect) -> tuple[Clock, Sender, Consumer]:
+def bench(dialect: BrokerDialect) -> tuple[Clock, Sender, Consumer]:
     clock, sender, consumer = Clock(), Sender(), Consumer(dialect)
     AckMarks(clock, sender, [consumer]).start()  # type: ignore[arg-type,list-item]
     return clock, sender, consumer

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from snqd.stores.interface import Pauses, Want
 from snqd.stores.stomp.flood_watch import LOOKS, SIFT_EVERY, SIFT_ROOM, FloodWatch
-from tests.unit.stores.stomp.doubles import SorterBench, job
+from tests.unit.stores.stomp.doubles import RouterBench, job
 
 FULL, FREE = {"q": Want(1, full=True)}, {"q": Want(1)}
 
 
-def bench(**in_hand: int) -> tuple[SorterBench, FloodWatch]:
+def bench(**in_hand: int) -> tuple[RouterBench, FloodWatch]:
     """A process whose queue is full, with so many jobs of each site in its hands."""
-    made = SorterBench()
+    made = RouterBench()
     made.arrive(*(job(f"{site}{n}", site) for site, number in in_hand.items() for n in range(number)))
     made.inbox.take("q", Want(1000), Pauses())
     made.main.prefetch = made.main.unsettled = 20
@@ -21,7 +21,7 @@ def bench(**in_hand: int) -> tuple[SorterBench, FloodWatch]:
     return made, watch
 
 
-def looked(made: SorterBench, watch: FloodWatch, *claims: dict[str, Want], taken: int = 0) -> str:
+def looked(made: RouterBench, watch: FloodWatch, *claims: dict[str, Want], taken: int = 0) -> str:
     """The site that floods after these claims, of which each got so many jobs."""
     for wants in claims:
         watch.claimed(wants, taken)
@@ -29,7 +29,7 @@ def looked(made: SorterBench, watch: FloodWatch, *claims: dict[str, Want], taken
     return made.sorter.flooding
 
 
-def looked_for_long(made: SorterBench, watch: FloodWatch, *claims: dict[str, Want], taken: int = 0) -> str:
+def looked_for_long(made: RouterBench, watch: FloodWatch, *claims: dict[str, Want], taken: int = 0) -> str:
     """The same when there were claims like these for as long as it takes to be sure."""
     for _ in range(LOOKS - 1):
         assert looked(made, watch, *claims, taken=taken) == ""

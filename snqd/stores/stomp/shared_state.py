@@ -1,4 +1,4 @@
-"""Notes: what a broker can't keep: who is suspect and what is paused, in the morgue's database.
+"""SharedState: what a broker can't keep: who is suspect and what is paused, in the morgue's database.
 
 Blocking; :class:`NoteReader` keeps a copy for the reactor's thread.
 """
@@ -54,7 +54,7 @@ class Suspect:
 
 
 @attrs.frozen
-class Noted:
+class SharedStateSnapshot:
     """What is noted.
 
     :ivar suspects: by job id.
@@ -82,23 +82,23 @@ class Noted:
         return next((key for key in ((queue, ""), ("", site), (queue, site)) if key in self.paused), None)
 
 
-def noted_of(suspects: Iterable[Sequence[Any]], pauses: Iterable[Sequence[Any]]) -> Noted:
+def snapshot_of(suspects: Iterable[Sequence[Any]], pauses: Iterable[Sequence[Any]]) -> SharedStateSnapshot:
     """From rows of id, owner, cause, queue and site, and of queue, site and whether it is paused."""
     by_key = {(queue, site): bool(paused) for queue, site, paused in pauses}
-    return Noted(
+    return SharedStateSnapshot(
         {job: Suspect(*rest) for job, *rest in suspects},
         frozenset(key for key, paused in by_key.items() if paused),
         frozenset(key for key, paused in by_key.items() if not paused),
     )
 
 
-class Notes(Protocol):
+class SharedState(Protocol):
     """Where notes are kept, for one thread at a time; each method raises a StoreError where that does not take part."""
 
     def close(self) -> None:
         """Disconnect."""
 
-    def read(self) -> Noted:
+    def read(self) -> SharedStateSnapshot:
         """All that is noted."""
 
     def suspect(self, owner: str, ids: Collection[str], cause: str) -> int:
@@ -117,26 +117,26 @@ class Notes(Protocol):
         """Note that jobs of a queue that is not served lie where its pause would put them."""
 
 
-class FileNotes:
-    """Notes in a morgue that is an SQLite file."""
+class FileSharedState:
+    """SharedState in a morgue that is an SQLite file."""
 
     def __init__(self, morgue: Path) -> None:
         self._file = SqliteFile(morgue, "morgue", APPLICATION_ID, MIGRATIONS)
 
     def close(self) -> None:
-        """See :class:`Notes`."""
+        """See :class:`SharedState`."""
         self._file.close()
 
-    def read(self) -> Noted:
-        """See :class:`Notes`."""
+    def read(self) -> SharedStateSnapshot:
+        """See :class:`SharedState`."""
         connection = self._file.open()
         with self._file.errors_in_words():
             suspects = connection.execute("SELECT id, owner, cause, queue, site FROM suspect").fetchall()
             pauses = connection.execute("SELECT queue, site, paused FROM pause").fetchall()
-        return noted_of(suspects, pauses)
+        return snapshot_of(suspects, pauses)
 
     def suspect(self, owner: str, ids: Collection[str], cause: str) -> int:
-        """See :class:`Notes`."""
+        """See :class:`SharedState`."""
         with self._file.transaction() as connection:
             now = time.time()
             connection.execute("DELETE FROM suspect WHERE since < ?", (now - FORGET_AFTER,))
@@ -149,17 +149,17 @@ class FileNotes:
             ).rowcount
 
     def moved(self, job: str, queue: str, site: str) -> None:
-        """See :class:`Notes`."""
+        """See :class:`SharedState`."""
         with self._file.transaction() as connection:
             connection.execute("UPDATE suspect SET queue = ?, site = ? WHERE id = ?", (queue, site, job))
 
     def cleared(self, job: str) -> None:
-        """See :class:`Notes`."""
+        """See :class:`SharedState`."""
         with self._file.transaction() as connection:
             connection.execute("DELETE FROM suspect WHERE id = ?", (job,))
 
     def pause(self, queue: str, site: str, paused: bool) -> None:
-        """See :class:`Notes`."""
+        """See :class:`SharedState`."""
         with self._file.transaction() as connection:
             if paused:
                 connection.execute("INSERT OR REPLACE INTO pause (queue, site, paused) VALUES (?, ?, 1)", (queue, site))
@@ -167,7 +167,7 @@ class FileNotes:
                 connection.execute("UPDATE pause SET paused = 0 WHERE queue = ? AND site = ?", (queue, site))
 
     def put_aside(self, queue: str) -> None:
-        """See :class:`Notes`."""
+        """See :class:`SharedState`."""
         with self._file.transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO pause (queue, site, paused) VALUES (?, '', 0)", (queue,))
 
@@ -181,14 +181,14 @@ class NoteReader:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, notes: Notes, changed: Callable[[], object]) -> None:
+    def __init__(self, reactor: Any, notes: SharedState, changed: Callable[[], object]) -> None:
         self._reactor = reactor
         self._notes = notes
         self._changed = changed
         self._pool = ThreadPool(0, 1, "notes")
         self._look = LoopingCall(self._look_once)
         self._look.clock = reactor
-        self.noted = Noted()
+        self.noted = SharedStateSnapshot()
 
     async def open(self) -> None:
         """Read for the first time."""
@@ -208,10 +208,10 @@ class NoteReader:
         """Read what is noted now."""
         self._take(await self._do(self._notes.read))
 
-    async def write(self, action: Callable[[Notes], T]) -> T:
+    async def write(self, action: Callable[[SharedState], T]) -> T:
         """Write a note, and read."""
 
-        def both() -> tuple[T, Noted]:
+        def both() -> tuple[T, SharedStateSnapshot]:
             return action(self._notes), self._notes.read()
 
         result, noted = await self._do(both)
@@ -221,7 +221,7 @@ class NoteReader:
     def _do(self, call: Callable[[], T]) -> Deferred[T]:
         return deferToThreadPool(self._reactor, self._pool, call)
 
-    def _take(self, noted: Noted) -> None:
+    def _take(self, noted: SharedStateSnapshot) -> None:
         if noted != self.noted:
             self.noted = noted
             self._changed()

@@ -1,4 +1,4 @@
-"""Sorter: what becomes of a message when it arrives: most wait in the inbox, some belong elsewhere and go there."""
+"""Router: what becomes of a message when it arrives: most wait in the inbox, some belong elsewhere and go there."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from snqd.stores.stomp import message as messages
 from snqd.stores.stomp.consumer import Arrival, Source
 from snqd.stores.stomp.inbox import Inbox
 from snqd.stores.stomp.mover import Mover, is_current
-from snqd.stores.stomp.notes import NoteReader, Suspect
 from snqd.stores.stomp.sender import PROBE, Outgoing
+from snqd.stores.stomp.shared_state import NoteReader, Suspect
 from snqd.stores.stomp.topology import Topology
 
 GRACE = 0.25
 """Seconds that a message waits that another process may have died with, so that its parent can say so."""
 
 
-class Sorter:
+class Router:
     """Sorts what arrives.
 
     :param bury: keeps a letter in the morgue.

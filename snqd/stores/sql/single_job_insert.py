@@ -1,4 +1,4 @@
-"""LoneInsert: a program's single jobs on their way into PostgreSQL, as fast as an idle daemon takes them."""
+"""SingleJobInsert: a program's single jobs on their way into PostgreSQL, as fast as an idle daemon takes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from snqd.core.job import Job
 from snqd.stores.sql.dialects import CommitLost, first_line
 from snqd.stores.sql.postgresql import INSERT_ONE, INSERT_ONE_TYPES, added, insert_one_arguments
-from snqd.stores.sql.prepared import NAME, NotDone, Prepared
+from snqd.stores.sql.prepared import NAME, NotDone, PreparedStatement
 from snqd.stores.sql.server import FRESH, SqlServer
 from snqd.stores.sql.statements import Added
 
@@ -18,14 +18,14 @@ MOST_BYTES = 4096
 """A body has so many at most: in PostgreSQL's words it has twice as many."""
 
 
-class LoneInsert:
+class SingleJobInsert:
     """Inserts by one prepared statement on a connection that it keeps, since the pool's and the driver's ways take
     longer than the server. For one thread at a time."""
 
     def __init__(self, server: SqlServer, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._server = server
         self._monotonic = monotonic
-        self._statement = Prepared(None, INSERT_ONE, INSERT_ONE_TYPES)
+        self._statement = PreparedStatement(None, INSERT_ONE, INSERT_ONE_TYPES)
         self._connection: Connection | None = None
         self._used = 0.0
 

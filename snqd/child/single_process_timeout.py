@@ -9,7 +9,7 @@ PATIENCE = 10.0
 """Seconds."""
 
 
-class SoloPatience:
+class SingleProcessTimeout:
     """Looks at a solo child's reports."""
 
     def __init__(self) -> None:

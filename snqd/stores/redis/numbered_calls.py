@@ -1,4 +1,4 @@
-"""Series: group commit over a connection that may break: what is asked for during one call goes with the next."""
+"""NumberedCalls: group commit over a connection that may break; what is asked during one call goes with the next."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from snqd.core.errors import StoreError
-from snqd.stores.redis.errors import ConnectionLost
+from snqd.stores.redis.errors import RedisConnectionLost
 
 MAX_ITEMS = 1000
 MAX_BYTES = 8 * 1024 * 1024
 """A call holds so many items or bytes at most, unless a single item has more: Redis does nothing else meanwhile."""
 
 
-class Item(Protocol):
+class NumberedCall(Protocol):
     """What goes into a call."""
 
     @property
@@ -24,10 +24,10 @@ class Item(Protocol):
         """How much of the call it takes."""
 
 
-T = TypeVar("T", bound=Item)
+T = TypeVar("T", bound=NumberedCall)
 
 
-class Series(Generic[T]):
+class NumberedCalls(Generic[T]):
     """Makes numbered calls, one at a time, each repeated under its number until it is answered: Redis knows by the
     number whether it has done it.
 
@@ -63,9 +63,9 @@ class Series(Generic[T]):
     def add(self, item: T) -> None:
         """Let `item` go with the next call."""
         self._waiting.append(item)
-        self.kick()
+        self.flush_soon()
 
-    def kick(self) -> None:
+    def flush_soon(self) -> None:
         """Call at the end of this reactor turn, unless a call is under way or waits for its time."""
         if not self._busy and self._call is None:
             self._call = self._reactor.callLater(0, self._flush)
@@ -111,7 +111,7 @@ class Series(Generic[T]):
         """Returns the seconds after which the same call is to be made again."""
         try:
             answer = await self._send(number, batch)
-        except ConnectionLost:
+        except RedisConnectionLost:
             return None  # whether it was done is told when it is repeated, over the next connection
         except StoreError as error:
             delay = self._refused(batch, error)

@@ -1,4 +1,4 @@
-"""Owner: the transactions of one process that claims jobs, each signed, so that none is ever in doubt for long."""
+"""ClaimSession: the transactions of one process that claims jobs, each signed, so that no outcome stays in doubt."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.sql.database import SqlDatabase
 from snqd.stores.sql.dialects import CommitLost
 from snqd.stores.sql.postgresql import let_go
-from snqd.stores.sql.prepared import Prepared
+from snqd.stores.sql.prepared import PreparedStatement
 from snqd.stores.sql.server import patiently
 
 T = TypeVar("T")
 
 
 @attrs.frozen
-class Claiming(Generic[T]):
+class OneStatementClaim(Generic[T]):
     """An action that can do without a transaction around it, if it is alone.
 
     :ivar arguments: for the statement that signs itself and does it at once, behind the signature's.
@@ -42,21 +42,21 @@ class Claiming(Generic[T]):
         return self.action(connection)
 
 
-class Owner:
+class ClaimSession:
     """Runs transactions on one connection, for one thread; made again when it was lost.
 
     Each transaction writes its number into the owner's row. That locks the row, so that nobody gives the owner up
     meanwhile; it is the owner's sign of life; and where a connection is lost during COMMIT, it tells afterwards whether
     the transaction took place.
 
-    :param at_once: the statement for what is :class:`Claiming`; None where the server has none.
+    :param at_once: the statement for what is :class:`OneStatementClaim`; None where the server has none.
     :ivar number: under which jobs are claimed; 0 before registration.
     :ivar known: whether the store knew the owner at the beginning of the transaction under way.
     """
 
     log = Logger()
 
-    def __init__(self, database: SqlDatabase, random: Random, at_once: Prepared | None = None) -> None:
+    def __init__(self, database: SqlDatabase, random: Random, at_once: PreparedStatement | None = None) -> None:
         self.number = 0
         self.known = False
         self.name = database.server.name
@@ -85,7 +85,7 @@ class Owner:
 
         :returns: None where it can't be tried now.
         """
-        if self._at_once is None or self._connection is None or not isinstance(action, Claiming):
+        if self._at_once is None or self._connection is None or not isinstance(action, OneStatementClaim):
             return None
         if not self.number or self._in_doubt is not None:
             return None
@@ -119,7 +119,7 @@ class Owner:
         self._in_doubt = None
         return answers
 
-    def _claimed(self, rows: list[Any], claiming: Claiming[Any]) -> Any:
+    def _claimed(self, rows: list[Any], claiming: OneStatementClaim[Any]) -> Any:
         self._in_doubt = None
         return claiming.read(rows)
 
@@ -162,7 +162,7 @@ class Owner:
                 self._prepare(self._at_once, self._connection)
         return self._connection
 
-    def _prepare(self, at_once: Prepared, connection: Connection) -> None:
+    def _prepare(self, at_once: PreparedStatement, connection: Connection) -> None:
         try:
             with self._server.errors_in_words():
                 at_once.prepare(connection)

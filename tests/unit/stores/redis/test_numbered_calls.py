@@ -10,13 +10,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from snqd.core.errors import StoreError, StoreUnavailable
-from snqd.stores.redis import series
-from snqd.stores.redis.errors import ConnectionLost
-from snqd.stores.redis.series import Series
+from snqd.stores.redis import numbered_calls
+from snqd.stores.redis.errors import RedisConnectionLost
+from snqd.stores.redis.numbered_calls import NumberedCalls
 
 
 @attrs.frozen(eq=False)
-class Item:
+class NumberedCall:
     name: str
     size_bytes: int = 1
 
@@ -32,25 +32,25 @@ class Redis:
         self.answers: list[tuple[list[str], bytes]] = []
         self.refusals: list[str] = []
         self._reply: Deferred[bytes] = Deferred()
-        self.series: Series[Item] = Series(
+        self.series: NumberedCalls[NumberedCall] = NumberedCalls(
             self.clock, lambda: self.up, self._send, lambda batch, answer: self._take(batch, answer), self._refuse
         )
 
-    async def _send(self, number: int, batch: list[Item]) -> bytes:
+    async def _send(self, number: int, batch: list[NumberedCall]) -> bytes:
         self.calls.append((number, [each.name for each in batch]))
         self._reply = Deferred()
         return await self._reply
 
-    def _take(self, batch: list[Item], answer: bytes) -> None:
+    def _take(self, batch: list[NumberedCall], answer: bytes) -> None:
         self.answers.append(([each.name for each in batch], answer))
 
-    def _refuse(self, batch: list[Item], error: StoreError) -> float | None:
+    def _refuse(self, batch: list[NumberedCall], error: StoreError) -> float | None:
         self.refusals.append(str(error))
         return self.delay
 
     def ask(self, *names: str) -> None:
         for name in names:
-            self.series.add(Item(name))
+            self.series.add(NumberedCall(name))
         self.clock.advance(0)
 
     def answer(self, text: bytes) -> None:
@@ -84,10 +84,10 @@ def test_a_call_whose_connection_is_lost_is_repeated_under_its_number_without_ne
     redis.ask("a")
     redis.ask("b")
     redis.up = False
-    redis.fail(ConnectionLost())
+    redis.fail(RedisConnectionLost())
     assert len(redis.calls) == 1
     redis.up = True
-    redis.series.kick()
+    redis.series.flush_soon()
     redis.clock.advance(0)
     assert redis.calls[1:] == [(1, ["a"])]
     redis.answer(b"")
@@ -99,7 +99,7 @@ def test_nothing_is_called_while_there_is_no_connection(redis: Redis) -> None:
     redis.ask("a")
     assert redis.calls == []
     redis.up = True
-    redis.series.kick()
+    redis.series.flush_soon()
     redis.clock.advance(0)
     assert redis.calls == [(1, ["a"])]
 
@@ -124,9 +124,9 @@ def test_a_call_that_is_not_to_be_made_again_gives_way_to_the_next(redis: Redis)
 
 
 def test_a_call_has_a_bounded_number_of_items_and_bytes(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(series, "MAX_ITEMS", 2)
-    monkeypatch.setattr(series, "MAX_BYTES", 10)
-    for item in (Item("a"), Item("b"), Item("c"), Item("huge", 99), Item("d")):
+    monkeypatch.setattr(numbered_calls, "MAX_ITEMS", 2)
+    monkeypatch.setattr(numbered_calls, "MAX_BYTES", 10)
+    for item in (NumberedCall("a"), NumberedCall("b"), NumberedCall("c"), NumberedCall("huge", 99), NumberedCall("d")):
         redis.series.add(item)
     redis.clock.advance(0)
     while len(redis.answers) < len(redis.calls):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from snqd.handlers.near_misses import near_misses
+from snqd.handlers.misspelt_options import near_misses
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from snqd.config.changes import TakesEffect, compare, held_back, held_back_groups
+from snqd.config.config_diff import TakesEffect, compare, keep_restart_only, keep_restart_only_groups
 from snqd.config.load import load
 from snqd.config.settings import Settings
 from snqd.config.sources import Sources
@@ -102,7 +102,7 @@ def test_what_takes_a_fresh_daemon_stays_as_it_was() -> None:
         snqd="id = u\nthreads = 4\nstate_dir = elsewhere",
         queue="db = sqlite:///other.db\nconcurrency = 7",
     )
-    held = held_back(new, old.daemon, old.queue)
+    held = keep_restart_only(new, old.daemon, old.queue)
     assert (held.daemon.id, held.daemon.state_dir) == ("t", old.daemon.state_dir)
     assert held.queue.db == old.queue.db
     assert (held.daemon.threads, held.queue.concurrency) == (4, 7)
@@ -112,7 +112,7 @@ def test_what_takes_a_fresh_daemon_stays_as_it_was() -> None:
 def test_a_group_stays_exclusive_with_its_one_child() -> None:
     exclusive = settings(group__slow="queues = feed\nexclusive = yes")
     many = settings(group__slow="queues = feed\nchildren = 3")
-    held = held_back_groups(many, exclusive).groups["slow"]
+    held = keep_restart_only_groups(many, exclusive).groups["slow"]
     assert (held.exclusive, held.children) == (True, 1)
-    held = held_back_groups(exclusive, many).groups["slow"]
+    held = keep_restart_only_groups(exclusive, many).groups["slow"]
     assert (held.exclusive, held.children) == (False, 1)

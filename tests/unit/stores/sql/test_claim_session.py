@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from snqd.core.errors import StoreError, StoreUnavailable
 from snqd.stores.group_commit import ConnectionLost
+from snqd.stores.sql.claim_session import ClaimSession, OneStatementClaim
 from snqd.stores.sql.dialects import CommitLost, Conflict, PostgresqlDialect
-from snqd.stores.sql.owner import Claiming, Owner
 
 
 class Row:
@@ -126,13 +126,13 @@ def row() -> Row:
 
 
 @pytest.fixture
-def owner(row: Row) -> Owner:
-    made = Owner(Database(row), Random(1), AtOnce(row))  # type: ignore[arg-type]
+def owner(row: Row) -> ClaimSession:
+    made = ClaimSession(Database(row), Random(1), AtOnce(row))  # type: ignore[arg-type]
     made.number = 5
     return made
 
 
-def write(owner: Owner, text: str) -> Any:
+def write(owner: ClaimSession, text: str) -> Any:
     def action(connection: Any) -> str:
         connection.pending.append(text)
         return text.upper()
@@ -141,32 +141,32 @@ def write(owner: Owner, text: str) -> Any:
     return answer
 
 
-def test_transactions_follow_on_one_connection_each_with_its_number(owner: Owner, row: Row) -> None:
+def test_transactions_follow_on_one_connection_each_with_its_number(owner: ClaimSession, row: Row) -> None:
     assert [write(owner, "a"), write(owner, "b")] == ["A", "B"]
     assert (row.wrote, row.last, row.connections, owner.known) == (["a", "b"], 2, 1, True)
 
 
-def test_a_conflict_is_tried_again_on_the_same_connection(owner: Owner, row: Row) -> None:
+def test_a_conflict_is_tried_again_on_the_same_connection(owner: ClaimSession, row: Row) -> None:
     row.troubles["sign"] = [Conflict(), Conflict()]
     assert write(owner, "a") == "A"
     assert (row.wrote, row.connections) == (["a"], 1)
 
 
-def test_conflicts_without_end_are_told(owner: Owner, row: Row) -> None:
+def test_conflicts_without_end_are_told(owner: ClaimSession, row: Row) -> None:
     row.troubles["sign"] = [Conflict()] * 20
     with pytest.raises(Conflict):
         write(owner, "a")
     assert row.wrote == []
 
 
-def test_a_connection_that_broke_while_it_was_idle_is_made_again_unnoticed(owner: Owner, row: Row) -> None:
+def test_a_connection_that_broke_while_it_was_idle_is_made_again_unnoticed(owner: ClaimSession, row: Row) -> None:
     write(owner, "a")
     row.troubles["sign"] = [ConnectionLost()]
     assert write(owner, "b") == "B"
     assert (row.wrote, row.connections) == (["a", "b"], 2)
 
 
-def test_a_server_that_is_away_is_told_of_and_found_again(owner: Owner, row: Row) -> None:
+def test_a_server_that_is_away_is_told_of_and_found_again(owner: ClaimSession, row: Row) -> None:
     write(owner, "a")
     row.troubles = {"sign": [ConnectionLost()], "connect": [ConnectionLost()]}
     with pytest.raises(ConnectionLost):
@@ -175,7 +175,7 @@ def test_a_server_that_is_away_is_told_of_and_found_again(owner: Owner, row: Row
     assert row.wrote == ["a", "c"]
 
 
-def test_an_action_that_fails_undoes_its_transaction_and_keeps_the_connection(owner: Owner, row: Row) -> None:
+def test_an_action_that_fails_undoes_its_transaction_and_keeps_the_connection(owner: ClaimSession, row: Row) -> None:
     def fail(connection: Any) -> None:
         connection.pending.append("half")
         raise StoreError("no")
@@ -186,7 +186,7 @@ def test_an_action_that_fails_undoes_its_transaction_and_keeps_the_connection(ow
     assert (row.wrote, row.connections) == (["a"], 1)
 
 
-def test_another_server_is_looked_for_after_a_refusal_that_may_pass(owner: Owner, row: Row) -> None:
+def test_another_server_is_looked_for_after_a_refusal_that_may_pass(owner: ClaimSession, row: Row) -> None:
     row.troubles["sign"] = [StoreUnavailable("read-only")]
     with pytest.raises(StoreUnavailable, match="read-only"):
         write(owner, "a")
@@ -194,28 +194,28 @@ def test_another_server_is_looked_for_after_a_refusal_that_may_pass(owner: Owner
     assert (row.wrote, row.connections) == (["b"], 2)
 
 
-def test_a_commit_whose_answer_was_lost_counts_if_it_took_place(owner: Owner, row: Row) -> None:
+def test_a_commit_whose_answer_was_lost_counts_if_it_took_place(owner: ClaimSession, row: Row) -> None:
     row.troubles["committed"] = [ConnectionLost()]
     assert write(owner, "a") == "A"
     assert row.wrote == ["a"]
 
 
-def test_a_commit_that_was_lost_is_done_again(owner: Owner, row: Row) -> None:
+def test_a_commit_that_was_lost_is_done_again(owner: ClaimSession, row: Row) -> None:
     row.troubles["commit"] = [ConnectionLost()]
     assert write(owner, "a") == "A"
     assert row.wrote == ["a"]
 
 
-def test_a_process_that_leaves_waits_for_no_answer(owner: Owner, row: Row) -> None:
+def test_a_process_that_leaves_waits_for_no_answer(owner: ClaimSession, row: Row) -> None:
     row.troubles = {"committed": [ConnectionLost("cut")], "ask": [StoreUnavailable("away")]}
     owner.leave()
     with pytest.raises(CommitLost, match="cut"):
         write(owner, "a")
 
 
-def claim(owner: Owner) -> Any:
+def claim(owner: ClaimSession) -> Any:
     """As the writer does: in one statement if that can be, in a transaction otherwise."""
-    action = Claiming(lambda connection: "in a transaction", ["{}"], lambda rows: rows[0])
+    action = OneStatementClaim(lambda connection: "in a transaction", ["{}"], lambda rows: rows[0])
     started = owner.start(action)
     results: list[Any] = []
     if started is not None:
@@ -226,25 +226,25 @@ def claim(owner: Owner) -> Any:
     return answer
 
 
-def test_a_claim_alone_needs_no_transaction_unless_it_says_so(owner: Owner, row: Row) -> None:
+def test_a_claim_alone_needs_no_transaction_unless_it_says_so(owner: ClaimSession, row: Row) -> None:
     write(owner, "a")
     row.answers = ["at once", None]
     assert (claim(owner), claim(owner)) == ("at once", "in a transaction")
     assert (row.last, row.connections) == (4, 1)
 
 
-def test_a_claim_of_one_that_is_not_registered_is_made_in_a_transaction(owner: Owner) -> None:
+def test_a_claim_of_one_that_is_not_registered_is_made_in_a_transaction(owner: ClaimSession) -> None:
     owner.number = 0
     write(owner, "a")
     assert claim(owner) == "in a transaction"
 
 
-def test_the_first_claim_on_a_connection_is_made_in_a_transaction(owner: Owner, row: Row) -> None:
+def test_the_first_claim_on_a_connection_is_made_in_a_transaction(owner: ClaimSession, row: Row) -> None:
     assert claim(owner) == "in a transaction"
     assert (row.last, row.connections) == (1, 1)
 
 
-def test_what_a_claim_took_whose_answer_was_lost_is_let_go_of(owner: Owner, row: Row) -> None:
+def test_what_a_claim_took_whose_answer_was_lost_is_let_go_of(owner: ClaimSession, row: Row) -> None:
     write(owner, "a")
     row.troubles["committed"] = [OperationalError("cut")]
     assert claim(owner) == "in a transaction"
@@ -253,7 +253,7 @@ def test_what_a_claim_took_whose_answer_was_lost_is_let_go_of(owner: Owner, row:
     assert row.wrote == ["a", "let go of 2", "b"]
 
 
-def test_it_is_let_go_of_once_the_server_is_back(owner: Owner, row: Row) -> None:
+def test_it_is_let_go_of_once_the_server_is_back(owner: ClaimSession, row: Row) -> None:
     write(owner, "a")
     row.troubles = {"committed": [OperationalError("cut")], "connect": [ConnectionLost()]}
     with pytest.raises(ConnectionLost):
@@ -262,7 +262,7 @@ def test_it_is_let_go_of_once_the_server_is_back(owner: Owner, row: Row) -> None
     assert row.wrote == ["a", "let go of 2"]
 
 
-def test_a_claim_that_never_reached_the_server_took_nothing(owner: Owner, row: Row) -> None:
+def test_a_claim_that_never_reached_the_server_took_nothing(owner: ClaimSession, row: Row) -> None:
     write(owner, "a")
     row.troubles["sign"] = [OperationalError("cut")]
     assert claim(owner) == "in a transaction"

@@ -1,4 +1,4 @@
-"""Yard: a daemon with something to do, in a temporary folder, and the clocks that are held to it."""
+"""BenchmarkFarm: a daemon with something to do, in a temporary folder, and the clocks that are held to it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BATCH = 500
 HANDLERS = {name.lower(): f"benchmarks.handlers.{name}" for name in ("Noop", "Wait", "Stamp", "Serve", "Kill")}
 
 
-class Yard:
+class BenchmarkFarm:
     """A farm for a measurement; a context manager that leaves nothing behind.
 
     :param place: the store it works on.
@@ -53,7 +53,7 @@ class Yard:
         self.farm = Farm(self.folder, sites=sites, handlers=HANDLERS, sections=more)
         self._ids = JobIds()
 
-    def __enter__(self) -> Yard:
+    def __enter__(self) -> BenchmarkFarm:
         return self
 
     def __exit__(

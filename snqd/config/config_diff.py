@@ -125,12 +125,12 @@ def _changed_site(old: SiteSettings | None, new: SiteSettings) -> bool:
     return old is not None and old is not new and old != new
 
 
-def held_back(new: Settings, daemon: DaemonSettings, queue: QueueSettings) -> Settings:
+def keep_restart_only(new: Settings, daemon: DaemonSettings, queue: QueueSettings) -> Settings:
     """`new`, but for what takes a fresh daemon: that stays as in `daemon` and `queue`."""
     return attrs.evolve(new, daemon=_keep(new.daemon, daemon, _DAEMON), queue=_keep(new.queue, queue, _QUEUE))
 
 
-def held_back_groups(new: Settings, old: Settings) -> Settings:
+def keep_restart_only_groups(new: Settings, old: Settings) -> Settings:
     """`new`, but groups that `old` has too stay exclusive, or not: that takes a fresh daemon."""
     groups = {
         name: _keep_exclusive(group, old.groups[name]) if name in old.groups else group

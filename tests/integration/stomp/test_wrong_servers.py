@@ -20,7 +20,7 @@ from snqd.stores.stomp import blocking
 from tests.servers.activemq import ActiveMq
 from tests.servers.broker import Broker
 from tests.servers.cutting_proxy import CuttingProxy
-from tests.servers.strangers import CLOSING, DRIPPING, HTTP, SILENT, Stranger
+from tests.servers.wrong_servers import CLOSING, DRIPPING, HTTP, SILENT, WrongServer
 
 WRONG = {
     HTTP: r"the broker said what is no STOMP \(.*no command of STOMP.*\)",
@@ -34,19 +34,19 @@ ATTEMPTS_WHILE_WATCHED = 6
 
 
 @pytest.fixture
-def strangers() -> Iterator[dict[str, Stranger]]:
+def wrong_servers() -> Iterator[dict[str, WrongServer]]:
     """One of each kind."""
-    made = {kind: Stranger(kind) for kind in WRONG}
+    made = {kind: WrongServer(kind) for kind in WRONG}
     yield made
     for each in made.values():
         each.close()
 
 
-def servers(strangers: dict[str, Stranger]) -> str:
-    return ", ".join(f"tcp://127.0.0.1:{stranger.port}" for stranger in strangers.values())
+def servers(wrong_servers: dict[str, WrongServer]) -> str:
+    return ", ".join(f"tcp://127.0.0.1:{stranger.port}" for stranger in wrong_servers.values())
 
 
-def complaints(farm: Farm, stranger: Stranger) -> list[str]:
+def complaints(farm: Farm, stranger: WrongServer) -> list[str]:
     """What was logged of the connections that shall bring jobs from the stranger."""
     return re.findall(rf"no connection to tcp://127.0.0.1:{stranger.port}, and .*", farm.log())
 
@@ -57,13 +57,13 @@ def resident(farm: Farm) -> int:
 
 @pytest.mark.parametrize("broker", [ActiveMq], indirect=True, ids=lambda kind: kind.name)
 def test_strangers_are_named_and_not_hammered_and_a_broker_in_their_place_is_found(
-    farm_on: Callable[..., Farm], broker: Broker, strangers: dict[str, Stranger]
+    farm_on: Callable[..., Farm], broker: Broker, wrong_servers: dict[str, WrongServer]
 ) -> None:
-    farm = farm_on("farm", stomp_server=servers(strangers))
+    farm = farm_on("farm", stomp_server=servers(wrong_servers))
     farm.spawn("-n", "--pidfile=")
     with ThreadPoolExecutor() as pool:
         refused = pool.submit(farm.snqctl, "enqueue", "alpha", "note", "{}")
-        quick = [strangers[HTTP], strangers[CLOSING]]
+        quick = [wrong_servers[HTTP], wrong_servers[CLOSING]]
         wait_until(lambda: all(complaints(farm, each) for each in quick), 30, "complaints")
         visits, since = [each.visits for each in quick], time.monotonic()
         before = resident(farm)
@@ -76,10 +76,10 @@ def test_strangers_are_named_and_not_hammered_and_a_broker_in_their_place_is_fou
         assert len(found) <= PROCESSES, found
         assert re.search(f"{WRONG[each.kind]}.*check that \\[queue\\] stomp_server names", found[0])
     assert told.returncode == 1
-    for each in strangers.values():
+    for each in wrong_servers.values():
         assert re.search(f"127.0.0.1:{each.port}: {WRONG[each.kind]}", told.stderr)
         each.close()
-    proxies = [CuttingProxy(broker.port, Random(1), port=each.port) for each in strangers.values()]
+    proxies = [CuttingProxy(broker.port, Random(1), port=each.port) for each in wrong_servers.values()]
     try:
         wait_until(lambda: farm.snqctl("enqueue", "alpha", "note", "{}").returncode == 0, 20, "an accepted job")
         wait_until(lambda: len(farm.journal.handled("note")) == 1, 20, "the job's end")
@@ -94,7 +94,7 @@ def test_a_program_that_enqueues_is_told_soon_what_is_wrong(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocking, "LOGIN_TIMEOUT", 1.0)
-    stranger = Stranger(kind)
+    stranger = WrongServer(kind)
     queue = {"subsystem": "stomp", "stomp_server": f"127.0.0.1:{stranger.port}"}
     farm = Farm(tmp_path, sections={"queue": queue})
     since = time.monotonic()

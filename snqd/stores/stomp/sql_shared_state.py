@@ -1,4 +1,4 @@
-"""SqlNotes: suspects and pauses in a morgue on a database server, for the daemons of any number of hosts."""
+"""SqlSharedState: suspects and pauses in a morgue on a database server, for the daemons of any number of hosts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sqlalchemy import Connection, delete, insert, select, update
 from snqd.stores.sql.schema import MORGUE_MIGRATIONS, noted_pause, suspect
 from snqd.stores.sql.server import SqlServer
 from snqd.stores.sql.statements import plain_text
-from snqd.stores.stomp.notes import FORGET_AFTER, Noted, noted_of
+from snqd.stores.stomp.shared_state import FORGET_AFTER, SharedStateSnapshot, snapshot_of
 
 
-class SqlNotes:
-    """See :class:`~snqd.stores.stomp.notes.Notes`.
+class SqlSharedState:
+    """See :class:`~snqd.stores.stomp.shared_state.SharedState`.
 
     :param url: SQLAlchemy's.
     """
@@ -23,19 +23,19 @@ class SqlNotes:
         self._server = SqlServer(url, "morgue", MORGUE_MIGRATIONS)
 
     def close(self) -> None:
-        """See :class:`Notes`."""
+        """See :class:`SharedState`."""
         self._server.close()
 
-    def read(self) -> Noted:
-        """See :class:`Notes`."""
+    def read(self) -> SharedStateSnapshot:
+        """See :class:`SharedState`."""
         suspects = select(suspect.c.id, suspect.c.owner, suspect.c.cause, suspect.c.queue, suspect.c.site)
         pauses = select(noted_pause.c.queue, noted_pause.c.site, noted_pause.c.paused)
         return self._server.run(
-            lambda connection: noted_of(connection.execute(suspects).all(), connection.execute(pauses).all())
+            lambda connection: snapshot_of(connection.execute(suspects).all(), connection.execute(pauses).all())
         )
 
     def suspect(self, owner: str, ids: Collection[str], cause: str) -> int:
-        """See :class:`Notes`."""
+        """See :class:`SharedState`."""
         now = time.time()
         known_here = select(suspect.c.id).where(suspect.c.id.in_(ids), suspect.c.owner == owner)
 
@@ -51,16 +51,16 @@ class SqlNotes:
         return self._server.run(note)
 
     def moved(self, job: str, queue: str, site: str) -> None:
-        """See :class:`Notes`."""
+        """See :class:`SharedState`."""
         moved = update(suspect).where(suspect.c.id == job).values(queue=queue, site=site)
         self._server.run(lambda connection: connection.execute(moved))
 
     def cleared(self, job: str) -> None:
-        """See :class:`Notes`."""
+        """See :class:`SharedState`."""
         self._server.run(lambda connection: connection.execute(delete(suspect).where(suspect.c.id == job)))
 
     def pause(self, queue: str, site: str, paused: bool) -> None:
-        """See :class:`Notes`."""
+        """See :class:`SharedState`."""
         mine = (noted_pause.c.queue == queue, noted_pause.c.site == site)
 
         def note(connection: Connection) -> None:
@@ -73,7 +73,7 @@ class SqlNotes:
         self._server.run(note)
 
     def put_aside(self, queue: str) -> None:
-        """See :class:`Notes`."""
+        """See :class:`SharedState`."""
         mine = (noted_pause.c.queue == queue, noted_pause.c.site == "")
 
         def note(connection: Connection) -> None:

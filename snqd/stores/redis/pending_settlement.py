@@ -15,7 +15,7 @@ from snqd.stores.redis.codec import json_array
 
 
 @attrs.frozen(eq=False)
-class Settlement:
+class PendingSettlement:
     """What is to become of one job in hand, and who waits for it.
 
     :ivar what: for the script, as JSON.
@@ -60,24 +60,24 @@ class Accepting:
         return Unconfirmed(str(error), (), self.ids) if self.unanswered else error
 
 
-def ack(receipt: Receipt, heads: Sequence[str], records: Sequence[bytes]) -> Settlement:
+def ack(receipt: Receipt, heads: Sequence[str], records: Sequence[bytes]) -> PendingSettlement:
     """The job is done; its follow-ups come into the queue."""
     what = f'[{receipt.key},{receipt.epoch},"a",{len(heads)}]'
-    return Settlement(receipt, what, heads, records, bool(heads))
+    return PendingSettlement(receipt, what, heads, records, bool(heads))
 
 
-def retry(receipt: Receipt, delay: float, reason: str, attempted: bool) -> Settlement:
+def retry(receipt: Receipt, delay: float, reason: str, attempted: bool) -> PendingSettlement:
     """The job runs again in `delay` seconds, as its next attempt if it was attempted."""
     what = json.dumps([receipt.key, receipt.epoch, "r", delay, json.dumps(reason), int(attempted)])
-    return Settlement(receipt, what, news=True)
+    return PendingSettlement(receipt, what, news=True)
 
 
-def give_back(receipt: Receipt) -> Settlement:
+def give_back(receipt: Receipt) -> PendingSettlement:
     """The job was not run."""
-    return Settlement(receipt, f'[{receipt.key},{receipt.epoch},"g"]', news=True)
+    return PendingSettlement(receipt, f'[{receipt.key},{receipt.epoch},"g"]', news=True)
 
 
-def settle_words(batch: Sequence[Settlement]) -> list[Any]:
+def settle_words(batch: Sequence[PendingSettlement]) -> list[Any]:
     """The arguments of the script `settle` behind the call's number."""
     heads = json_array(head for each in batch for head in each.heads)
     return [json_array(each.what for each in batch), heads, b"".join(part for each in batch for part in each.records)]

@@ -14,7 +14,7 @@ DRIPPING = "sends line feeds for ever"
 _REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-class Stranger:
+class WrongServer:
     """Accepts connections, from a thread, and behaves as its kind does.
 
     :param kind: HTTP, CLOSING, SILENT or DRIPPING.

@@ -1,4 +1,4 @@
-"""Settling: what handlers' outcomes ask of a store, gathered into one settlement a transaction, and never given up."""
+"""SettlementQueue: gathers the outcomes of handlers into one settlement a transaction, and never gives one up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ A = TypeVar("A")
 
 
 @attrs.frozen(eq=False)
-class _Asked:
+class _PendingWrite:
     """A settlement that a handler's outcome asks for, and who waits for it."""
 
     receipt: Receipt
@@ -30,14 +30,14 @@ class _Asked:
     done: Deferred[Any]
 
 
-class Settling(Generic[A]):
+class SettlementQueue(Generic[A]):
     """Gathers settlements; one that the store refuses is tried again for ever, with what comes meanwhile.
 
     :param name: of the store, for messages.
     :param settle: carries a settlement out, inside a transaction; returns the receipts that were good, and more for
         `settled`.
     :param settled: called with every settlement that was carried out, and what `settle` had more to say.
-    :param kick: called when there is something to carry out.
+    :param flush_soon: called when there is something to carry out.
     :ivar trouble: why settlements wait, None while they do not.
     """
 
@@ -50,14 +50,14 @@ class Settling(Generic[A]):
         name: str,
         settle: Callable[[Any, Settlement], tuple[set[Receipt], A]],
         settled: Callable[[Settlement, A], Any],
-        kick: Callable[[], Any],
+        flush_soon: Callable[[], Any],
     ) -> None:
         self._reactor = reactor
         self._name = name
         self._settle = settle
         self._settled = settled
-        self._kick = kick
-        self._asked: list[_Asked] = []
+        self._flush_soon = flush_soon
+        self._asked: list[_PendingWrite] = []
         self._single: list[Operation[Any, Any]] = []
         self._receipts: set[Receipt] = set()
         self._backoff = Backoff(0.5, 15.0, random)
@@ -96,13 +96,13 @@ class Settling(Generic[A]):
         if receipt in self._receipts:
             return succeed(False)  # a receipt is stale once it was used
         self._receipts.add(receipt)
-        asked = _Asked(receipt, write_in, Deferred())
+        asked = _PendingWrite(receipt, write_in, Deferred())
         self._asked.append(asked)
         if self._again is None:
-            self._kick()
+            self._flush_soon()
         return asked.done
 
-    def _operation(self, batch: list[_Asked]) -> Operation[Any, Any]:
+    def _operation(self, batch: list[_PendingWrite]) -> Operation[Any, Any]:
         settlement = Settlement()
         for asked in batch:
             asked.write_in(settlement)
@@ -110,7 +110,7 @@ class Settling(Generic[A]):
         done.addCallbacks(self._carried_out, self._refused, (batch, settlement), {}, (batch,))
         return Operation(lambda connection: self._settle(connection, settlement), done)
 
-    def _carried_out(self, result: tuple[set[Receipt], A], batch: list[_Asked], settlement: Settlement) -> None:
+    def _carried_out(self, result: tuple[set[Receipt], A], batch: list[_PendingWrite], settlement: Settlement) -> None:
         good, more = result
         if self._backoff.failures:
             self.log.info("{name} takes settlements again", name=self._name)
@@ -119,18 +119,18 @@ class Settling(Generic[A]):
         self._answer(batch, lambda asked: asked.receipt in good)
         self._settled(settlement, more)
 
-    def _refused(self, failure: Failure, batch: list[_Asked]) -> None:
+    def _refused(self, failure: Failure, batch: list[_PendingWrite]) -> None:
         """Keep what could not be written, and write it later with what comes meanwhile; but let no settlement that can
         never be written (by a follow-up job that the store refuses) hold up the others."""
         if failure.check(StoreUnavailable) is not None and not self._closing:
             self._settle_later(failure, batch)
         elif failure.check(StoreUnavailable) is None and len(batch) > 1:
             self._single += [self._operation([asked]) for asked in batch]
-            self._kick()
+            self._flush_soon()
         else:
             self._answer(batch, lambda asked: failure)
 
-    def _settle_later(self, failure: Failure, batch: list[_Asked]) -> None:
+    def _settle_later(self, failure: Failure, batch: list[_PendingWrite]) -> None:
         if not self._backoff.failures:
             self.log.error("settlements wait, and nothing new is taken: {error}", error=failure.value)
         self.trouble = str(failure.value)
@@ -138,11 +138,11 @@ class Settling(Generic[A]):
         if self._again is None:
             self._again = self._reactor.callLater(self._backoff.failed(), self._try_again)
 
-    def _answer(self, batch: list[_Asked], answer: Callable[[_Asked], bool | Failure]) -> None:
+    def _answer(self, batch: list[_PendingWrite], answer: Callable[[_PendingWrite], bool | Failure]) -> None:
         self._receipts.difference_update([asked.receipt for asked in batch])
         for asked in batch:
             asked.done.callback(answer(asked))
 
     def _try_again(self) -> None:
         self._again = None
-        self._kick()
+        self._flush_soon()
