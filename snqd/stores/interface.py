@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -100,12 +101,41 @@ class Pauses:
         return queue in self.queues or site in self.sites or (queue, site) in self.shares
 
 
+class Promise(Enum):
+    """A promise that some store cannot keep; the value is a sentence for the manual.
+
+    Every store keeps the rest of the contract.
+    """
+
+    DURABLE = "Accepted jobs outlive the process."
+    FAIR_CLAIMS = "A quiet site's job is in the next claim, however many jobs another site has."
+    COMPLETE_CLAIMS = "A claim sees every job that is ready: if it brings none, none was ready."
+    NEXT_DUE = "A claim tells when the next delayed job is due."
+    DEPTHS = "The store tells how many jobs wait, and how long the oldest has waited."
+    WAKES_ALL = "A new job wakes every process that could take it."
+    KEEPS_PLACE = "A job that is given back keeps its place among its site's jobs."
+    KNOWS_HOLDERS = "The store knows which process holds a job, so it recovers no other process's jobs."
+    ORDER_ACROSS_PROCESSES = "An ordered queue keeps each site's order, even if several processes serve it."
+    ONE_SUSPECT = "One suspect of a queue runs at a time, even if several processes ask for one."
+
+
+@attrs.frozen
+class Promises:
+    """A store's declaration: it keeps each :class:`Promise` that it does not list as lacking.
+
+    :ivar lacking: the promises that it cannot keep, each with the reason.
+    """
+
+    lacking: Mapping[Promise, str] = attrs.field(factory=dict)
+
+    def __contains__(self, promise: Promise) -> bool:
+        return promise not in self.lacking
+
+
 class IStore(Interface):
     """Holds jobs; a Deferred fails with a :class:`~snqd.core.errors.StoreError` where the store does not take part."""
 
-    durable = Attribute(
-        "False for a store that loses its jobs with its process; the contract suite checks the declaration."
-    )
+    promises = Attribute("The store's :class:`Promises`; the contract suite checks the declaration.")
     trouble = Attribute("Why it does not take part now, as it was last seen, in a few words; None while all is well.")
 
     def open(wake: Callable[[], Any]) -> Deferred[None]:

@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from zope.interface.verify import verifyObject
 
 from snqd.core.job import PHP
-from snqd.stores.interface import IStore, Pauses, Receipt, Want
+from snqd.stores.interface import IStore, Pauses, Promise, Receipt, Want
 
 
 def ids(claimed: list[Any]) -> list[str]:
@@ -93,7 +93,7 @@ async def test_jobs_enqueued_together_keep_their_order_whatever_their_bodies(ben
 @ensureDeferred
 async def test_accepted_jobs_are_there_after_reopening_where_the_store_declares_so(bench: Any) -> None:
     one = await bench.process()
-    assert one.store.durable == (bench.kind != "memory")
+    assert (Promise.DURABLE in one.store.promises) == (bench.kind != "memory")
     jobs = bench.jobs(3)
     await one.enqueue(*jobs)
     await bench.close(one)
