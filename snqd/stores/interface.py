@@ -132,21 +132,13 @@ class Promises:
         return promise not in self.lacking
 
 
-class IStore(Interface):
-    """Holds jobs; a Deferred fails with a :class:`~snqd.core.errors.StoreError` where the store does not take part."""
-
-    promises = Attribute("The store's :class:`Promises`; the contract suite checks the declaration.")
-    trouble = Attribute("Why it does not take part now, as it was last seen, in a few words; None while all is well.")
-
-    def open(wake: Callable[[], Any]) -> Deferred[None]:
-        """Connect; `wake` is called, in the reactor's thread, whenever there may be something new to claim."""
-
-    def close() -> Deferred[None]:
-        """Finish what is under way, give back what is claimed, disconnect."""
+class IJobs(Interface):
+    """Takes jobs in, hands them out, and hears what became of them."""
 
     def enqueue(jobs: Sequence[Job]) -> Deferred[None]:
-        """Accept `jobs`, all or none; fires when they are durable, fails with
-        :class:`~snqd.core.errors.Unconfirmed` where they were sent and no answer came."""
+        """Accept `jobs`, all or none (a broker takes them one by one); fires when they are durable.
+
+        Fails with :class:`~snqd.core.errors.Unconfirmed` where they were sent and no answer came."""
 
     def claim(wants: Mapping[str, Want]) -> Deferred[Claim]:
         """Take jobs of the wanted queues, by queue name, fairly among sites."""
@@ -166,10 +158,9 @@ class IStore(Interface):
     def give_back(receipts: Collection[Receipt]) -> Deferred[None]:
         """Free jobs that were not run, or not to their end for no fault of theirs: the attempt does not count."""
 
-    def recover(owner: str, suspects: Collection[str], cause: str) -> Deferred[int]:
-        """Free what the dead process `owner` had claimed: the jobs whose ids are `suspects` go solo with one more
-        attempt and `cause` as their reason, the others as they were. Fires with the number freed; doing it twice is
-        harmless."""
+
+class ISteering(Interface):
+    """Lets an operator see and hold what waits."""
 
     def pause(queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
         """Stop, or go on, handing out jobs of a queue, of a site (`queue` None), or of one site's share of a queue.
@@ -180,3 +171,25 @@ class IStore(Interface):
 
     def depths() -> Deferred[list[Depth]] | Deferred[None]:
         """What waits, by queue and site; None where the store can't tell."""
+
+
+class ILifeCycle(Interface):
+    """Comes and goes with its process, and frees what a dead process held."""
+
+    promises = Attribute("The store's :class:`Promises`; the contract suite checks the declaration.")
+    trouble = Attribute("Why it does not take part now, as it was last seen, in a few words; None while all is well.")
+
+    def open(wake: Callable[[], Any]) -> Deferred[None]:
+        """Connect; `wake` is called, in the reactor's thread, whenever there may be something new to claim."""
+
+    def close() -> Deferred[None]:
+        """Finish what is under way, give back what is claimed, disconnect."""
+
+    def recover(owner: str, suspects: Collection[str], cause: str) -> Deferred[int]:
+        """Free what the dead process `owner` had claimed: the jobs whose ids are `suspects` go solo with one more
+        attempt and `cause` as their reason, the others as they were. Fires with the number freed; doing it twice is
+        harmless."""
+
+
+class IStore(IJobs, ISteering, ILifeCycle):
+    """Holds jobs; a Deferred fails with a :class:`~snqd.core.errors.StoreError` where the store does not take part."""
