@@ -25,7 +25,7 @@ from benchmarks.sheet import Sheet, until  # noqa: E402
 from snqd.config.load import load_file  # noqa: E402
 from snqd.core.job import Job, JobIds  # noqa: E402
 from snqd.ops.control import call  # noqa: E402
-from snqd.stores.factory import make_queue  # noqa: E402
+from snqd.stores.factory import subsystem_of  # noqa: E402
 
 BATCH = 500
 HANDLERS = {name.lower(): f"benchmarks.handlers.{name}" for name in ("Noop", "Wait", "Stamp", "Serve", "Kill")}
@@ -70,7 +70,7 @@ class BenchmarkFarm:
     def fill(self, queue: str, number: int, body: bytes = b"null", site: str | Sequence[str] = "alpha") -> float:
         """Put `number` jobs into the queue, as any program does, evenly on several sites; returns how many a second."""
         sites = cycle([site] if isinstance(site, str) else site)
-        store = make_queue(load_file(self.farm.config))
+        store = subsystem_of(load_file(self.farm.config)).blocking_queue()
         started = time.monotonic()
         for left in range(number, 0, -BATCH):
             now = time.time()

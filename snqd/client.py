@@ -20,7 +20,7 @@ from snqd.core.errors import NoHandler, SnqdError, StoreUnavailable, Unconfirmed
 from snqd.core.job import JSON, Job, JobIds, check_size
 from snqd.core.names import check_id, check_queue, check_site
 from snqd.sites.live_targets import LiveTargets
-from snqd.stores.factory import make_queue
+from snqd.stores.factory import subsystem_of
 from snqd.wire.own import check_body
 from snqd.wire.payload import encode
 
@@ -265,7 +265,7 @@ class _Store:
     """The store."""
 
     def __init__(self, settings: Settings) -> None:
-        self._queue = make_queue(settings)
+        self._queue = subsystem_of(settings).blocking_queue()
 
     def put(self, jobs: Sequence[Job]) -> None:
         self._queue.enqueue(jobs)

@@ -35,9 +35,11 @@ from snqd.queues.settler import Settler
 from snqd.queues.slots import Slots
 from snqd.queues.solo import ExclusiveQueueManager, SoloQueueManager
 from snqd.sites.registry import SiteRegistry
-from snqd.stores.factory import make_control_listener, make_morgue, make_store
+from snqd.stores.factory import control_channel_of, subsystem_of
 from snqd.stores.interface import Claimed
+from snqd.stores.morgue.subsystem import make_morgue
 from snqd.stores.morgue.writer import MorgueWriter
+from snqd.stores.subsystem import StoreContext
 from snqd.wire.own import check_body
 
 MANAGERS = {NORMAL: QueueManager, EXCLUSIVE: ExclusiveQueueManager, SOLO: SoloQueueManager}
@@ -92,10 +94,10 @@ class _Base:
 
     def command_listener(self) -> CommandListener | None:
         """What hears commands to all daemons, in every child that is always there: while one is away, others hear."""
-        if self.spec.role == SOLO:
+        if self.spec.role == SOLO or not self.settings.queue.control_trusted:
             return None
-        listener = make_control_listener(self.reactor, self.settings, self.random)
-        return CommandListener(listener) if listener is not None else None
+        channel = control_channel_of(self.settings)
+        return CommandListener(channel.control_listener(self.reactor, self.random)) if channel is not None else None
 
     def handlers(self, settings: Settings) -> dict[str, HandlerSettings]:
         """Those of this child's group."""
@@ -146,14 +148,15 @@ class _Queueing:
         self.handlers.load()
         self._children = settings.daemon.state_dir / LEDGERS
         self._morgue = MorgueWriter(base.reactor, make_morgue(settings.queue), settings.queue.dead_letter_dir)
-        self.store = make_store(
-            base.reactor,
-            settings,
-            spec.incarnation,
-            self._suspects_of,
-            base.random,
-            lambda: base.settings,
-            base.bad_item,
+        self.store = subsystem_of(settings).store(
+            StoreContext(
+                base.reactor,
+                spec.incarnation,
+                self._suspects_of,
+                base.random,
+                lambda: base.settings,
+                base.bad_item,
+            )
         )
         # Room for the most that [queue] concurrency may ever allow, since it can change while this process runs.
         self._ledger = CrashLedger(self._ledger_of(spec.incarnation), spec.incarnation, MOST_AT_ONCE)
@@ -215,10 +218,9 @@ class _Queueing:
     def _gnusocial_lists(self) -> IIoManager:
         from snqd.gnusocial.redis_list_manager import GnuSocialLists
         from snqd.gnusocial.redis_lists import ForeignLists
-        from snqd.stores.redis.store import RedisStore
+        from snqd.stores.redis.interface import IScriptRunner
 
-        assert isinstance(self.store, RedisStore)  # the configuration sees to it
-        lists = ForeignLists(self.store.ask)
+        lists = ForeignLists(IScriptRunner(self.store).ask)  # the configuration refuses them on other stores
         return GnuSocialLists(self._base.sites, lists, self._morgue, self._base.bad_item)
 
     def _ledger_of(self, incarnation: str) -> Path:

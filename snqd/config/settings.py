@@ -14,6 +14,10 @@ from snqd.config.values import SoftLimit
 from snqd.core.job import JSON
 from snqd.core.retry import RetryPolicy
 
+SQLITE = "sqlite"
+SQL = "sql"
+"""Kinds of store of subsystem ``db``: a file, or a database on a server."""
+
 
 @attrs.frozen
 class DaemonSettings:
@@ -87,9 +91,16 @@ class QueueSettings:
         return sqlite_file(self.db)
 
     @property
+    def kind(self) -> str:
+        """The kind of store: the subsystem, where ``db`` is :data:`SQLITE` or :data:`SQL`."""
+        if self.subsystem != "db":
+            return self.subsystem
+        return SQL if self.db_file is None else SQLITE
+
+    @property
     def shared(self) -> bool:
         """Whether daemons of several hosts may work on the store."""
-        return self.enabled and (self.subsystem != "db" or self.db_file is None)
+        return self.enabled and self.kind != SQLITE
 
     @property
     def control_trusted(self) -> bool:

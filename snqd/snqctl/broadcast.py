@@ -11,7 +11,8 @@ from snqd.config.control_key import read_control_key
 from snqd.core.errors import DaemonNotRunning, StoreError
 from snqd.ops.control import ControlFailed, call
 from snqd.snqctl.invocation import Invocation, complain, say
-from snqd.stores.factory import make_control_publisher
+from snqd.stores.factory import control_channel_of
+from snqd.stores.subsystem import IControlChannel
 from snqd.wire.control_message import ControlMessage, encode, new_message
 
 DONE, FAILED = 0, 1
@@ -25,11 +26,11 @@ def broadcast(
     :param local: leave the others alone.
     :raises SnqdError: as `here` does, and DaemonNotRunning where nobody at all could be asked.
     """
-    queue = invocation.settings.queue
-    if local or not queue.shared:
+    channel = control_channel_of(invocation.settings)
+    if local or channel is None:
         here()
         return DONE
-    if not queue.control_trusted:
+    if not invocation.settings.queue.control_trusted:
         complain(
             "other hosts are not told, since nothing says whom their daemons should believe: set [queue] "
             f"control_key_file in {invocation.settings.path}, on every host; with --local this is not said"
@@ -37,16 +38,18 @@ def broadcast(
         here()
         return DONE
     message = new_message(command, site, time.time(), f"snqctl on {socket.gethostname()}")
-    return _everywhere(invocation, message, here)
+    return _everywhere(invocation, channel, message, here)
 
 
-def _everywhere(invocation: Invocation, message: ControlMessage, here: Callable[[], None]) -> int:
+def _everywhere(
+    invocation: Invocation, channel: IControlChannel, message: ControlMessage, here: Callable[[], None]
+) -> int:
     key_file = invocation.settings.queue.control_key_file
     body = encode(message, read_control_key(key_file) if key_file is not None else None)
     running = _announced(invocation, message)
     # Beside the daemon of this host, since neither is to wait for the other.
     with ThreadPoolExecutor(1) as thread:
-        published = thread.submit(_publish, invocation, body)
+        published = thread.submit(_publish, channel, body)
         try:
             if running:
                 here()
@@ -66,8 +69,8 @@ def _announced(invocation: Invocation, message: ControlMessage) -> bool:
     return True
 
 
-def _publish(invocation: Invocation, body: bytes) -> None:
-    publisher = make_control_publisher(invocation.settings)
+def _publish(channel: IControlChannel, body: bytes) -> None:
+    publisher = channel.control_publisher()
     try:
         publisher.publish(body)
     finally:

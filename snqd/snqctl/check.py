@@ -8,17 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 import click
 
 from snqd.config.control_key import read_control_key
-from snqd.config.database_url import sqlite_file, without_password
-from snqd.config.settings import QueueSettings
 from snqd.core.errors import ConfigError, SnqdError
-from snqd.core.job import JSON
 from snqd.sites.site import Site
 from snqd.snqctl.invocation import Invocation, complain, say
+from snqd.stores.factory import subsystem_of
+from snqd.stores.subsystem import database_place
 
 _NAMES_SHOWN = 8
-_KEYS = {"db": "db", "redis": "redis", "stomp": "stomp_server"}
-"""Where each subsystem's store is named."""
-_TO_BE_MADE = " (made when it is first needed)"
 
 
 @click.command()
@@ -35,35 +31,19 @@ def check(invocation: Invocation) -> int:
     say(f"  sites     {_listed(settings.sites)}")
     say(f"  handlers  {_listed(settings.handlers)}")
     say(f"  groups    {_listed(settings.groups)}")
-    say(f"  jobs      {_place_of_jobs(settings.queue)}")
-    say(f"  morgue    {_database(settings.queue.morgue)}")
+    say(f"  jobs      {subsystem_of(settings).place}")
+    say(f"  morgue    {database_place(settings.queue.morgue)}")
     for note in _notes(invocation):
         say(f"  note      {note}")
     return 0
 
 
-def _place_of_jobs(queue: QueueSettings) -> str:
-    if queue.subsystem == "stomp":
-        return ", ".join(queue.stomp.servers)
-    return str(queue.redis) if queue.subsystem == "redis" else _database(queue.db)
-
-
-def _database(url: str) -> str:
-    path = sqlite_file(url)
-    return f"{without_password(url)}{_TO_BE_MADE if path and not path.exists() else ''}"
-
-
 def _notes(invocation: Invocation) -> Iterator[str]:
     """What is no error, and not what the operator meant either."""
     settings = invocation.settings
-    queue = settings.queue
-    if queue.subsystem != "stomp":
-        without_effect = f"is without effect on subsystem {queue.subsystem}"
-        if queue.breakout:
-            yield _located(invocation, "queue", "breakout", f"{without_effect}, which takes jobs site by site anyway")
-        if queue.wire != JSON:
-            yield _located(invocation, "queue", "wire", f"{without_effect}, whose jobs no PHP daemon reads")
-    for (_, site), name in queue.breakout.items():
+    for key, note in subsystem_of(settings).notes():
+        yield _located(invocation, "queue", key, note)
+    for (_, site), name in settings.queue.breakout.items():
         if site and site not in settings.sites:
             yield _located(invocation, "queue", "breakout", f"{name}: no site {site} is known (yet)")
     yield from _doubtful_options(invocation)
@@ -113,8 +93,9 @@ def _folder(invocation: Invocation) -> Iterator[str]:
 
 
 def _stores(invocation: Invocation) -> Iterator[str]:
-    yield from _store(invocation, _KEYS[invocation.settings.queue.subsystem], _look_at_queue)
-    yield from _store(invocation, "morgue", _look_at_morgue)
+    subsystem = subsystem_of(invocation.settings)
+    yield from _store(invocation, subsystem.key, subsystem.problems)
+    yield from _store(invocation, "morgue", lambda: _look_at_morgue(invocation))
 
 
 def _control_key(invocation: Invocation) -> Iterator[str]:
@@ -126,27 +107,14 @@ def _control_key(invocation: Invocation) -> Iterator[str]:
             yield f"{invocation.settings.path}: {error}"
 
 
-def _store(invocation: Invocation, key: str, look: Callable[[Invocation], Iterable[str]]) -> Iterator[str]:
+def _store(invocation: Invocation, key: str, look: Callable[[], Iterable[str]]) -> Iterator[str]:
     try:
-        for problem in look(invocation):
+        for problem in look():
             yield _located(invocation, "queue", key, problem)
     except ConfigError as error:
         yield f"{invocation.settings.path}: {error}"  # it names its key
     except SnqdError as error:
         yield _located(invocation, "queue", key, str(error))
-
-
-def _look_at_queue(invocation: Invocation) -> Iterable[str]:
-    queue = invocation.settings.queue
-    with invocation.store() as store:
-        if store.exists():
-            store.pauses()
-            if queue.subsystem == "stomp" and queue.stomp.manual_failover:
-                from snqd.stores.stomp.blocking import problems_of
-
-                return problems_of(queue.stomp)  # jobs are taken from every broker: one that answers is not enough
-            store.depths()
-    return ()
 
 
 def _look_at_morgue(invocation: Invocation) -> Iterable[str]:

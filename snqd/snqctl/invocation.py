@@ -20,8 +20,9 @@ from snqd.core.names import check_queue, check_site
 from snqd.sites.registry import SiteRegistry
 from snqd.sites.targets import check_target
 from snqd.stores.blocking import IBlockingQueue
-from snqd.stores.factory import make_morgue, make_queue
+from snqd.stores.factory import subsystem_of
 from snqd.stores.morgue.morgue import Morgue
+from snqd.stores.morgue.subsystem import make_morgue
 
 local_option = click.option(
     "--local", is_flag=True, help="Only this host's daemon; on the embedded store there are no others."
@@ -90,7 +91,7 @@ class Invocation:
     @contextmanager
     def store(self) -> Iterator[IBlockingQueue]:
         """The store; opened, and made where it is missing, by the first use."""
-        queue = make_queue(self.settings)
+        queue = subsystem_of(self.settings).blocking_queue()
         try:
             yield queue
         finally:

@@ -17,9 +17,8 @@ from twisted.internet.task import deferLater
 from twisted.protocols.portforward import ProxyFactory, ProxyServer
 
 from snqd.config.load import load_file
-from snqd.config.settings import Settings
 from snqd.stores.control import IControlListener
-from snqd.stores.factory import make_control_listener, make_control_publisher
+from snqd.stores.factory import control_channel_of
 from snqd.wire.control_message import MAX_BYTES
 from tests.contract.conftest import redis_server
 from tests.servers.activemq import ActiveMq
@@ -133,16 +132,15 @@ class Channel:
         self.link = Link(port)
         self.ears: list[Ear] = []
         self._config = folder / "snq.ini"
-        self._publisher = make_control_publisher(self._load(text))
-        self._settings = self._load(text.replace(f":{port}", f":{self.link.port}"))
+        self._publisher = self._channel(text).control_publisher()
+        self._by_link = self._channel(text.replace(f":{port}", f":{self.link.port}"))
 
-    def _load(self, text: str) -> Settings:
+    def _channel(self, text: str) -> Any:
         self._config.write_text(f"[queue]\ncontrol_unsigned = yes\n{text}\n")
-        return load_file(self._config)
+        return control_channel_of(load_file(self._config))
 
     async def ear(self) -> Ear:
-        listener = make_control_listener(reactor, self._settings, Random())
-        assert listener is not None
+        listener = self._by_link.control_listener(reactor, Random())
         ear = Ear(listener)
         self.ears.append(ear)
         listener.start(ear.heard, ear.up)

@@ -14,7 +14,7 @@ from farm import STOP_TIMEOUT, Farm, alive, start_all
 from waiting import wait_until
 
 from snqd.config.load import load_file
-from snqd.stores.factory import make_control_publisher
+from snqd.stores.factory import control_channel_of
 from snqd.wire.control_message import encode, new_message
 from tests.servers.activemq import ActiveMq
 from tests.servers.broker import Broker, running
@@ -144,7 +144,9 @@ def test_what_is_forged_old_or_sent_again_does_nothing_but_a_line(
     farm = host("one", keys, children=2)
     farm.start()
     pids = farm.child_pids()
-    publisher = make_control_publisher(load_file(farm.config))
+    channel = control_channel_of(load_file(farm.config))
+    assert channel is not None
+    publisher = channel.control_publisher()
     now = time.time()
     change(farm, "concurrency", 7)
     good = encode(new_message("update", None, now, "the test"), KEY)

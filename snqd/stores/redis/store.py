@@ -23,6 +23,7 @@ from snqd.stores.redis import scripts
 from snqd.stores.redis.codec import DepthsReader, encode_all, read_claim, read_pauses
 from snqd.stores.redis.errors import RedisConnectionLost, store_error
 from snqd.stores.redis.info import info, is_full
+from snqd.stores.redis.interface import IScriptRunner
 from snqd.stores.redis.listener import RedisListener
 from snqd.stores.redis.names import place_of, wake_channel
 from snqd.stores.redis.numbered_calls import NumberedCalls
@@ -52,7 +53,7 @@ SITES_A_PAGE = 500
 T = TypeVar("T")
 
 
-@implementer(IStore)
+@implementer(IStore, IScriptRunner)
 class RedisStore:
     """Jobs in one Redis, shared by processes of any number of hosts.
 
@@ -207,10 +208,7 @@ class RedisStore:
         return Deferred.fromCoroutine(self._depths())
 
     async def ask(self, script: Script, *words: Any) -> Any:
-        """Run a script on the Redis of this store, for what lies beside its own jobs there.
-
-        :raises StoreError: where Redis does not take part.
-        """
+        """See :meth:`IScriptRunner.ask`."""
         return await self._session.ask(script, *words)
 
     def _do(self, script: Script, *words: Any) -> Deferred[Any]:

@@ -55,6 +55,9 @@ class World:
             raise self.store_failing
         self.bodies.append(body)
 
+    def control_publisher(self) -> World:
+        return self
+
     def close(self) -> None:
         self.closed += 1
 
@@ -71,7 +74,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
     for module in (broadcast, update, steer):
         monkeypatch.setattr(module, "call", made.call)
-    monkeypatch.setattr(broadcast, "make_control_publisher", lambda settings: made)
+    monkeypatch.setattr(broadcast, "control_channel_of", lambda settings: made if settings.queue.shared else None)
     return made
 
 

@@ -1,12 +1,24 @@
-"""The store that the configuration asks for, and no other, is imported."""
+"""The door to the store that the configuration asks for, and what it imports."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
+from twisted.internet.testing import MemoryReactorClock
+from zope.interface.verify import verifyObject
+
+from snqd.config.load import load_file
+from snqd.config.settings import Settings
+from snqd.stores.blocking import IBlockingQueue
+from snqd.stores.control import IControlListener, IControlPublisher
+from snqd.stores.factory import SUBSYSTEMS, control_channel_of, subsystem_of
+from snqd.stores.interface import IStore, Promises
+from snqd.stores.subsystem import IControlChannel, ISubsystem, StoreContext
 
 ROOT = Path(__file__).parents[3]
 
@@ -14,30 +26,95 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from random import Random
-from twisted.internet.testing import MemoryReactorClock
 from snqd.config.load import load_file
-from snqd.stores.factory import make_queue, make_store
+from snqd.stores.factory import subsystem_of
 
-settings = load_file(Path(sys.argv[1]), plugins={})
-make_store(MemoryReactorClock(), settings, "one", lambda name: (), Random())
-make_queue(settings)
-print(*sorted({"txredisapi", "redis", "sqlalchemy", "psycopg", "pymysql"} & sys.modules.keys()))
+subsystem = subsystem_of(load_file(Path(sys.argv[1]), plugins={}))
+subsystem.blocking_queue()
+if sys.argv[2] == "daemon":
+    from twisted.internet.testing import MemoryReactorClock
+    from snqd.stores.subsystem import StoreContext
+
+    context = StoreContext(MemoryReactorClock(), "one", lambda name: (), Random(), lambda: subsystem.settings)
+    subsystem.store(context)
+print(*sorted({"txredisapi", "redis", "sqlalchemy", "psycopg", "pymysql", "twisted"} & sys.modules.keys()))
 """
 
+KEYS = {
+    "sqlite": "",
+    "redis": "subsystem = redis\nredis = redis://:secret@127.0.0.1:1/0\n",
+    "postgresql": "db = postgresql://me:secret@127.0.0.1:1/snqd\n",
+    "mariadb": "db = mariadb://me:secret@127.0.0.1:1/snqd\n",
+    "stomp": "subsystem = stomp\nstomp_server = 127.0.0.1:1\nstomp_username = me\nstomp_password = secret\n",
+}
 
-@pytest.mark.parametrize(
-    ("lines", "loaded"),
-    [
-        ("", ""),
-        ("subsystem = redis\nredis = redis://127.0.0.1:1/0\n", "redis txredisapi"),
-        ("db = postgresql://127.0.0.1:1/snqd\n", "sqlalchemy"),
-        ("db = mariadb://127.0.0.1:1/snqd\n", "sqlalchemy"),
-    ],
-    ids=["db", "redis", "postgresql", "mariadb"],
-)
-def test_only_the_configured_stores_modules_are_loaded(tmp_path: Path, lines: str, loaded: str) -> None:
-    config = tmp_path / "snq.ini"
-    config.write_text(f"[queue]\n{lines}[handlers]\ngreet = snqd.demo.Greet\n[site:alpha]\n")
-    command = [sys.executable, "-c", PROGRAM, str(config)]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == loaded
+
+@pytest.fixture(params=KEYS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def config(tmp_path: Path, kind: str) -> Path:
+    path = tmp_path / "snq.ini"
+    path.write_text(f"[queue]\n{KEYS[kind]}[handlers]\ngreet = snqd.demo.Greet\n[site:alpha]\n")
+    return path
+
+
+@pytest.fixture
+def settings(config: Path) -> Settings:
+    return load_file(config, plugins={})
+
+
+def context(settings: Settings) -> StoreContext:
+    return StoreContext(MemoryReactorClock(), "one", lambda name: (), Random(), lambda: settings)
+
+
+def loaded(config: Path, side: str) -> set[str]:
+    command = [sys.executable, "-c", PROGRAM, str(config), side]
+    return set(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_a_daemon_loads_the_configured_stores_libraries_alone(config: Path, kind: str) -> None:
+    libraries = {"redis": {"redis", "txredisapi"}, "postgresql": {"sqlalchemy"}, "mariadb": {"sqlalchemy"}}
+    assert loaded(config, "daemon") == libraries.get(kind, set()) | {"twisted"}
+
+
+@pytest.mark.parametrize(("kind", "libraries"), [("sqlite", set()), ("redis", {"redis"})])
+def test_a_program_that_only_enqueues_does_without_the_daemons_side(config: Path, libraries: set[str]) -> None:
+    assert loaded(config, "program") == libraries
+
+
+def test_a_door_and_all_that_it_hands_out_provide_their_interfaces(settings: Settings) -> None:
+    subsystem = subsystem_of(settings)
+    assert verifyObject(ISubsystem, subsystem)
+    assert verifyObject(IStore, subsystem.store(context(settings)))
+    assert verifyObject(IBlockingQueue, subsystem.blocking_queue())
+
+
+def test_only_the_embedded_store_has_no_control_channel(settings: Settings, kind: str) -> None:
+    channel: Any = control_channel_of(settings)
+    assert (channel is None) == (kind == "sqlite")
+    assert IControlChannel.providedBy(subsystem_of(settings)) == (channel is not None)
+    if channel is not None:
+        assert verifyObject(IControlChannel, channel)
+        assert verifyObject(IControlListener, channel.control_listener(MemoryReactorClock(), Random()))
+        assert verifyObject(IControlPublisher, channel.control_publisher())
+
+
+def test_a_door_tells_its_stores_promises(settings: Settings) -> None:
+    subsystem = subsystem_of(settings)
+    assert isinstance(subsystem.promises, Promises)
+    assert subsystem.promises == subsystem.store(context(settings)).promises
+
+
+def test_a_store_is_described_by_its_key_and_a_place_without_password(settings: Settings, kind: str) -> None:
+    subsystem = subsystem_of(settings)
+    assert "secret" not in subsystem.place
+    assert subsystem.place.endswith("queue.db (made when it is first needed)") or "127.0.0.1:1" in subsystem.place
+    assert subsystem.key == {"redis": "redis", "stomp": "stomp_server"}.get(kind, "db")
+
+
+def test_no_kind_is_in_the_table_without_a_test() -> None:
+    kinds = {"postgresql": "sql", "mariadb": "sql"}
+    assert {kinds.get(kind, kind) for kind in KEYS} == SUBSYSTEMS.keys()
