@@ -11,8 +11,9 @@ The house, in the order of its story. Each room imports only from itself and tho
 - ``stomp/`` speaks STOMP with message brokers: ``stomp/parser.py``, ``stomp/protocol.py``, ``stomp/connection.py``.
 - ``pipe/`` is what parent and child both speak: ``pipe/commands.py``, ``pipe/child_spec.py``, ``pipe/log_lines.py``,
   and ``pipe/crash_ledger.py`` for the jobs that their process did not survive.
-- ``stores/`` holds the jobs: ``stores/interface.py`` says what a store promises, ``stores/sqlite/`` is the embedded
-  one, ``stores/redis/`` keeps them in Redis, ``stores/sql/`` in a database on a server, ``stores/stomp/`` on message
+- ``stores/`` holds the jobs: ``stores/interface.py`` says what a store promises, ``stores/subsystem.py`` what its door
+  hands out, and ``stores/factory.py`` which door the configuration asks for. ``stores/sqlite/`` is the embedded one,
+  ``stores/redis/`` keeps them in Redis, ``stores/sql/`` in a database on a server, ``stores/stomp/`` on message
   brokers; dead letters lie in ``stores/morgue/``.
 - ``monitor/`` tells monitors what happens: ``monitor/ping.py``.
 - ``io/`` runs I/O managers in a child: ``io/io_master.py``, ``io/io_manager.py``.
