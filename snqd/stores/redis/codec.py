@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -12,8 +12,9 @@ import attrs
 from snqd.core.errors import StoreError
 from snqd.core.job import Job
 from snqd.core.names import check_id, check_queue, check_site
-from snqd.stores.interface import Claim, Claimed, Depth, Pauses, Receipt
+from snqd.stores.interface import Claim, Claimed, Depth, Pauses, Receipt, Want
 from snqd.stores.redis.names import place_of
+from snqd.stores.share_out import FEW_SITES
 
 
 def encode(job: Job) -> tuple[str, bytes]:
@@ -130,3 +131,14 @@ class DepthsReader:
 
     def _age(self, oldest: float | None) -> float | None:
         return None if oldest is None else max(self._now - oldest, 0.0)
+
+
+def want_rows(wants: Mapping[str, Want], cursors: Mapping[str, str]) -> list[list[Any]]:
+    """What the script `claim` is asked for.
+
+    :param cursors: by queue, the site that had the last turn.
+    """
+    return [
+        [queue, want.room, want.ordered, cursors.get(queue, ""), dict(want.held), max(want.room, FEW_SITES)]
+        for queue, want in wants.items()
+    ]

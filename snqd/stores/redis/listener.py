@@ -1,4 +1,4 @@
-"""RedisListener: hears by pub/sub that there is something new to claim."""
+"""RedisListener: hears what is published on a channel: that there is something new to claim, or a command."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ class SubscribedConnection(RedisConnection):
 class RedisListener:
     """Listens to one channel, over a connection of its own, for ever.
 
-    :param own: messages with this text are the listener's own.
-    :param heard: called after a message of another, and after each reconnect, since some may have been missed.
+    :param message: called with each message.
+    :param up: called each time that listening begins; messages may have been missed before it.
+    :param purpose: what is listened for, for the log.
     """
 
     def __init__(
@@ -56,26 +57,24 @@ class RedisListener:
         address: RedisAddress,
         random: Random,
         channel: str,
-        own: str,
-        heard: Callable[[], Any],
+        message: Callable[[bytes], Any],
+        up: Callable[[], Any],
+        purpose: str,
     ) -> None:
         self._address = address
         self._channel = channel
-        self._own = own.encode()
-        self._heard = heard
+        self._up = up
         where = str(address)
         self._link = Link(
-            reactor,
-            address,
-            random,
-            lambda: SubscribedConnection(reactor, where, self._message),
-            self._subscribe,
-            "wake-ups",
+            reactor, address, random, lambda: SubscribedConnection(reactor, where, message), self._subscribe, purpose
         )
 
-    def start(self) -> Deferred[Any]:
-        """Listen; fires when that is so for the first time."""
+    def start(self) -> None:
+        """Begin, and go on trying."""
         self._link.start()
+
+    def is_up(self) -> Deferred[Any]:
+        """Fires when it listens; fails with StoreError where Redis refuses for good."""
         return self._link.up()
 
     def stop(self) -> Deferred[Any]:
@@ -90,8 +89,15 @@ class RedisListener:
     async def _subscribe(self, connection: SubscribedConnection) -> None:
         await log_in(connection, self._address)
         await connection.command("SUBSCRIBE", self._channel)
-        self._heard()
+        self._up()
 
-    def _message(self, text: bytes) -> None:
-        if text != self._own:
-            self._heard()
+
+def unless_own(own: str, heard: Callable[[], Any]) -> Callable[[bytes], Any]:
+    """Calls `heard` for each message but those with the text `own`, which the listener's process has sent itself."""
+    mine = own.encode()
+
+    def message(text: bytes) -> None:
+        if text != mine:
+            heard()
+
+    return message

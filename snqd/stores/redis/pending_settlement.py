@@ -87,3 +87,9 @@ def enqueue_words(batch: Sequence[Accepting]) -> list[Any]:
     """The arguments of the script `enqueue` behind the call's number."""
     heads = json_array(head for each in batch for head in each.heads)
     return [heads, b"".join(part for each in batch for part in each.records)]
+
+
+def count_unanswered(batch: Sequence[Accepting], calls: int) -> None:
+    """So many more calls with these jobs have no answer."""
+    for each in batch:
+        each.unanswered += calls

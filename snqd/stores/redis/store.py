@@ -20,17 +20,18 @@ from snqd.core.lease_watch import LeaseWatch
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Promises, Receipt, Want
 from snqd.stores.lease import Lease, Rounds
 from snqd.stores.redis import scripts
-from snqd.stores.redis.codec import DepthsReader, encode_all, read_claim, read_pauses
+from snqd.stores.redis.codec import DepthsReader, encode_all, read_claim, read_pauses, want_rows
 from snqd.stores.redis.errors import RedisConnectionLost, store_error
 from snqd.stores.redis.info import info, is_full
 from snqd.stores.redis.interface import IScriptRunner
-from snqd.stores.redis.listener import RedisListener
+from snqd.stores.redis.listener import RedisListener, unless_own
 from snqd.stores.redis.names import place_of, wake_channel
 from snqd.stores.redis.numbered_calls import NumberedCalls
 from snqd.stores.redis.pending_settlement import (
     Accepting,
     PendingSettlement,
     ack,
+    count_unanswered,
     enqueue_words,
     give_back,
     retry,
@@ -38,7 +39,6 @@ from snqd.stores.redis.pending_settlement import (
 )
 from snqd.stores.redis.scripts import Script
 from snqd.stores.redis.session import Session
-from snqd.stores.share_out import FEW_SITES
 from snqd.stores.standby import Standby
 
 POLL = 2.0
@@ -86,7 +86,8 @@ class RedisStore:
         self._beat_interval = lease / BEATS_A_LEASE
         self._session = Session(reactor, address, random, prefix, owner, self._up)
         self._standby = Standby(reactor, random, self._told)
-        self._listener = RedisListener(reactor, address, random, wake_channel(prefix), owner, self._standby.heard)
+        heard, wake = self._standby.heard, wake_channel(prefix)
+        self._listener = RedisListener(reactor, address, random, wake, unless_own(owner, heard), heard, "wake-ups")
         self._settling = NumberedCalls(reactor, self._ready, self._send_settlements, self._settled, self._not_settled)
         self._accepting = NumberedCalls(reactor, self._ready, self._send_jobs, self._accepted, self._not_accepted)
         self._under_way: set[Receipt] = set()
@@ -107,7 +108,8 @@ class RedisStore:
         self._wake = wake
         try:
             await self._session.start()
-            await self._listener.start()
+            self._listener.start()
+            await self._listener.is_up()
         except StoreError:
             await self._stop()
             raise
@@ -156,7 +158,9 @@ class RedisStore:
     def claim(self, wants: Mapping[str, Want]) -> Deferred[Claim]:
         """See :meth:`IStore.claim`."""
         open_wants = {queue: want for queue, want in wants.items() if want.room > 0}
-        return Deferred.fromCoroutine(self._claim(scripts.CLAIM, lambda: self._request(open_wants)))
+        return Deferred.fromCoroutine(
+            self._claim(scripts.CLAIM, lambda: {"wants": want_rows(open_wants, self._cursors)})
+        )
 
     def claim_solo(self, queues: Collection[str]) -> Deferred[Claim]:
         """See :meth:`IStore.claim_solo`."""
@@ -224,13 +228,6 @@ class RedisStore:
             self._wake()
 
     # Claiming
-
-    def _request(self, wants: Mapping[str, Want]) -> dict[str, Any]:
-        rows = [
-            [queue, want.room, want.ordered, self._cursors.get(queue, ""), dict(want.held), max(want.room, FEW_SITES)]
-            for queue, want in wants.items()
-        ]
-        return {"wants": rows}
 
     async def _claim(self, script: Script, request: Callable[[], dict[str, Any]]) -> Claim:
         try:
@@ -304,13 +301,13 @@ class RedisStore:
 
     async def _send_jobs(self, number: int, batch: list[Accepting]) -> bytes:
         if self._ready():
-            _count_unanswered(batch, 1)
+            count_unanswered(batch, 1)
         try:
             return await self._call(scripts.ENQUEUE, "enqueue", number, enqueue_words(batch))
         except RedisConnectionLost:
             raise
         except StoreError:
-            _count_unanswered(batch, -1)
+            count_unanswered(batch, -1)
             raise
 
     def _accepted(self, batch: list[Accepting], answer: bytes) -> None:
@@ -346,11 +343,6 @@ class RedisStore:
             self._refusals["enqueue"] = str(store_error(connection.where, "OOM"))
         else:
             self._refusals.pop("enqueue", None)
-
-
-def _count_unanswered(batch: list[Accepting], calls: int) -> None:
-    for each in batch:
-        each.unanswered += calls
 
 
 def _not_finished(failure: Any, timeout: float) -> Any:
