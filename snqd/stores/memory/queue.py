@@ -128,6 +128,16 @@ class MemoryQueue:
         self._held[key] = kept
         return Claimed(kept.job, Receipt(key, epoch))
 
+    def tell(self) -> None:
+        """Something has changed: all stores hear of it."""
+        for listener in self.listeners:
+            listener()
+
+    def pause(self, queue: str | None, site: str | None, paused: bool) -> None:
+        """Stop, or go on, handing out jobs; see :meth:`snqd.stores.interface.ISteering.pause`."""
+        change = self.paused.add if paused else self.paused.discard
+        change((queue or "", site or ""))
+
     def pauses(self) -> Pauses:
         """What is paused."""
         return Pauses(

@@ -106,8 +106,7 @@ class MemoryStore:
 
     def pause(self, queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
         """See :meth:`IStore.pause`."""
-        change = self._queue.paused.add if paused else self._queue.paused.discard
-        change((queue or "", site or ""))
+        self._queue.pause(queue, site, paused)
         return self._changed(None)
 
     def pauses(self) -> Deferred[Pauses]:
@@ -130,8 +129,7 @@ class MemoryStore:
         return Claim([self._queue.take(key, epoch) for key in keys], next_due, suspects)
 
     def _changed(self, result: T) -> Deferred[T]:
-        for listener in self._queue.listeners:
-            listener()
+        self._queue.tell()
         return succeed(result)
 
     def _schedule_wake(self) -> None:
