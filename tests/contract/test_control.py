@@ -21,12 +21,12 @@ from snqd.config.settings import Settings
 from snqd.stores.control import ControlListener
 from snqd.stores.factory import make_control_listener, make_control_publisher
 from snqd.wire.control_message import MAX_BYTES
-from tests.contract.conftest import redis_server
 from tests.servers.activemq import ActiveMq
 from tests.servers.broker import Broker, running
 from tests.servers.mariadb import mariadb
 from tests.servers.postgresql import postgresql
 from tests.servers.rabbitmq import RabbitMq
+from tests.servers.redis import running_redis
 
 PATIENCE = 20.0
 
@@ -40,7 +40,7 @@ def on_database(start: Callable[[], Any]) -> Callable[[Path], tuple[int, str]]:
 
 
 def on_redis(folder: Path) -> tuple[int, str]:
-    server = redis_server()
+    server = running_redis()
     return server.port, f"subsystem = redis\nredis = {server.url}\nqueue_basename = {folder}"
 
 

@@ -24,7 +24,7 @@ from snqd.stores.interface import Want
 from snqd.stores.sql.dialects import CommitLost
 from snqd.stores.sql.prepared import PreparedStatement
 from snqd.stores.sql.server import SqlServer
-from tests.contract.conftest import PostgresqlBench, ignoring_failures
+from tests.contract.bench import PostgresqlBench, ignoring_failures
 from tests.servers.postgresql import PostgresqlServer
 from tests.servers.small_disk import SmallDisk
 

@@ -22,14 +22,11 @@ from snqd.stores.stomp.blocking import StompQueue
 from snqd.stores.stomp.shared_state import FileSharedState
 from snqd.wire.envelope import read_capture
 from snqd.wire.payload import decode
+from tests.contract.bench import ids
 from tests.contract.pushed import UNPROMISED
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 PATIENCE = 30.0
-
-
-def ids(claimed: list[Any]) -> list[str]:
-    return [each.job.id for each in claimed]
 
 
 async def until(ask: Any) -> Any:
@@ -448,7 +445,7 @@ async def test_a_broker_that_is_killed_loses_nothing_and_work_goes_on_when_it_is
 
 
 def test_what_is_declared_not_to_be_promised_is_a_clause_of_the_suite() -> None:
-    clauses = Path(__file__).with_name("test_store_contract.py").read_text()
+    clauses = "".join(each.read_text() for each in Path(__file__).parent.glob("test_*.py"))
     assert [name for name in UNPROMISED if f"async def {name}(" not in clauses] == []
 
 
