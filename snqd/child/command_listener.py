@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from snqd.io.interface import Master
 from snqd.io.io_manager import IoManager
-from snqd.stores.control import ControlListener
+from snqd.stores.control import IControlListener
 
 
 class CommandListener(IoManager):
@@ -19,7 +19,7 @@ class CommandListener(IoManager):
     :ivar begins: called each time that listening begins; messages may have been missed before it.
     """
 
-    def __init__(self, listener: ControlListener) -> None:
+    def __init__(self, listener: IControlListener) -> None:
         super().__init__()
         self._listener = listener
         self.tell: Callable[[bytes, str], Any] = lambda body, way: None

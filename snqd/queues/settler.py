@@ -18,7 +18,7 @@ from snqd.core.job import Job
 from snqd.core.outcome import Ack, DeadLetter, Outcome, Retry
 from snqd.core.retry import RetryPolicy
 from snqd.monitor.ping import Pings
-from snqd.stores.interface import Claimed, IStore
+from snqd.stores.interface import Claimed, IJobs
 from snqd.stores.morgue.morgue import Letter
 from snqd.stores.morgue.writer import MorgueWriter
 
@@ -50,7 +50,7 @@ class Settler:
     def __init__(
         self,
         reactor: Any,
-        store: IStore,
+        store: IJobs,
         morgue: MorgueWriter,
         counters: Counters,
         pinger: Pings,

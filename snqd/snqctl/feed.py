@@ -11,7 +11,7 @@ from typing import Protocol
 from snqd.core.errors import Unconfirmed
 from snqd.core.job import Job
 from snqd.snqctl.invocation import complain
-from snqd.stores.blocking import BlockingQueue
+from snqd.stores.blocking import IBlockingQueue
 
 MAX_JOBS = 1000
 MAX_BYTES = 4 * 1024 * 1024
@@ -39,7 +39,7 @@ class Sink(Protocol):
 class StoreSink:
     """The store."""
 
-    def __init__(self, queue: BlockingQueue) -> None:
+    def __init__(self, queue: IBlockingQueue) -> None:
         self._queue = queue
         self.accepted = self.unknown = 0
 

@@ -19,7 +19,7 @@ from snqd.core.errors import ConfigError, SnqdError
 from snqd.core.names import check_queue, check_site
 from snqd.sites.registry import SiteRegistry
 from snqd.sites.targets import check_target
-from snqd.stores.blocking import BlockingQueue
+from snqd.stores.blocking import IBlockingQueue
 from snqd.stores.factory import make_morgue, make_queue
 from snqd.stores.morgue.morgue import Morgue
 
@@ -88,7 +88,7 @@ class Invocation:
             check_queue(queue)
 
     @contextmanager
-    def store(self) -> Iterator[BlockingQueue]:
+    def store(self) -> Iterator[IBlockingQueue]:
         """The store; opened, and made where it is missing, by the first use."""
         queue = make_queue(self.settings)
         try:

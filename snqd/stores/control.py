@@ -7,34 +7,36 @@ daemon looks at the sites by itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import Interface
 
 if TYPE_CHECKING:  # snqctl publishes without Twisted
     from twisted.internet.defer import Deferred
 
 
-class ControlListener(Protocol):
+class IControlListener(Interface):
     """Listens in one process, over connections of its own, which are made again for ever."""
 
-    def start(self, heard: Callable[[bytes, str], Any], up: Callable[[], Any]) -> None:
+    def start(heard: Callable[[bytes, str], Any], up: Callable[[], Any]) -> None:
         """Begin. Nothing fails: what is wrong is logged, and tried again.
 
         :param heard: called with each message and the way by which it came: a broker's name, or nothing.
         :param up: called each time that listening begins, at first and when it was interrupted.
         """
 
-    def stop(self) -> Deferred[Any]:
+    def stop() -> Deferred[Any]:
         """Listen no more; fires when the connections are gone."""
 
 
-class ControlPublisher(Protocol):
+class IControlPublisher(Interface):
     """Publishes, from a program without a reactor."""
 
-    def publish(self, body: bytes) -> None:
+    def publish(body: bytes) -> None:
         """Tell all listeners; returns when the store has taken it.
 
         :raises StoreError: where the store does not take part.
         """
 
-    def close(self) -> None:
+    def close() -> None:
         """Disconnect."""

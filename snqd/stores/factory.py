@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from snqd.config.group_sections import MAIN
 from snqd.config.redis_address import RedisAddress
 from snqd.config.settings import QueueSettings, Settings
-from snqd.stores.blocking import BlockingQueue
-from snqd.stores.control import ControlListener, ControlPublisher
+from snqd.stores.blocking import IBlockingQueue
+from snqd.stores.control import IControlListener, IControlPublisher
 from snqd.stores.morgue.morgue import Morgue, SqliteMorgue
 from snqd.stores.sqlite.blocking import EmbeddedQueue
 from snqd.stores.sqlite.database import QueueDatabase
@@ -67,7 +67,7 @@ def make_store(
     return SqliteStore(reactor, queue.db_file, owner, **lease)
 
 
-def make_control_listener(reactor: Any, settings: Settings, random: Random) -> ControlListener | None:
+def make_control_listener(reactor: Any, settings: Settings, random: Random) -> IControlListener | None:
     """What hears commands to all daemons on the store, not started yet; None where none can be believed, or where the
     store is this daemon's alone.
 
@@ -90,7 +90,7 @@ def make_control_listener(reactor: Any, settings: Settings, random: Random) -> C
     return SqlControlListener(reactor, queue.db)
 
 
-def make_control_publisher(settings: Settings) -> ControlPublisher:
+def make_control_publisher(settings: Settings) -> IControlPublisher:
     """What tells all daemons on a store that is shared."""
     queue = settings.queue
     if queue.subsystem == REDIS:
@@ -107,7 +107,7 @@ def make_control_publisher(settings: Settings) -> ControlPublisher:
     return ControlTable(queue.db)
 
 
-def make_queue(settings: Settings) -> BlockingQueue:
+def make_queue(settings: Settings) -> IBlockingQueue:
     """The store for a program without a reactor, not opened yet."""
     queue = settings.queue
     if queue.subsystem == REDIS:

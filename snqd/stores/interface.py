@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -100,23 +101,44 @@ class Pauses:
         return queue in self.queues or site in self.sites or (queue, site) in self.shares
 
 
-class IStore(Interface):
-    """Holds jobs; a Deferred fails with a :class:`~snqd.core.errors.StoreError` where the store does not take part."""
+class Promise(Enum):
+    """A promise that some store cannot keep; the value is a sentence for the manual.
 
-    durable = Attribute(
-        "False for a store that loses its jobs with its process; the contract suite checks the declaration."
-    )
-    trouble = Attribute("Why it does not take part now, as it was last seen, in a few words; None while all is well.")
+    Every store keeps the rest of the contract.
+    """
 
-    def open(wake: Callable[[], Any]) -> Deferred[None]:
-        """Connect; `wake` is called, in the reactor's thread, whenever there may be something new to claim."""
+    DURABLE = "Accepted jobs outlive the process."
+    FAIR_CLAIMS = "A quiet site's job is in the next claim, however many jobs another site has."
+    COMPLETE_CLAIMS = "A claim sees every job that is ready: if it brings none, none was ready."
+    NEXT_DUE = "A claim tells when the next delayed job is due."
+    DEPTHS = "The store tells how many jobs wait, and how long the oldest has waited."
+    WAKES_ALL = "A new job wakes every process that could take it."
+    KEEPS_PLACE = "A job that is given back keeps its place among its site's jobs."
+    KNOWS_HOLDERS = "The store knows which process holds a job, so it recovers no other process's jobs."
+    ORDER_ACROSS_PROCESSES = "An ordered queue keeps each site's order, even if several processes serve it."
+    ONE_SUSPECT = "One suspect of a queue runs at a time, even if several processes ask for one."
 
-    def close() -> Deferred[None]:
-        """Finish what is under way, give back what is claimed, disconnect."""
+
+@attrs.frozen
+class Promises:
+    """A store's declaration: it keeps each :class:`Promise` that it does not list as lacking.
+
+    :ivar lacking: the promises that it cannot keep, each with the reason.
+    """
+
+    lacking: Mapping[Promise, str] = attrs.field(factory=dict)
+
+    def __contains__(self, promise: Promise) -> bool:
+        return promise not in self.lacking
+
+
+class IJobs(Interface):
+    """Takes jobs in, hands them out, and hears what became of them."""
 
     def enqueue(jobs: Sequence[Job]) -> Deferred[None]:
-        """Accept `jobs`, all or none; fires when they are durable, fails with
-        :class:`~snqd.core.errors.Unconfirmed` where they were sent and no answer came."""
+        """Accept `jobs`, all or none (a broker takes them one by one); fires when they are durable.
+
+        Fails with :class:`~snqd.core.errors.Unconfirmed` where they were sent and no answer came."""
 
     def claim(wants: Mapping[str, Want]) -> Deferred[Claim]:
         """Take jobs of the wanted queues, by queue name, fairly among sites."""
@@ -136,10 +158,9 @@ class IStore(Interface):
     def give_back(receipts: Collection[Receipt]) -> Deferred[None]:
         """Free jobs that were not run, or not to their end for no fault of theirs: the attempt does not count."""
 
-    def recover(owner: str, suspects: Collection[str], cause: str) -> Deferred[int]:
-        """Free what the dead process `owner` had claimed: the jobs whose ids are `suspects` go solo with one more
-        attempt and `cause` as their reason, the others as they were. Fires with the number freed; doing it twice is
-        harmless."""
+
+class ISteering(Interface):
+    """Lets an operator see and hold what waits."""
 
     def pause(queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
         """Stop, or go on, handing out jobs of a queue, of a site (`queue` None), or of one site's share of a queue.
@@ -150,3 +171,25 @@ class IStore(Interface):
 
     def depths() -> Deferred[list[Depth]] | Deferred[None]:
         """What waits, by queue and site; None where the store can't tell."""
+
+
+class ILifeCycle(Interface):
+    """Comes and goes with its process, and frees what a dead process held."""
+
+    promises = Attribute("The store's :class:`Promises`; the contract suite checks the declaration.")
+    trouble = Attribute("Why it does not take part now, as it was last seen, in a few words; None while all is well.")
+
+    def open(wake: Callable[[], Any]) -> Deferred[None]:
+        """Connect; `wake` is called, in the reactor's thread, whenever there may be something new to claim."""
+
+    def close() -> Deferred[None]:
+        """Finish what is under way, give back what is claimed, disconnect."""
+
+    def recover(owner: str, suspects: Collection[str], cause: str) -> Deferred[int]:
+        """Free what the dead process `owner` had claimed: the jobs whose ids are `suspects` go solo with one more
+        attempt and `cause` as their reason, the others as they were. Fires with the number freed; doing it twice is
+        harmless."""
+
+
+class IStore(IJobs, ISteering, ILifeCycle):
+    """Holds jobs; a Deferred fails with a :class:`~snqd.core.errors.StoreError` where the store does not take part."""

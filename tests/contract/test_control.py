@@ -18,7 +18,7 @@ from twisted.protocols.portforward import ProxyFactory, ProxyServer
 
 from snqd.config.load import load_file
 from snqd.config.settings import Settings
-from snqd.stores.control import ControlListener
+from snqd.stores.control import IControlListener
 from snqd.stores.factory import make_control_listener, make_control_publisher
 from snqd.wire.control_message import MAX_BYTES
 from tests.servers.activemq import ActiveMq
@@ -114,7 +114,7 @@ class Link:
 class Ear:
     """:ivar ups: how often it began to listen."""
 
-    listener: ControlListener
+    listener: IControlListener
     bodies: list[bytes] = attrs.field(factory=list)
     ups: int = 0
 

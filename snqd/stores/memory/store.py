@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from snqd.core.job import Job
-from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
+from snqd.stores.interface import Claim, Depth, IStore, Pauses, Promise, Promises, Receipt, Want
 from snqd.stores.memory.queue import MemoryQueue
 from snqd.stores.share_out import share_out
 
@@ -26,7 +26,7 @@ class MemoryStore:
     :param queue: shared by stores that stand for several processes.
     """
 
-    durable = False
+    promises = Promises({Promise.DURABLE: "its jobs lie in the memory of the process"})
     trouble: str | None = None
 
     def __init__(self, reactor: IReactorTime, owner: str = "memory", queue: MemoryQueue | None = None) -> None:

@@ -13,10 +13,13 @@ from redis import exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
+from zope.interface import implementer
 
 from snqd.config.redis_address import RedisAddress
 from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.job import Job
+from snqd.stores.blocking import IBlockingQueue
+from snqd.stores.control import IControlPublisher
 from snqd.stores.interface import Depth, Pauses
 from snqd.stores.redis import scripts
 from snqd.stores.redis.aof import AofRenewal, Step
@@ -48,8 +51,9 @@ _CODES: dict[type[redis.RedisError], str] = {
 }
 
 
+@implementer(IBlockingQueue, IControlPublisher)
 class RedisQueue:
-    """Jobs in Redis, as :class:`snqd.stores.blocking.BlockingQueue` has them.
+    """Jobs in Redis, as :class:`snqd.stores.blocking.IBlockingQueue` has them.
 
     Every method raises StoreError where Redis does not take part. Calls that got no answer are repeated; enqueueing is
     numbered, so that Redis does it once.
@@ -126,7 +130,7 @@ class RedisQueue:
         self._client.close()
 
     def publish(self, body: bytes) -> None:
-        """See :class:`snqd.stores.control.ControlPublisher`."""
+        """See :class:`snqd.stores.control.IControlPublisher`."""
         self._patiently(lambda: self._client.publish(control_channel(self._prefix), body))
 
     def _connected(self, connection: Any) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
+from zope.interface import implementer
 
 from snqd.config.redis_address import RedisAddress
+from snqd.stores.control import IControlListener
 from snqd.stores.redis.link import Link
 from snqd.stores.redis.listener import SubscribedConnection
 from snqd.stores.redis.login import log_in
@@ -20,8 +22,9 @@ PING_EVERY = 15.0
 """Seconds between looks whether the connection still lives."""
 
 
+@implementer(IControlListener)
 class RedisControlListener:
-    """See :class:`~snqd.stores.control.ControlListener`."""
+    """See :class:`~snqd.stores.control.IControlListener`."""
 
     def __init__(self, reactor: Any, address: RedisAddress, prefix: str, random: Random) -> None:
         self._address = address
@@ -39,13 +42,13 @@ class RedisControlListener:
         self._pings.clock = reactor
 
     def start(self, heard: Callable[[bytes, str], Any], up: Callable[[], Any]) -> None:
-        """See :class:`~snqd.stores.control.ControlListener`."""
+        """See :class:`~snqd.stores.control.IControlListener`."""
         self._heard, self._up = heard, up
         self._link.start()
         self._pings.start(PING_EVERY, now=False)
 
     def stop(self) -> Deferred[Any]:
-        """See :class:`~snqd.stores.control.ControlListener`."""
+        """See :class:`~snqd.stores.control.IControlListener`."""
         if self._pings.running:
             self._pings.stop()
         return self._link.stop()

@@ -17,7 +17,7 @@ from snqd.core.backoff import Backoff
 from snqd.core.errors import SnqdError, StoreError, StoreUnavailable
 from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
-from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
+from snqd.stores.interface import Claim, Depth, IStore, Pauses, Promises, Receipt, Want
 from snqd.stores.lease import Lease, Rounds
 from snqd.stores.redis import scripts
 from snqd.stores.redis.codec import DepthsReader, encode_all, read_claim, read_pauses
@@ -65,7 +65,7 @@ class RedisStore:
     """
 
     log = Logger()
-    durable = True
+    promises = Promises()
 
     def __init__(
         self,

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from zope.interface import implementer
+
 from snqd.core.errors import StoreError, Unconfirmed
 from snqd.core.job import Job
+from snqd.stores.blocking import IBlockingQueue
 from snqd.stores.doorbell import Ringer
 from snqd.stores.interface import Depth, Pauses
 from snqd.stores.sql.bells import BELLS
@@ -17,8 +20,9 @@ from snqd.stores.sql.single_job_insert import SingleJobInsert
 from snqd.stores.sql.statements import Added, in_batches
 
 
+@implementer(IBlockingQueue)
 class SqlQueue:
-    """See :class:`~snqd.stores.blocking.BlockingQueue`.
+    """See :class:`~snqd.stores.blocking.IBlockingQueue`.
 
     :param state_dir: of the daemon, for its doorbells.
     """
@@ -30,7 +34,7 @@ class SqlQueue:
         self._lone = SingleJobInsert(self._server) if self._server.postgresql else None
 
     def enqueue(self, jobs: Sequence[Job]) -> None:
-        """See :class:`BlockingQueue`."""
+        """See :class:`IBlockingQueue`."""
         try:
             added = self._lone.insert(jobs) if self._lone is not None else None
             added = added or self._insert(jobs)
@@ -39,24 +43,24 @@ class SqlQueue:
         self._ring(added)
 
     def pause(self, queue: str | None, site: str | None, paused: bool) -> None:
-        """See :class:`BlockingQueue`."""
+        """See :class:`IBlockingQueue`."""
         self._server.run(lambda connection: self._database.set_pause(connection, queue, site, paused))
         self._ring(None)
 
     def pauses(self) -> Pauses:
-        """See :class:`BlockingQueue`."""
+        """See :class:`IBlockingQueue`."""
         return self._server.run(self._database.pauses)
 
     def depths(self) -> list[Depth]:
-        """See :class:`BlockingQueue`."""
+        """See :class:`IBlockingQueue`."""
         return self._server.run(self._database.depths)
 
     def exists(self) -> bool:
-        """See :class:`BlockingQueue`."""
+        """See :class:`IBlockingQueue`."""
         return True
 
     def close(self) -> None:
-        """See :class:`BlockingQueue`."""
+        """See :class:`IBlockingQueue`."""
         if self._lone is not None:
             self._lone.close()
         self._server.close()

@@ -11,8 +11,10 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
 
 from snqd.core.errors import StoreError
+from snqd.stores.control import IControlListener
 from snqd.stores.sql.control_table import MOST_AT_ONCE, ControlTable, Message
 
 LOOK_EVERY = 1.0
@@ -42,8 +44,9 @@ class Position:
         return fresh
 
 
+@implementer(IControlListener)
 class SqlControlListener:
-    """See :class:`~snqd.stores.control.ControlListener`.
+    """See :class:`~snqd.stores.control.IControlListener`.
 
     :param url: SQLAlchemy's.
     """
@@ -62,13 +65,13 @@ class SqlControlListener:
         self._problem = ""
 
     def start(self, heard: Callable[[bytes, str], Any], up: Callable[[], Any]) -> None:
-        """See :class:`~snqd.stores.control.ControlListener`."""
+        """See :class:`~snqd.stores.control.IControlListener`."""
         self._heard, self._up = heard, up
         self._pool.start()
         self._looks.start(LOOK_EVERY)
 
     def stop(self) -> Deferred[Any]:
-        """See :class:`~snqd.stores.control.ControlListener`."""
+        """See :class:`~snqd.stores.control.IControlListener`."""
         if not self._looks.running:
             return succeed(None)
         self._looks.stop()

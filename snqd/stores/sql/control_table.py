@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, Double, Identity, LargeBinary, MetaData, Table, func, select
+from zope.interface import implementer
 
+from snqd.stores.control import IControlPublisher
 from snqd.stores.sql.schema import Migration, db_now
 from snqd.stores.sql.server import SqlServer
 from snqd.wire.control_message import MAX_BYTES
@@ -30,8 +32,9 @@ CONTROL_MIGRATIONS: tuple[Migration, ...] = (control_tables.create_all,)
 Message = tuple[int, bytes]
 
 
+@implementer(IControlPublisher)
 class ControlTable:
-    """The table; also a :class:`~snqd.stores.control.ControlPublisher`.
+    """The table; also a :class:`~snqd.stores.control.IControlPublisher`.
 
     :param url: SQLAlchemy's.
     """
@@ -41,7 +44,7 @@ class ControlTable:
         self.name = self._server.name
 
     def publish(self, body: bytes) -> None:
-        """See :class:`~snqd.stores.control.ControlPublisher`."""
+        """See :class:`~snqd.stores.control.IControlPublisher`."""
 
         def write(connection: Connection) -> None:
             connection.execute(control.delete().where(control.c.sent < db_now() - KEPT))
@@ -66,5 +69,5 @@ class ControlTable:
         return self._server.ask(lambda connection: [(row[0], bytes(row[1])) for row in connection.execute(rows)])
 
     def close(self) -> None:
-        """See :class:`~snqd.stores.control.ControlPublisher`."""
+        """See :class:`~snqd.stores.control.IControlPublisher`."""
         self._server.close()

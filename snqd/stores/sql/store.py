@@ -22,7 +22,7 @@ from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
 from snqd.stores.group_commit import Operation, Writer
-from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
+from snqd.stores.interface import Claim, Depth, IStore, Pauses, Promises, Receipt, Want
 from snqd.stores.lease import Lease, Rounds
 from snqd.stores.settlement import Settlement
 from snqd.stores.settlement_queue import SettlementQueue
@@ -57,7 +57,7 @@ class SqlStore:
     """
 
     log = Logger()
-    durable = True
+    promises = Promises()
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ from snqd.core.lease_watch import LeaseWatch
 from snqd.stores.doorbell import Ringer, bells_of
 from snqd.stores.doorbell_listener import Bell
 from snqd.stores.group_commit import Operation, Writer
-from snqd.stores.interface import Claim, Depth, IStore, Pauses, Receipt, Want
+from snqd.stores.interface import Claim, Depth, IStore, Pauses, Promises, Receipt, Want
 from snqd.stores.lease import Lease, Rounds
 from snqd.stores.settlement import Settlement
 from snqd.stores.settlement_queue import SettlementQueue
@@ -48,7 +48,7 @@ class SqliteStore:
     """
 
     log = Logger()
-    durable = True
+    promises = Promises()
 
     def __init__(
         self,

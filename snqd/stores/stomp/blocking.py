@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from time import monotonic, time
 
+from zope.interface import implementer
+
 from snqd.config.stomp_servers import StompSettings
 from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.job import JSON, Job
@@ -17,6 +19,7 @@ from snqd.stomp.errors import BrokerError, LoginRefused, NoBroker, NotConnected,
 from snqd.stomp.frame import Frame, Version
 from snqd.stomp.parser import Parser
 from snqd.stomp.protocol import Login
+from snqd.stores.blocking import IBlockingQueue
 from snqd.stores.interface import Pauses
 from snqd.stores.stomp.brokers import login_of
 from snqd.stores.stomp.dialects import BrokerDialect, dialect_of
@@ -37,8 +40,9 @@ TRANSACTION = 500
 _READ_BYTES = 65536
 
 
+@implementer(IBlockingQueue)
 class StompQueue:
-    """See :class:`~snqd.stores.blocking.BlockingQueue`. What a broker was sent and has not confirmed it may take even
+    """See :class:`~snqd.stores.blocking.IBlockingQueue`. What a broker was sent and has not confirmed it may take even
     when the connection is long gone, so that an enqueue ends with :class:`Unconfirmed` then.
 
     :param wire: see :class:`~snqd.stores.stomp.brokers.Brokers`.
@@ -52,7 +56,7 @@ class StompQueue:
         self._session: _Session | None = None
 
     def enqueue(self, jobs: Sequence[Job]) -> None:
-        """See :class:`BlockingQueue`."""
+        """See :class:`IBlockingQueue`."""
         session = self._session or self._connect()
         now = time()
         outgoing = [Outgoing(job, delay=max(job.not_before - now, 0.0)) for job in jobs]
@@ -74,26 +78,26 @@ class StompQueue:
             raise Unconfirmed(str(error), accepted, unknown) from error
 
     def pause(self, queue: str | None, site: str | None, paused: bool) -> None:
-        """See :class:`BlockingQueue`; children see it within a second."""
+        """See :class:`IBlockingQueue`; children see it within a second."""
         if not queue and not site:
             raise StoreError("name a queue, a site or both to pause or resume")
         self._notes.pause(queue or "", site or "", paused)
 
     def pauses(self) -> Pauses:
-        """See :class:`BlockingQueue`."""
+        """See :class:`IBlockingQueue`."""
         return self._notes.read().pauses
 
     def depths(self) -> None:
-        """See :class:`BlockingQueue`: over STOMP a broker does not tell; that it answers at all is tried here."""
+        """See :class:`IBlockingQueue`: over STOMP a broker does not tell; that it answers at all is tried here."""
         if self._session is None:
             self._connect()
 
     def exists(self) -> bool:
-        """See :class:`BlockingQueue`."""
+        """See :class:`IBlockingQueue`."""
         return True
 
     def close(self) -> None:
-        """See :class:`BlockingQueue`."""
+        """See :class:`IBlockingQueue`."""
         self._disconnect()
         self._notes.close()
 

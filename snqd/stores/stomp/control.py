@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
+from zope.interface import implementer
 
 from snqd.config.stomp_servers import StompSettings
 from snqd.core.errors import StoreUnavailable
@@ -15,13 +16,15 @@ from snqd.stomp.connection import StompConnection, Subscription
 from snqd.stomp.endpoints import make_endpoint
 from snqd.stomp.errors import ProtocolError
 from snqd.stomp.frame import Frame
+from snqd.stores.control import IControlListener, IControlPublisher
 from snqd.stores.stomp.blocking import send_once
 from snqd.stores.stomp.brokers import login_of
 from snqd.wire.control_message import MAX_BYTES
 
 
+@implementer(IControlListener)
 class StompControlListener:
-    """See :class:`~snqd.stores.control.ControlListener`.
+    """See :class:`~snqd.stores.control.IControlListener`.
 
     :raises ConfigError: if the file with the password can't be read.
     """
@@ -45,28 +48,29 @@ class StompControlListener:
         ]
 
     def start(self, heard: Callable[[bytes, str], Any], up: Callable[[], Any]) -> None:
-        """See :class:`~snqd.stores.control.ControlListener`."""
+        """See :class:`~snqd.stores.control.IControlListener`."""
         self._heard, self._up = heard, up
         for connection in self._connections:
             connection.start()
 
     def stop(self) -> Deferred[Any]:
-        """See :class:`~snqd.stores.control.ControlListener`."""
+        """See :class:`~snqd.stores.control.IControlListener`."""
         return DeferredList([connection.stop() for connection in self._connections], consumeErrors=True)
 
     def _message(self, server: str, frame: Frame, epoch: int) -> None:
         self._heard(frame.body[: MAX_BYTES + 1], server)
 
 
+@implementer(IControlPublisher)
 class StompControlPublisher:
-    """See :class:`~snqd.stores.control.ControlPublisher`: on every broker that answers, since daemons listen to all."""
+    """See :class:`~snqd.stores.control.IControlPublisher`: on every broker that answers; daemons listen to all."""
 
     def __init__(self, settings: StompSettings, topic: str) -> None:
         self._settings = settings
         self._topic = topic
 
     def publish(self, body: bytes) -> None:
-        """See :class:`~snqd.stores.control.ControlPublisher`; one broker is enough."""
+        """See :class:`~snqd.stores.control.IControlPublisher`; one broker is enough."""
         login = login_of(self._settings)
         problems = []
         for server in self._settings.servers:
@@ -78,4 +82,4 @@ class StompControlPublisher:
             raise StoreUnavailable("; ".join(problems))
 
     def close(self) -> None:
-        """See :class:`~snqd.stores.control.ControlPublisher`: each connection was closed at once."""
+        """See :class:`~snqd.stores.control.IControlPublisher`: each connection was closed at once."""

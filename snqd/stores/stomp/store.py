@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from snqd.core.errors import StoreError
 from snqd.core.job import JSON, Job
-from snqd.stores.interface import Claim, IStore, Pauses, Receipt, Want
+from snqd.stores.interface import Claim, IStore, Pauses, Promise, Promises, Receipt, Want
 from snqd.stores.morgue.writer import MorgueWriter
 from snqd.stores.stomp.ack_marks import AckMarks
 from snqd.stores.stomp.brokers import Brokers
@@ -37,6 +37,20 @@ from snqd.stores.stomp.topology import Topology
 CLOSE_PATIENCE = 5.0
 """Seconds that settlements under way have when the store is closed."""
 
+PROMISES = Promises(
+    {
+        Promise.FAIR_CLAIMS: "brokers are fair among sites only within what they have sent, and by lanes in a flood",
+        Promise.COMPLETE_CLAIMS: "a broker pushes jobs, and some may still be on their way",
+        Promise.NEXT_DUE: "a broker does not tell when a job that it delays is due",
+        Promise.DEPTHS: "a broker tells no depths over STOMP",
+        Promise.WAKES_ALL: "a broker sends a job, and so the wake-up, to one of the processes that listen",
+        Promise.KEEPS_PLACE: "a job that is given back may come behind jobs that another process holds already",
+        Promise.KNOWS_HOLDERS: "a broker does not tell which process holds a job, so the crash ledger is believed",
+        Promise.ORDER_ACROSS_PROCESSES: "order is kept by the one process of an exclusive group",
+        Promise.ONE_SUSPECT: "each daemon has one process that takes suspects; a broker does not know of the others",
+    }
+)
+
 
 @implementer(IStore)
 class StompStore:
@@ -49,7 +63,7 @@ class StompStore:
     """
 
     log = Logger()
-    durable = True
+    promises = PROMISES
 
     def __init__(
         self,

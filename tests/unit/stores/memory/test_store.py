@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyClass
 
 from snqd.core.job import Job
-from snqd.stores.interface import Claim, IStore, Want
+from snqd.stores.interface import Claim, IStore, Promise, Want
 from snqd.stores.memory.queue import MemoryQueue
 from snqd.stores.memory.store import MemoryStore
 
@@ -42,7 +42,7 @@ def opened(clock: Clock, wakes: list[float], name: str = "memory", queue: Memory
 
 def test_it_declares_that_it_loses_its_jobs_with_its_process() -> None:
     assert verifyClass(IStore, MemoryStore)
-    assert not MemoryStore.durable
+    assert Promise.DURABLE not in MemoryStore.promises
 
 
 def test_a_days_delay_passes_with_the_clock(clock: Clock) -> None:
