@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 QUIET_MACHINE = 0.02
@@ -56,8 +57,6 @@ async def until(condition: Callable[[], Any], seconds: float = UNTIL, what: str 
 
     :param seconds: that it may take on a quiet machine.
     """
-    from twisted.internet import reactor
-
     deadline = Deadline(seconds)
     while True:
         found = condition()

@@ -75,14 +75,15 @@ class BrokerBench(Bench):
 
     def make(self, name: str, **options: Any) -> PatientStore:
         broker = broker_of(reactor, f"127.0.0.1:{self.broker.port}")
-        gate = Gate(broker.endpoint)
+        listening, sending = Gate(broker.endpoint), Gate(broker.endpoint)
         login = Login(self.broker.username, self.broker.password)
-        brokers = Brokers([attrs.evolve(broker, endpoint=gate)], broker, login, self.wire)
+        listen, send = (attrs.evolve(broker, endpoint=gate) for gate in (listening, sending))
+        brokers = Brokers([listen], send, login, self.wire)
         notes = FileSharedState(self.folder / "morgue.db")
         morgue = MorgueWriter(reactor, SqliteMorgue(self.folder / "morgue.db"))
         bad_item = lambda *names: self.bad_items.append(names)  # noqa: E731
         store = StompStore(reactor, brokers, self.topology, name, notes, morgue, random.Random(), bad_item)
-        return PatientStore(store, self, gate)
+        return PatientStore(store, self, listening, sending)
 
 
 class RabbitMqBench(BrokerBench):
