@@ -9,10 +9,13 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+
+T = TypeVar("T")
 
 QUIET_MACHINE = 0.02
 """Seconds that the piece of work takes where the suite's times were chosen, while nothing else runs there."""
@@ -40,19 +43,22 @@ class Deadline:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self._seconds = self._granted = seconds
         self._started = time.monotonic()
-        self._granted = seconds
 
-    def is_over(self) -> bool:
-        """Whether the condition has had its time."""
+    def left(self) -> float:
+        """Seconds that the condition still has; 0 or less when it has had its time."""
         waited = time.monotonic() - self._started
         if waited >= self._granted:
             self._granted = max(self._granted, self._seconds * slowness())
-        return waited >= self._granted
+        return self._granted - waited
+
+    def is_over(self) -> bool:
+        """Whether the condition has had its time."""
+        return self.left() <= 0
 
 
-async def until(condition: Callable[[], Any], seconds: float = UNTIL, what: str = "a condition") -> Any:
+async def until(condition: Callable[[], Any], seconds: float = UNTIL) -> Any:
     """What `condition` gives, or what that fires with, once it is something.
 
     :param seconds: that it may take on a quiet machine.
@@ -64,5 +70,29 @@ async def until(condition: Callable[[], Any], seconds: float = UNTIL, what: str 
             found = await found
         if found:
             return found
-        assert not deadline.is_over(), f"waited {seconds:g} s, and as many times longer as the machine is slow: {what}"
+        assert not deadline.is_over(), f"the condition does not come true; at last it was {found!r}"
         await deferLater(reactor, POLL_INTERVAL)
+
+
+def in_time(awaited: Deferred[T], seconds: float = UNTIL) -> Deferred[T]:
+    """Cancel `awaited` when it is late.
+
+    :param seconds: that it may take on a quiet machine.
+    """
+    deadline = Deadline(seconds)
+
+    def look() -> None:
+        nonlocal call
+        left = deadline.left()
+        if left > 0:
+            call = reactor.callLater(left, look)
+        else:
+            awaited.cancel()
+
+    def ended(result: Any) -> Any:
+        if call.active():
+            call.cancel()
+        return result
+
+    call = reactor.callLater(seconds, look)
+    return awaited.addBoth(ended)

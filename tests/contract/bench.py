@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,12 @@ from snqd.stores.redis.names import prefix_of
 from snqd.stores.redis.store import RedisStore
 from snqd.stores.sql.store import SqlStore
 from snqd.stores.sqlite.store import SqliteStore
+from tests.patience import UNTIL, Deadline, in_time
 from tests.servers.database_server import DatabaseServer
 from tests.servers.mariadb import mariadb
 from tests.servers.postgresql import postgresql
 from tests.servers.redis import running_redis
 
-PATIENCE = 8.0
-"""Seconds after which a condition that does not come true fails its test."""
 FOREVER = 600.0
 """Seconds of a lease that does not run out in a test."""
 
@@ -53,7 +52,7 @@ class Process:
         """Fires at the next wake."""
         done: Deferred[None] = Deferred()
         self._waiting.append(done)
-        return done.addTimeout(PATIENCE, reactor)
+        return in_time(done)
 
     async def enqueue(self, *jobs: Job) -> None:
         await self.store.enqueue(jobs)
@@ -88,8 +87,7 @@ class Bench:
     process_class: type[Process] = Process
 
     kind = ""
-    unpromised: Mapping[str, str] = {}
-    """Tests of clauses that this kind does not promise, and why."""
+    store_class: Any
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -127,6 +125,10 @@ class Bench:
         for process in list(self.open):
             await self.close(process)
 
+    async def end(self) -> None:
+        """Let every process end, and with it all that is in memory."""
+        await self.close_all()
+
     def job(self, site: str = "alpha", queue: str = "q", **more: Any) -> Job:
         more.setdefault("id", f"job-{next(self._numbers)}")
         return Job(site=site, queue=queue, **{"body": b"{}", "created": reactor.seconds(), **more})
@@ -137,6 +139,7 @@ class Bench:
 
 class MemoryBench(Bench):
     kind = "memory"
+    store_class = MemoryStore
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -145,9 +148,15 @@ class MemoryBench(Bench):
     def make(self, name: str, **options: Any) -> MemoryStore:
         return MemoryStore(reactor, name, self._queue)
 
+    async def end(self) -> None:
+        """See :meth:`Bench.end`."""
+        await super().end()
+        self._queue = MemoryQueue()
+
 
 class SqliteBench(Bench):
     kind = "sqlite"
+    store_class = SqliteStore
 
     def make(
         self, name: str, lease: float = 600.0, suspects_of: Callable[[str], Collection[str]] = lambda name: ()
@@ -159,6 +168,7 @@ class SqlBench(Bench):
     """A database of its own on the server of this run."""
 
     server: DatabaseServer
+    store_class = SqlStore
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -193,6 +203,7 @@ class MariaDbBench(SqlBench):
 
 class RedisBench(Bench):
     kind = "redis"
+    store_class = RedisStore
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -238,7 +249,8 @@ async def suspects(bench: Any, *queues: str) -> None:
 
 async def ignoring_failures(ask: Callable[[], Awaitable[Any]]) -> Any:
     """What a queue manager does: ask again while the store is away."""
-    for _ in range(int(PATIENCE / 0.05)):
+    deadline = Deadline(UNTIL)
+    while not deadline.is_over():
         try:
             return await ask()
         except StoreUnavailable:

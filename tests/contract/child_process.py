@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 
-from tests.contract.bench import PATIENCE
+from tests.patience import in_time
 
 
 class Child(ProcessProtocol):
@@ -48,7 +47,7 @@ class Child(ProcessProtocol):
             assert not self.ended.called, f"the child ended: {self.errors}"
             done: Deferred[None] = Deferred()
             self._waiting.append(done)
-            await done.addTimeout(PATIENCE, reactor)
+            await in_time(done)
         return self.lines[number]
 
     def _tell(self) -> None:

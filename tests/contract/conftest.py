@@ -24,14 +24,19 @@ KINDS = [*LOOKING, RabbitMqBench, ActiveMqBench]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what a kind of queue declares not to promise, and on a laptop what needs a server that is not there."""
+    """Skip what a store declares not to promise, and on a laptop what needs a server that is not there."""
     for item in items:
         params = item.callspec.params if hasattr(item, "callspec") else {}
-        kind = params.get("bench") or params.get("broker_bench")
-        if kind is not None:
-            reason = kind.unpromised.get(item.originalname) or kind.missing()  # type: ignore[attr-defined]
-            if reason:
-                item.add_marker(pytest.mark.skip(reason=reason))
+        kind = params.get("bench") or params.get("shared") or params.get("broker_bench")
+        if kind is not None and (reason := _lacking(item, kind) or kind.missing()):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _lacking(item: pytest.Item, kind: type[Bench]) -> str:
+    """Why a store does not promise what `item` tries; empty if it does."""
+    lacking = kind.store_class.promises.lacking
+    promises = [promise for mark in item.iter_markers("promised") for promise in mark.args]
+    return "; ".join(lacking[promise] for promise in promises if promise in lacking)
 
 
 @pytest_twisted.async_yield_fixture(params=KINDS, ids=lambda kind: kind.kind)

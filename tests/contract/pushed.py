@@ -12,47 +12,18 @@ from typing import Any
 import attrs
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 from snqd.core.job import Job
 from snqd.stomp.protocol import StompProtocol
 from snqd.stores.interface import Claim, Want
 from snqd.stores.stomp.store import StompStore
-from tests.patience import until
+from tests.patience import UNTIL, Deadline, until
 
 QUIET = 0.45
-"""Seconds after which what has not come is taken not to come."""
-
-_FAIR = "brokers are fair among sites only within what they have sent, and by lanes in a flood"
-_DUE = "a broker does not tell when what it delays is due"
-_DEPTHS = "a broker tells no depths over STOMP"
-_ELSEWHERE = "a broker sends a job, and so the wake-up, to any one of the processes that listen"
-_PLACE = "what comes back to a broker may come behind what another process holds already"
-_ORDER = "order is kept by the one process of an exclusive group"
-_ONE_SOLO = "each daemon has one process that takes suspects, and the broker does not know who is one"
-
-UNPROMISED: Mapping[str, str] = {
-    "test_enqueueing_wakes_the_other_processes_and_the_own": _ELSEWHERE,
-    "test_follow_ups_are_there_once_their_job_is_acknowledged_and_not_before": _ELSEWHERE,
-    "test_what_is_paused_is_not_handed_out_by_any_process_until_resumed": _ELSEWHERE,
-    "test_a_delayed_job_waits_for_its_time": "it waits no longer than the suite does for what may come",
-    "test_a_retry_runs_as_the_next_attempt_not_early_and_with_its_reason": _DUE,
-    "test_a_retry_keeps_its_time_over_reopening": _DUE,
-    "test_the_soonest_retry_is_the_next_due": _DUE,
-    "test_a_quiet_sites_job_is_in_the_next_claim_behind_five_thousand_of_another": _FAIR,
-    "test_a_hundred_sites_get_equal_shares_whatever_their_backlog": _FAIR,
-    "test_each_site_has_its_turn_when_there_is_room_for_one_job_at_a_time": _FAIR,
-    "test_what_a_process_holds_already_is_evened_out": _FAIR,
-    "test_many_settlements_at_once_each_get_their_own_answer": _DEPTHS,
-    "test_depths_count_what_waits_is_delayed_and_in_flight": _DEPTHS,
-    "test_a_job_given_back_counts_no_attempt_and_keeps_its_place": _PLACE,
-    "test_recovering_twice_or_a_stranger_is_harmless": "a broker does not know who holds what: a ledger is believed",
-    "test_suspects_run_one_at_a_time_across_processes": _ONE_SOLO,
-    "test_a_claim_tells_the_queues_whose_suspects_may_run": _ONE_SOLO,
-    "test_an_acknowledged_job_is_gone": _DEPTHS,
-    "test_an_ordered_queue_has_one_job_of_each_site_in_hand_across_processes": _ORDER,
-    "test_an_ordered_queue_keeps_each_sites_order_over_retries_and_returns": _ORDER,
-    "test_a_suspect_holds_the_later_jobs_of_its_site_back": _ORDER,
-}
+"""Seconds on a quiet machine after which what has not come is taken not to come."""
+LOOK = 0.01
+"""Seconds between looks whether something has come."""
 
 
 class PatientStore:
@@ -129,11 +100,19 @@ class PatientStore:
 
     async def _claim_solo(self, queues: Collection[str]) -> Claim:
         await self.listens()  # what is suspect comes back to where it was, and some process must find it there
-        for _ in range(5):  # a suspect takes its time: it comes back, is doubted, and is sent to where it runs alone
+        deadline = Deadline(UNTIL)
+        while True:
             claim = await self._until_quiet(lambda: self.inner.claim_solo(queues), bool)
-            if claim.jobs or not self.inner.inspect().suspects:
-                break
-        return claim
+            if claim.jobs or not await self._suspect_comes(queues) or deadline.is_over():
+                return claim
+
+    async def _suspect_comes(self, queues: Collection[str]) -> bool:
+        """Whether one is on its way: it comes back, is doubted, and is sent to where it runs alone."""
+        suspects, pauses = self.inner.inspect().suspects.values(), await self.inner.pauses()
+        return any(
+            each.is_announced or (each.queue in queues and not pauses.covers(each.queue, each.site))
+            for each in suspects
+        )
 
     async def _until_quiet(
         self, ask: Callable[[], Awaitable[Claim]], enough: Callable[[list[Any]], bool], jobs: list[Any] | None = None
@@ -149,12 +128,10 @@ class PatientStore:
         woken: Deferred[None] = Deferred()
         self._waiting.append(woken)
         await self._subscribed()
-        quiet = reactor.callLater(QUIET, self._go_on)
-        await woken
-        if quiet.active():
-            quiet.cancel()
-            return True
-        return False
+        quiet = Deadline(QUIET)
+        while not woken.called and not quiet.is_over():
+            await deferLater(reactor, LOOK)
+        return woken.called
 
     def _go_on(self) -> None:
         waiting, self._waiting = self._waiting, []

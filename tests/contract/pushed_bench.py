@@ -22,7 +22,7 @@ from snqd.stores.stomp.shared_state import FileSharedState
 from snqd.stores.stomp.store import StompStore
 from snqd.stores.stomp.topology import Breakouts, Topology
 from tests.contract.bench import Bench, Process
-from tests.contract.pushed import UNPROMISED, Gate, PatientStore
+from tests.contract.pushed import Gate, PatientStore
 from tests.servers.activemq import ActiveMq
 from tests.servers.broker import Broker, running
 from tests.servers.rabbitmq import RabbitMq
@@ -51,7 +51,7 @@ class BrokerBench(Bench):
 
     server: type[Broker]
     process_class = PushedProcess
-    unpromised = UNPROMISED
+    store_class = StompStore
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

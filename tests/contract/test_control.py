@@ -13,7 +13,6 @@ import pytest
 import pytest_twisted
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
-from twisted.internet.task import deferLater
 from twisted.protocols.portforward import ProxyFactory, ProxyServer
 
 from snqd.config.load import load_file
@@ -21,14 +20,13 @@ from snqd.config.settings import Settings
 from snqd.stores.control import IControlListener
 from snqd.stores.factory import make_control_listener, make_control_publisher
 from snqd.wire.control_message import MAX_BYTES
+from tests.patience import until
 from tests.servers.activemq import ActiveMq
 from tests.servers.broker import Broker, running
 from tests.servers.mariadb import mariadb
 from tests.servers.postgresql import postgresql
 from tests.servers.rabbitmq import RabbitMq
 from tests.servers.redis import running_redis
-
-PATIENCE = 20.0
 
 
 def on_database(start: Callable[[], Any]) -> Callable[[Path], tuple[int, str]]:
@@ -158,13 +156,6 @@ class Channel:
             await ear.listener.stop()
         self._publisher.close()
         await self.link.close()
-
-
-async def until(ask: Callable[[], Any]) -> None:
-    deadline = reactor.seconds() + PATIENCE
-    while not ask():
-        assert reactor.seconds() < deadline
-        await deferLater(reactor, 0.02)
 
 
 @pytest_twisted.async_yield_fixture(params=KINDS)

@@ -8,9 +8,11 @@ import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 
+from snqd.stores.interface import Promise
 from tests.contract.bench import suspects
 
 
+@pytest.mark.promised(Promise.DEPTHS)
 @ensureDeferred
 async def test_depths_count_what_waits_is_delayed_and_in_flight(bench: Any) -> None:
     await suspects(bench, "q")

@@ -12,7 +12,9 @@ from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 
 from snqd.core.job import PHP
+from snqd.stores.interface import Promise
 from tests.contract.bench import FOREVER
+from tests.patience import slowness
 
 
 @ensureDeferred
@@ -70,6 +72,7 @@ async def test_enqueues_in_flight_at_once_are_all_accepted_in_their_order(bench:
     assert await one.drain() == [job.id for job in jobs]
 
 
+@pytest.mark.promised(Promise.WAKES_ALL)
 @ensureDeferred
 async def test_enqueueing_wakes_the_other_processes_and_the_own(bench: Any) -> None:
     one, two = await bench.process(), await bench.process()
@@ -78,10 +81,11 @@ async def test_enqueueing_wakes_the_other_processes_and_the_own(bench: Any) -> N
     await woken
 
 
+@pytest.mark.promised(Promise.COMPLETE_CLAIMS)
 @ensureDeferred
 async def test_a_delayed_job_waits_for_its_time(bench: Any) -> None:
     one = await bench.process()
-    due = reactor.seconds() + 0.2
+    due = reactor.seconds() + 0.2 * slowness()
     await one.enqueue(bench.job(not_before=due))
     assert await one.claim() == []
     (claimed,) = await one.claim_when_due()

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
 from typing import Any
 
+import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 from snqd.core.job import Job
+from tests.contract.bench import Process
+from tests.patience import UNTIL, slowness, until
 
-SHORT = 0.8
-"""Seconds of a lease that is to run out in a test."""
+
+@pytest.fixture
+def short() -> float:
+    """Seconds of a lease that is to run out in a test, and not while its process only waits for the processor."""
+    return 0.8 * slowness()
 
 
-async def until(claim: Callable[[], Any], ids: list[str]) -> None:
-    """Claim until these jobs came, within a minute."""
+async def claim_until(process: Process, ids: list[str], lease: float) -> None:
+    """Claim until these jobs came, which the lease of their holder keeps back."""
     got: list[Job] = []
-    for _ in range(1200):
-        got += [each.job for each in await claim()]
-        if len(got) >= len(ids):
-            break
-        await deferLater(reactor, 0.05)
+
+    async def came() -> bool:
+        got.extend(each.job for each in await process.claim())
+        return len(got) >= len(ids)
+
+    await until(came, UNTIL + 3 * lease)
     assert [job.id for job in got] == ids
     assert {job.attempt for job in got} == {1}
 
 
 @ensureDeferred
 async def test_a_stopped_process_loses_its_claims_after_its_lease_and_goes_on_when_it_comes_back(
-    shared: Any, child: Any
+    shared: Any, child: Any, short: float
 ) -> None:
     asked: list[str] = []
 
@@ -39,14 +45,14 @@ async def test_a_stopped_process_loses_its_claims_after_its_lease_and_goes_on_wh
         asked.append(name)
         return [suspect]
 
-    one = await shared.process(lease=SHORT, suspects_of=suspects_of)
+    one = await shared.process(lease=short, suspects_of=suspects_of)
     await one.enqueue(*shared.jobs(3))
-    process = child(*shared.where, "stopped", SHORT)
+    process = child(*shared.where, "stopped", short)
     await process.line(0)
     process.say("claim 3")
     suspect, *innocents = json.loads(await process.line(1))
     process.signal(signal.SIGSTOP)
-    await until(lambda: one.claim(), innocents)
+    await claim_until(one, innocents, short)
     (alone,) = await one.claim_solo()
     assert asked == ["stopped"]
     assert (alone.job.id, alone.job.attempt) == (suspect, 2)
@@ -66,7 +72,7 @@ async def test_a_stopped_process_loses_its_claims_after_its_lease_and_goes_on_wh
 
 
 @ensureDeferred
-async def test_a_ledger_that_can_not_be_read_only_delays_what_comes_back(shared: Any, child: Any) -> None:
+async def test_a_ledger_that_can_not_be_read_only_delays_what_comes_back(shared: Any, child: Any, short: float) -> None:
     asked: list[str] = []
 
     def suspects_of(name: str) -> list[str]:
@@ -75,40 +81,40 @@ async def test_a_ledger_that_can_not_be_read_only_delays_what_comes_back(shared:
             raise OSError(5, "Input/output error")
         return []
 
-    one = await shared.process(lease=SHORT, suspects_of=suspects_of)
+    one = await shared.process(lease=short, suspects_of=suspects_of)
     await one.enqueue(*shared.jobs(2))
-    process = child(*shared.where, "killed", SHORT)
+    process = child(*shared.where, "killed", short)
     await process.line(0)
     process.say("claim 2")
     ids = json.loads(await process.line(1))
     process.signal(signal.SIGKILL)
-    await until(lambda: one.claim(), ids)
+    await claim_until(one, ids, short)
     assert asked == ["killed", "killed"]
 
 
 @ensureDeferred
-async def test_a_process_that_lives_keeps_its_claims_over_many_leases(shared: Any, child: Any) -> None:
-    one = await shared.process(lease=SHORT)
+async def test_a_process_that_lives_keeps_its_claims_over_many_leases(shared: Any, child: Any, short: float) -> None:
+    one = await shared.process(lease=short)
     await one.enqueue(*shared.jobs(2))
-    process = child(*shared.where, "alive", SHORT)
+    process = child(*shared.where, "alive", short)
     await process.line(0)
     process.say("claim 2")
     await process.line(1)
-    await deferLater(reactor, 2.5 * SHORT)  # nothing is to happen meanwhile
+    await deferLater(reactor, 2.5 * short)  # nothing is to happen meanwhile
     assert await one.claim() == []
     process.say("ack")
     assert json.loads(await process.line(2)) == [True, True]
 
 
 @ensureDeferred
-async def test_a_watcher_that_was_stopped_itself_gives_nobody_up(shared: Any, child: Any) -> None:
-    one = await shared.process(lease=SHORT)
+async def test_a_watcher_that_was_stopped_itself_gives_nobody_up(shared: Any, child: Any, short: float) -> None:
+    one = await shared.process(lease=short)
     await one.enqueue(*shared.jobs(2))
     claimed = await one.claim()
-    watcher = child(*shared.where, "watcher", SHORT)
+    watcher = child(*shared.where, "watcher", short)
     await watcher.line(0)
     watcher.signal(signal.SIGSTOP)
-    await deferLater(reactor, 2 * SHORT)  # longer than a lease
+    await deferLater(reactor, 2 * short)  # longer than a lease
     watcher.signal(signal.SIGCONT)
     watcher.say("claim 3")
     assert json.loads(await watcher.line(1)) == []

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from snqd.stores.interface import Want
+from snqd.stores.interface import Promise, Want
 from tests.contract.bench import ids, sites, suspects
 
 
+@pytest.mark.promised(Promise.ORDER_ACROSS_PROCESSES)
 @ensureDeferred
 async def test_an_ordered_queue_has_one_job_of_each_site_in_hand_across_processes(bench: Any) -> None:
     one, two = await bench.process(), await bench.process()
@@ -24,6 +26,7 @@ async def test_an_ordered_queue_has_one_job_of_each_site_in_hand_across_processe
     assert sites(await two.claim(ordered=True)) == ["alpha"]
 
 
+@pytest.mark.promised(Promise.ORDER_ACROSS_PROCESSES)
 @ensureDeferred
 async def test_an_ordered_queue_keeps_each_sites_order_over_retries_and_returns(bench: Any) -> None:
     one, two = await bench.process(), await bench.process()
@@ -59,6 +62,7 @@ async def test_a_retry_holds_the_later_jobs_of_its_site_back_and_no_others(bench
     assert sites(await one.claim(ordered=True)) == ["beta"]
 
 
+@pytest.mark.promised(Promise.ORDER_ACROSS_PROCESSES)
 @ensureDeferred
 async def test_a_suspect_holds_the_later_jobs_of_its_site_back(bench: Any) -> None:
     await suspects(bench, "q")

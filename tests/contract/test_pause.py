@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pytest_twisted import ensureDeferred
 
-from snqd.stores.interface import Pauses, Want
+from snqd.stores.interface import Pauses, Promise, Want
 
 PAUSES = [
     ("q", None, Pauses(queues=frozenset({"q"})), [("r", "alpha"), ("r", "beta")]),
@@ -16,6 +16,7 @@ PAUSES = [
 ]
 
 
+@pytest.mark.promised(Promise.WAKES_ALL)
 @pytest.mark.parametrize(("queue", "site", "pauses", "left"), PAUSES, ids=["queue", "site", "share"])
 @ensureDeferred
 async def test_what_is_paused_is_not_handed_out_by_any_process_until_resumed(

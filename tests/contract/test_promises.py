@@ -69,7 +69,7 @@ async def wakes_one_process(bench: Any) -> None:
 
 
 async def spread(bench: Any) -> list[Any]:
-    """Two processes, to each of which jobs of the same site have come that it has not claimed; the oldest to the first."""
+    """Two processes that each hold unclaimed jobs of the same site; the first holds the oldest."""
     one, two = await bench.process(), await bench.process()
     await one.store.listens()
     await one.enqueue(bench.job())

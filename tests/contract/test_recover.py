@@ -6,10 +6,11 @@ import json
 import signal
 from typing import Any
 
+import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import gatherResults
 
-from snqd.stores.interface import Want
+from snqd.stores.interface import Promise, Want
 from tests.contract.bench import FOREVER, ids
 
 
@@ -45,6 +46,7 @@ async def test_a_killed_processs_jobs_come_back_by_recover_and_nothing_is_locked
     assert [each.job.id for each in await one.claim_solo()] == claimed[:1]
 
 
+@pytest.mark.promised(Promise.KNOWS_HOLDERS)
 @ensureDeferred
 async def test_recovering_twice_or_a_stranger_is_harmless(bench: Any) -> None:
     dead, other = await bench.process(), await bench.process()

@@ -9,10 +9,12 @@ from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 
-from snqd.stores.interface import Receipt, Want
+from snqd.stores.interface import Promise, Receipt, Want
 from tests.contract.bench import ids
+from tests.patience import slowness
 
 
+@pytest.mark.promised(Promise.DEPTHS)
 @ensureDeferred
 async def test_an_acknowledged_job_is_gone(bench: Any) -> None:
     one = await bench.process()
@@ -23,6 +25,7 @@ async def test_an_acknowledged_job_is_gone(bench: Any) -> None:
     assert await one.store.depths() == []
 
 
+@pytest.mark.promised(Promise.WAKES_ALL, Promise.DEPTHS)
 @ensureDeferred
 async def test_follow_ups_are_there_once_their_job_is_acknowledged_and_not_before(bench: Any) -> None:
     one, two = await bench.process(), await bench.process()
@@ -38,6 +41,7 @@ async def test_follow_ups_are_there_once_their_job_is_acknowledged_and_not_befor
     assert {(depth.site, depth.delayed) for depth in await two.store.depths()} == {("beta", 0), ("alpha", 1)}
 
 
+@pytest.mark.promised(Promise.DEPTHS)
 @ensureDeferred
 async def test_many_settlements_at_once_each_get_their_own_answer(bench: Any) -> None:
     one = await bench.process()
@@ -69,22 +73,25 @@ async def test_a_receipt_settles_once(bench: Any, second: str) -> None:
     assert await one.claim() == []
 
 
+@pytest.mark.promised(Promise.NEXT_DUE)
 @ensureDeferred
 async def test_a_retry_runs_as_the_next_attempt_not_early_and_with_its_reason(bench: Any) -> None:
     one, two = await bench.process(), await bench.process()
     await one.enqueue(bench.job())
     (claimed,) = await one.claim()
-    due = reactor.seconds() + 0.3
-    assert await one.store.retry(claimed.receipt, 0.3, "the mirror is busy") is True
+    delay = 0.3 * slowness()
+    due = reactor.seconds() + delay
+    assert await one.store.retry(claimed.receipt, delay, "the mirror is busy") is True
     claim = await two.store.claim({"q": Want(1)})
     assert claim.jobs == []
-    assert claim.next_due == pytest.approx(due - reactor.seconds(), abs=0.25)
+    assert claim.next_due == pytest.approx(due - reactor.seconds(), abs=0.8 * delay)
     (again,) = await two.claim_when_due()
     assert reactor.seconds() >= due
     assert (again.job.id, again.job.attempt) == (claimed.job.id, 2)
     assert (again.job.reason, again.job.solo) == ("the mirror is busy", False)
 
 
+@pytest.mark.promised(Promise.NEXT_DUE)
 @ensureDeferred
 async def test_the_soonest_retry_is_the_next_due(bench: Any) -> None:
     one = await bench.process()
@@ -116,6 +123,7 @@ async def test_a_reason_of_any_text_does_no_harm(bench: Any, reason: str) -> Non
     assert await one.store.ack(again.receipt) is True
 
 
+@pytest.mark.promised(Promise.KEEPS_PLACE)
 @ensureDeferred
 async def test_a_job_given_back_counts_no_attempt_and_keeps_its_place(bench: Any) -> None:
     one, two = await bench.process(), await bench.process()

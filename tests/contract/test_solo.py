@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from pytest_twisted import ensureDeferred
 
+from snqd.stores.interface import Promise
 from tests.contract.bench import suspects
 
 
+@pytest.mark.promised(Promise.ONE_SUSPECT)
 @ensureDeferred
 async def test_suspects_run_one_at_a_time_across_processes(bench: Any) -> None:
     await suspects(bench, "q", "q", "r")
@@ -31,6 +33,7 @@ async def test_only_suspects_of_the_wanted_queues_are_handed_out(bench: Any) -> 
     assert len(await one.claim_solo("other", "q")) == 1
 
 
+@pytest.mark.promised(Promise.ONE_SUSPECT)
 @ensureDeferred
 async def test_a_claim_tells_the_queues_whose_suspects_may_run(bench: Any) -> None:
     await suspects(bench, "q", "q", "r", "s")

@@ -23,8 +23,7 @@ from snqd.stores.stomp.shared_state import FileSharedState
 from snqd.wire.envelope import read_capture
 from snqd.wire.payload import decode
 from tests.contract.bench import ids
-from tests.contract.pushed import UNPROMISED
-from tests.patience import until
+from tests.patience import slowness, until
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -55,7 +54,7 @@ async def test_a_delayed_job_is_not_early_and_at_most_a_second_late(broker_bench
             assert (claimed.job.attempt, claimed.job.not_before) == (1, 0.0)
             assert await one.store.ack(claimed.receipt)
     for job_id, due in dues.items():
-        assert due <= arrived[job_id] < due + 2  # a second of it is the suite's own patience
+        assert due <= arrived[job_id] < due + 2 * slowness()  # a second of it is the suite's own patience
 
 
 @ensureDeferred
@@ -387,7 +386,7 @@ async def test_a_broker_that_is_killed_loses_nothing_and_work_goes_on_when_it_is
     broker_bench.broker.start()
     back = time.monotonic()
     claimed = await until(lambda: one.claim(100))
-    assert time.monotonic() - back < 6
+    assert time.monotonic() - back < 6 * slowness()
     handled: dict[str, int] = {}
     expected = {job.id for job in [*waiting, delayed]}
     while True:
@@ -404,18 +403,3 @@ async def test_a_broker_that_is_killed_loses_nothing_and_work_goes_on_when_it_is
     await one.enqueue(broker_bench.job())
     assert len(await one.claim()) == 1
     assert one.store.trouble is None
-
-
-# The declaration
-
-
-def test_what_is_declared_not_to_be_promised_is_a_clause_of_the_suite() -> None:
-    clauses = "".join(each.read_text() for each in Path(__file__).parent.glob("test_*.py"))
-    assert [name for name in UNPROMISED if f"async def {name}(" not in clauses] == []
-
-
-@ensureDeferred
-async def test_depths_are_unknown(broker_bench: Any) -> None:
-    one = await broker_bench.process()
-    await one.enqueue(broker_bench.job())
-    assert await one.store.depths() is None
