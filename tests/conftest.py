@@ -48,11 +48,12 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what must run in one process, one after the other, where several run the suite: a file's tests of one server,
-    which is started once for all of them. Unit tests share nothing."""
+    """Say what must run in one process, one after the other, where several run the suite: all of the contract on one
+    server, which is started once for it, and elsewhere a file's tests of one server. Unit tests share nothing."""
     for item in items:
         if "unit" not in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {_server(item)}"))
+            room = "contract" if "contract" in item.path.parts else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(f"{room} {_server(item)}"))
 
 
 def _server(item: pytest.Item) -> str:

@@ -123,6 +123,11 @@ class StompProtocol(Protocol):
         """How many frames have not gone out yet."""
         return len(self._out)
 
+    @property
+    def unconfirmed(self) -> int:
+        """How many frames the broker has been asked to confirm and has not confirmed yet."""
+        return len(self._receipts)
+
     def disconnect(self) -> Deferred[None]:
         """Say goodbye once everything sent is processed; fires when the connection is gone."""
         if self.lost.called:

@@ -14,62 +14,42 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from snqd.core.job import Job
+from snqd.stomp.protocol import StompProtocol
 from snqd.stores.interface import Claim, Want
+from snqd.stores.stomp.store import StompStore
+from tests.patience import UNTIL, Deadline, until
 
 QUIET = 0.45
-"""Seconds after which what has not come is taken not to come."""
-
-_FAIR = "brokers are fair among sites only within what they have sent, and by lanes in a flood"
-_DUE = "a broker does not tell when what it delays is due"
-_DEPTHS = "a broker tells no depths over STOMP"
-_ELSEWHERE = "a broker sends a job, and so the wake-up, to any one of the processes that listen"
-_PLACE = "what comes back to a broker may come behind what another process holds already"
-_ORDER = "order is kept by the one process of an exclusive group"
-_ONE_SOLO = "each daemon has one process that takes suspects, and the broker does not know who is one"
-
-UNPROMISED: Mapping[str, str] = {
-    "test_enqueueing_wakes_the_other_processes_and_the_own": _ELSEWHERE,
-    "test_follow_ups_are_there_once_their_job_is_acknowledged_and_not_before": _ELSEWHERE,
-    "test_what_is_paused_is_not_handed_out_by_any_process_until_resumed": _ELSEWHERE,
-    "test_a_delayed_job_waits_for_its_time": "it waits no longer than the suite does for what may come",
-    "test_a_retry_runs_as_the_next_attempt_not_early_and_with_its_reason": _DUE,
-    "test_a_retry_keeps_its_time_over_reopening": _DUE,
-    "test_the_soonest_retry_is_the_next_due": _DUE,
-    "test_a_quiet_sites_job_is_in_the_next_claim_behind_five_thousand_of_another": _FAIR,
-    "test_a_hundred_sites_get_equal_shares_whatever_their_backlog": _FAIR,
-    "test_each_site_has_its_turn_when_there_is_room_for_one_job_at_a_time": _FAIR,
-    "test_what_a_process_holds_already_is_evened_out": _FAIR,
-    "test_many_settlements_at_once_each_get_their_own_answer": _DEPTHS,
-    "test_depths_count_what_waits_is_delayed_and_in_flight": _DEPTHS,
-    "test_a_job_given_back_counts_no_attempt_and_keeps_its_place": _PLACE,
-    "test_recovering_twice_or_a_stranger_is_harmless": "a broker does not know who holds what: a ledger is believed",
-    "test_suspects_run_one_at_a_time_across_processes": _ONE_SOLO,
-    "test_a_claim_tells_the_queues_whose_suspects_may_run": _ONE_SOLO,
-    "test_an_acknowledged_job_is_gone": _DEPTHS,
-    "test_an_ordered_queue_has_one_job_of_each_site_in_hand_across_processes": _ORDER,
-    "test_an_ordered_queue_keeps_each_sites_order_over_retries_and_returns": _ORDER,
-    "test_a_suspect_holds_the_later_jobs_of_its_site_back": _ORDER,
-}
+"""Seconds on a quiet machine after which what has not come is taken not to come."""
+LOOK = 0.01
+"""Seconds between looks whether something has come."""
 
 
 class PatientStore:
-    """A store whose claims wait until what is on its way has come."""
+    """A store whose claims wait until what is on its way has come.
 
-    def __init__(self, store: Any, bench: Any, gate: Gate) -> None:
-        self._store = store
+    :ivar inner: the store itself, whose claims do not wait.
+    :ivar listening: the way to the broker on which jobs come.
+    """
+
+    def __init__(self, inner: StompStore, bench: Any, listening: Gate, sending: Gate) -> None:
+        self.inner = inner
+        self.listening = listening
+        self._sending = sending
         self._bench = bench
-        self._gate = gate
+        self._has_asked = False
         self._waiting: list[Deferred[None]] = []
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+        return getattr(self.inner, name)
 
     def open(self, wake: Callable[[], Any]) -> Deferred[None]:
         def woken() -> None:
             wake()
             self._go_on()
 
-        return self._store.open(woken)
+        return self.inner.open(woken)
 
     def claim(self, wants: Mapping[str, Want]) -> Deferred[Claim]:
         return Deferred.fromCoroutine(self._claim(wants))
@@ -83,19 +63,36 @@ class PatientStore:
 
     async def listens(self) -> None:
         """Ask for a job for the first time, so that the broker sends what comes."""
-        self._gate.open()
-        if not self._store._intake._groups:
-            await self._store.claim({"q": Want(1)})
+        self.listening.open()
+        if not self._has_asked:
+            self._has_asked = True
+            await self.inner.claim({"q": Want(1)})
         await self._subscribed()
 
+    async def lose_connection(self) -> None:
+        """Cut the connection on which jobs come; it connects again by itself."""
+        before = self.inner.inspect().epochs
+        await self.listening.cut()
+        await until(
+            lambda: all(now not in (old, 0) for old, now in zip(before, self.inner.inspect().epochs, strict=True))
+        )
+
+    async def die(self) -> list[Job]:
+        """Lose the connection on which jobs come, as at the end of the process; returns the jobs that were in hand."""
+        held = self.inner.inspect().in_hand
+        self.listening.close()
+        await self.listening.cut()
+        return list(held)
+
     async def _claim(self, wants: Mapping[str, Want]) -> Claim:
-        self._gate.open()
+        self.listening.open()
+        self._has_asked = self._has_asked or any(want.room for want in wants.values())
         jobs: list[Any] = []
 
         def ask() -> Any:
             got = {queue: sum(1 for each in jobs if each.job.queue == queue) for queue in wants}
             left = {queue: attrs.evolve(want, room=want.room - got[queue]) for queue, want in wants.items()}
-            return self._store.claim(left)
+            return self.inner.claim(left)
 
         room = sum(want.room for want in wants.values())
         claim = await self._until_quiet(ask, lambda _: len(jobs) >= room, jobs)
@@ -103,11 +100,19 @@ class PatientStore:
 
     async def _claim_solo(self, queues: Collection[str]) -> Claim:
         await self.listens()  # what is suspect comes back to where it was, and some process must find it there
-        for _ in range(5):  # a suspect takes its time: it comes back, is doubted, and is sent to where it runs alone
-            claim = await self._until_quiet(lambda: self._store.claim_solo(queues), bool)
-            if claim.jobs or not self._store._notes.noted.suspects:
-                break
-        return claim
+        deadline = Deadline(UNTIL)
+        while True:
+            claim = await self._until_quiet(lambda: self.inner.claim_solo(queues), bool)
+            if claim.jobs or not await self._suspect_comes(queues) or deadline.is_over():
+                return claim
+
+    async def _suspect_comes(self, queues: Collection[str]) -> bool:
+        """Whether one is on its way: it comes back, is doubted, and is sent to where it runs alone."""
+        suspects, pauses = self.inner.inspect().suspects.values(), await self.inner.pauses()
+        return any(
+            each.is_announced or (each.queue in queues and not pauses.covers(each.queue, each.site))
+            for each in suspects
+        )
 
     async def _until_quiet(
         self, ask: Callable[[], Awaitable[Claim]], enough: Callable[[list[Any]], bool], jobs: list[Any] | None = None
@@ -123,12 +128,10 @@ class PatientStore:
         woken: Deferred[None] = Deferred()
         self._waiting.append(woken)
         await self._subscribed()
-        quiet = reactor.callLater(QUIET, self._go_on)
-        await woken
-        if quiet.active():
-            quiet.cancel()
-            return True
-        return False
+        quiet = Deadline(QUIET)
+        while not woken.called and not quiet.is_over():
+            await deferLater(reactor, LOOK)
+        return woken.called
 
     def _go_on(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -137,50 +140,65 @@ class PatientStore:
 
     async def _subscribed(self) -> None:
         """Until the broker has confirmed everything that was asked of it."""
-        while any(each and each._receipts for each in self._protocols()):
-            await deferLater(reactor, 0.01)
-
-    def _protocols(self) -> list[Any]:
-        store = self._store
-        return [each._connection.protocol for each in [store._sender, *store._consumers]]
+        await until(lambda: not self._sending.unconfirmed and not self.listening.unconfirmed)
 
     async def _recover(self, owner: str, suspects: Collection[str], cause: str) -> int:
-        held: list[str] = []
+        held: list[Job] = []
         for process in self._bench.open:
             if process.name == owner:
-                held = await process.store._die()
-        noted: int = await self._store.recover(owner, suspects, cause)
+                held = await process.store.die()
+        noted: int = await self.inner.recover(owner, suspects, cause)
         return len(held) or noted
-
-    async def _die(self) -> list[str]:
-        """Lose what it listens by, as at the end of the process; returns the jobs that it had in hand."""
-        held = [arrival.job.id for arrival in self._store._inbox._in_hand.values()]
-        self._gate.close()
-        for consumer in self._store._consumers:
-            protocol = consumer._connection.protocol
-            if protocol is not None:
-                protocol.transport.abortConnection()
-                while not protocol.lost.called:
-                    await deferLater(reactor, 0.01)
-        return held
 
 
 class Gate:
-    """An endpoint that can be closed, and lets nobody through meanwhile."""
+    """An endpoint that can be closed, and lets nobody through meanwhile; and the connection through it."""
 
     def __init__(self, endpoint: Any) -> None:
         self._endpoint = endpoint
         self._opened: Deferred[None] | None = None
+        self._protocol: StompProtocol | None = None
 
     def connect(self, factory: Any) -> Deferred[Any]:
         if self._opened is None:
-            return self._endpoint.connect(factory)
-        return self._opened.addCallback(lambda _: self._endpoint.connect(factory))
+            return self._connect(factory)
+        return self._opened.addCallback(lambda _: self._connect(factory))
+
+    def _connect(self, factory: Any) -> Deferred[Any]:
+        def connected(protocol: StompProtocol) -> StompProtocol:
+            self._protocol = protocol
+            return protocol
+
+        return self._endpoint.connect(factory).addCallback(connected)
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many frames of the connection the broker has not confirmed yet."""
+        return self._protocol.unconfirmed if self._protocol is not None else 0
 
     def close(self) -> None:
+        """Let no connection through from now on; the one that there is stays."""
         self._opened = Deferred()
 
     def open(self) -> None:
+        """Let connections through again."""
         opened, self._opened = self._opened, None
         if opened is not None:
             opened.callback(None)
+
+    async def cut(self) -> None:
+        """Cut the connection, if there is one."""
+        protocol = self._protocol
+        if protocol is not None:
+            protocol.transport.abortConnection()
+            await until(lambda: protocol.lost.called)
+
+    def hold(self) -> None:
+        """Read nothing more from the connection."""
+        assert self._protocol is not None
+        self._protocol.transport.pauseProducing()
+
+    def go_on(self) -> None:
+        """Read again."""
+        assert self._protocol is not None
+        self._protocol.transport.resumeProducing()

@@ -13,21 +13,19 @@ import pytest
 import pytest_twisted
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
-from twisted.internet.task import deferLater
 from twisted.protocols.portforward import ProxyFactory, ProxyServer
 
 from snqd.config.load import load_file
 from snqd.stores.control import IControlListener
 from snqd.stores.factory import control_channel_of
 from snqd.wire.control_message import MAX_BYTES
-from tests.contract.conftest import redis_server
+from tests.patience import until
 from tests.servers.activemq import ActiveMq
 from tests.servers.broker import Broker, running
 from tests.servers.mariadb import mariadb
 from tests.servers.postgresql import postgresql
 from tests.servers.rabbitmq import RabbitMq
-
-PATIENCE = 20.0
+from tests.servers.redis import running_redis
 
 
 def on_database(start: Callable[[], Any]) -> Callable[[Path], tuple[int, str]]:
@@ -39,7 +37,7 @@ def on_database(start: Callable[[], Any]) -> Callable[[Path], tuple[int, str]]:
 
 
 def on_redis(folder: Path) -> tuple[int, str]:
-    server = redis_server()
+    server = running_redis()
     return server.port, f"subsystem = redis\nredis = {server.url}\nqueue_basename = {folder}"
 
 
@@ -156,13 +154,6 @@ class Channel:
             await ear.listener.stop()
         self._publisher.close()
         await self.link.close()
-
-
-async def until(ask: Callable[[], Any]) -> None:
-    deadline = reactor.seconds() + PATIENCE
-    while not ask():
-        assert reactor.seconds() < deadline
-        await deferLater(reactor, 0.02)
 
 
 @pytest_twisted.async_yield_fixture(params=KINDS)

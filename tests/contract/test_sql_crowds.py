@@ -12,7 +12,6 @@ import psycopg
 import pymysql
 import pytest
 from pytest_twisted import ensureDeferred
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
@@ -21,7 +20,7 @@ from snqd.stores.morgue.sql_morgue import SqlMorgue
 from snqd.stores.sql.blocking import SqlQueue
 from snqd.stores.sql.control_table import ControlTable
 from snqd.stores.sql.server import SqlServer
-from tests.contract.test_sql_failures import PATIENCE
+from tests.patience import UNTIL, Deadline, in_time
 
 CROWDED = "the server has no connection left: raise its max_connections"
 ENOUGH = 200
@@ -47,9 +46,9 @@ def ask(connection: Any, statement: str, *arguments: Any) -> list[tuple[Any, ...
 
 def patiently(condition: Callable[[], Any]) -> None:
     """Wait for `condition`, without letting the reactor go on."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = Deadline(UNTIL)
     while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
+        assert not deadline.is_over(), "it did not come true"
         time.sleep(0.01)
 
 
@@ -155,7 +154,7 @@ async def test_a_deadlock_with_another_program_is_resolved_and_nothing_is_lost(s
         ask(other, "UPDATE snqd_owner SET name = concat(name, '')")
         other.commit()
 
-    await deferToThread(close_the_circle).addTimeout(PATIENCE, reactor)
+    await in_time(deferToThread(close_the_circle))
     assert await settled is True
     assert len(await one.drain()) == 99
     other.close()

@@ -21,15 +21,18 @@ from twisted.logger import formatEvent, globalLogPublisher
 from snqd.core.errors import SchemaTooNew, StoreUnavailable, Unconfirmed
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.interface import Want
+from snqd.stores.sql.claim_session import ClaimSession
 from snqd.stores.sql.dialects import CommitLost
 from snqd.stores.sql.prepared import PreparedStatement
 from snqd.stores.sql.server import SqlServer
-from tests.contract.conftest import PostgresqlBench, ignoring_failures
+from tests.contract.bench import PostgresqlBench, ignoring_failures
+from tests.patience import in_time
 from tests.servers.postgresql import PostgresqlServer
 from tests.servers.small_disk import SmallDisk
 
 KILL_EVERY = 0.05
-PATIENCE = 60.0
+WORK = 180.0
+"""Seconds on a quiet machine in which the work of a test is done, cuts and all."""
 
 
 # The server dies
@@ -159,7 +162,7 @@ async def test_connections_cut_at_any_moment_lose_and_repeat_nothing(sql_bench: 
     cutting = LoopingCall(lambda: deferToThread(cut, sql_bench))
     cut_off = cutting.start(KILL_EVERY, now=False)
     fed = Deferred.fromCoroutine(feed())
-    worked = Deferred.fromCoroutine(work()).addTimeout(3 * PATIENCE, reactor)
+    worked = in_time(Deferred.fromCoroutine(work()), WORK)
     await fed
     cutting.stop()
     await cut_off
@@ -171,12 +174,12 @@ async def test_connections_cut_at_any_moment_lose_and_repeat_nothing(sql_bench: 
 
 @ensureDeferred
 async def test_jobs_whose_commit_stays_in_doubt_are_named(sql_bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def lose(actions: Any, durable: bool) -> None:
+    def lose(session: ClaimSession, actions: Any, durable: bool) -> None:
         raise CommitLost("cut")
 
     one = await sql_bench.process()
     with monkeypatch.context() as patch:
-        patch.setattr(one.store._owner, "run", lose)
+        patch.setattr(ClaimSession, "run", lose)
         with pytest.raises(Unconfirmed, match="cut") as told:
             await one.enqueue(*sql_bench.jobs(2))
     assert len(told.value.unknown) == 2
@@ -278,13 +281,21 @@ async def test_jobs_of_a_claim_whose_answer_is_lost_are_claimed_again(
     await one.enqueue(*bench.jobs(3))
     (held,) = await one.claim(1)
 
-    def cut_behind(asked: PreparedStatement, result: Any) -> Any:
-        monkeypatch.undo()
-        raise ConnectionLost("cut")
+    ask = PreparedStatement.ask
+    lost: list[Any] = []
 
-    monkeypatch.setattr(PreparedStatement, "_rows", cut_behind)
+    def cut_behind(asked: PreparedStatement, connection: Any, arguments: Any) -> Deferred[Any]:
+        monkeypatch.undo()
+
+        def lose(rows: Any) -> None:
+            lost.append(rows)
+            raise ConnectionLost("cut")
+
+        return ask(asked, connection, arguments).addCallback(lose)
+
+    monkeypatch.setattr(PreparedStatement, "ask", cut_behind)
     (second,) = await one.claim(1)
-    assert PreparedStatement._rows is not cut_behind
+    assert len(lost) == 1
     (third,) = await one.claim(1)
     assert await one.claim(1) == []
     assert [await one.store.ack(each.receipt) for each in (held, second, third)] == [True] * 3

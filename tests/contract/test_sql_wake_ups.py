@@ -21,7 +21,7 @@ from snqd.stores.sql.blocking import SqlQueue
 from snqd.stores.sql.claim import SqlFairClaim
 from snqd.stores.sql.database import SqlDatabase
 from snqd.stores.sql.prepared import NAME
-from tests.contract.conftest import PostgresqlBench, ignoring_failures
+from tests.contract.bench import PostgresqlBench, ignoring_failures
 from tests.servers.database_server import free_port
 
 # What costs, and who is woken

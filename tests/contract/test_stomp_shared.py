@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pytest_twisted import ensureDeferred
-from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from snqd.config.stomp_servers import StompSettings
@@ -22,16 +19,8 @@ from snqd.stores.stomp.blocking import StompQueue
 from snqd.stores.stomp.shared_state import FileSharedState
 from snqd.stores.stomp.topology import Topology
 from snqd.wire.payload import decode
+from tests.patience import until
 from tests.servers.php_daemon import GNUSOCIAL, STATUSNET, Kind, PhpDaemon, send
-
-PATIENCE = 20.0
-
-
-async def until(true: Callable[[], bool]) -> None:
-    deadline = reactor.seconds() + PATIENCE
-    while not true():
-        assert reactor.seconds() < deadline
-        await deferLater(reactor, 0.02)
 
 
 def places(bench: Any) -> tuple[str, str, str]:
@@ -42,10 +31,6 @@ def places(bench: Any) -> tuple[str, str, str]:
 
 
 BREAKOUTS = {("q", ""): "main/q", ("q", "alpha"): "main/q/alpha"}
-
-
-def in_hand(process: Any) -> list[str]:
-    return [arrival.job.id for arrival in process.store._inbox._in_hand.values()]
 
 
 # Breakouts
@@ -115,11 +100,13 @@ async def test_what_a_process_holds_already_follows_its_queue_too(broker_bench: 
     await one.enqueue(*jobs)
     wants = {"q": Want(10), "r": Want(1)}
     await one.store.claim(wants)
-    await until(lambda: len(list(one.store._inbox.waiting())) >= 4)
+    await until(lambda: len(one.store.inspect().waiting) >= 4)
     broker_bench.groups, broker_bench.breakouts = {"r": "other"}, {}
     await one.store.claim({"q": Want(10)})
     claimed = await two.claim(queue="r")
-    assert {each.job.id for each in claimed} == {job.id for job in jobs} - set(in_hand(one))
+    assert {each.job.id for each in claimed} == {job.id for job in jobs} - {
+        job.id for job in one.store.inspect().in_hand
+    }
 
 
 @ensureDeferred

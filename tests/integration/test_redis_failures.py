@@ -34,7 +34,7 @@ from snqd.stores.redis import connection, scripts, store
 from snqd.stores.redis.blocking import RedisQueue
 from snqd.stores.redis.scripts import Script
 from snqd.stores.redis.store import RedisStore
-from tests.contract.conftest import Process
+from tests.contract.bench import Process
 from tests.integration.redis_places import Places
 from tests.integration.redis_wires import Wire
 from tests.servers.redis import SAFE, RedisServer, free_port, need

@@ -105,6 +105,10 @@ class Inbox:
         """How many are in the manager's hands."""
         return len(self._in_hand)
 
+    def jobs_in_hand(self) -> list[Job]:
+        """Those that are."""
+        return [arrival.job for arrival in self._in_hand.values()]
+
     def has_in_hand_alone(self) -> bool:
         """Whether a suspect is in the manager's hands."""
         return any(arrival.source.alone for arrival in self._in_hand.values())

@@ -66,6 +66,7 @@ class Router:
         self._random = random
         self._bad_item = bad_item
         self._doubtful: list[Arrival] = []
+        self._accused: dict[str, list[Arrival]] = {}
         self._shelved: list[Arrival] = []
         self._unserved: dict[str, list[Arrival]] = {}
         self._calls: set[IDelayedCall] = set()
@@ -104,7 +105,7 @@ class Router:
         elif suspect is not None:
             self._mover.begin_alone(self._accuse(arrival, suspect))
         elif arrival.source.alone:
-            self._accept(arrival)
+            self._accept_alone(arrival)
         elif self._is_of_another_group(arrival):
             self._mover.send_again(arrival)
         elif job.solo:
@@ -163,6 +164,17 @@ class Router:
         if arrival.job.not_before:
             arrival.job = attrs.evolve(arrival.job, not_before=0.0)
         self._take(arrival)
+
+    def _accept_alone(self, arrival: Arrival) -> None:
+        """Hold a suspect back until this process has acknowledged the message that it replaces.
+
+        A broker may deliver it before it confirms it. If the suspect killed the process then, the broker would give
+        back the message that it replaces, and this attempt would not count."""
+        early = self._accused.get(arrival.job.id)
+        if early is None:
+            self._accept(arrival)
+        else:
+            early.append(arrival)
 
     def _too_early(self, arrival: Arrival, early: float) -> None:
         dialect = arrival.source.consumer.dialect
@@ -226,7 +238,12 @@ class Router:
         # Before it can arrive there; a crash in between costs nothing, since it is this message that is accused.
         await self._notes.write(lambda notes: notes.moved(job.id, job.queue, job.site))
         solo = self._topology.solo(arrival.source.group)
-        await self._mover.replace(arrival, [Outgoing(job, solo, accused=suspect.owner)])
+        self._accused.setdefault(job.id, [])
+        try:
+            await self._mover.replace(arrival, [Outgoing(job, solo, accused=suspect.owner)], at_once=True)
+        finally:
+            for early in self._accused.pop(job.id, ()):
+                self.sort(early)
 
     async def _to_the_morgue(self, message: Frame, source: Source, epoch: int, reason: str) -> None:
         created = message.headers.get("created", "").strip()

@@ -26,6 +26,7 @@ from snqd.stores.stomp.brokers import Brokers
 from snqd.stores.stomp.consumer import Arrival, Consumer
 from snqd.stores.stomp.flood_watch import FloodWatch
 from snqd.stores.stomp.inbox import Inbox
+from snqd.stores.stomp.inspection import Inspection
 from snqd.stores.stomp.intake import Intake
 from snqd.stores.stomp.mover import Mover
 from snqd.stores.stomp.router import Router
@@ -113,6 +114,16 @@ class StompStore:
         """See :attr:`IStore.trouble`; the first one's, where there are several brokers."""
         listening = [consumer.trouble for consumer in self._consumers]
         return next(filter(None, [*listening, self._sender.trouble]), None)
+
+    def inspect(self) -> Inspection:
+        """What this process holds now."""
+        return Inspection(
+            [arrival.job for arrival in self._inbox.waiting()],
+            self._inbox.jobs_in_hand(),
+            list(self._intake.sources()),
+            [consumer.epoch for consumer in self._consumers],
+            self._notes.noted.suspects,
+        )
 
     def open(self, wake: Callable[[], Any]) -> Deferred[None]:
         """See :meth:`IStore.open`; fires when the first attempt to connect has ended, well or not."""

@@ -114,11 +114,13 @@ def test_what_is_sent_in_one_turn_goes_out_in_one_write_and_each_is_confirmed() 
     frames = session.sent()
     assert session.transport.writes == writes + 1
     assert [frame.headers["destination"] for frame in frames] == ["/queue/0", "/queue/1", "/queue/2"]
+    assert protocol.unconfirmed == 3
     session.answer("RECEIPT", receipt_id=frames[2].headers["receipt"])
     assert done == [[], [], [None]]
     session.answer("RECEIPT", receipt_id="unheard of")
     session.answer("RECEIPT", receipt_id=frames[0].headers["receipt"])
     assert done == [[None], [], [None]]
+    assert protocol.unconfirmed == 1
 
 
 def test_what_was_not_confirmed_when_the_connection_is_lost_has_failed() -> None:

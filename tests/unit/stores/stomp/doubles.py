@@ -85,6 +85,7 @@ class FakeConsumer:
     epoch: int = 1
     sources: dict[str, Source] = attrs.field(factory=dict)
     acked: list[str] = attrs.field(factory=list)
+    acked_at_once: list[str] = attrs.field(factory=list)
 
     def listen(self, source: Source, prefetch: int) -> None:
         self.sources[source.destination] = source
@@ -93,10 +94,12 @@ class FakeConsumer:
     def shrink(self, source: Source, prefetch: int) -> None:
         source.prefetch = prefetch
 
-    def ack(self, arrival: Arrival) -> bool:
+    def ack(self, arrival: Arrival, at_once: bool = False) -> bool:
         if arrival.epoch != self.epoch:
             return False
         self.acked.append(arrival.job.id)
+        if at_once:
+            self.acked_at_once.append(arrival.job.id)
         return True
 
 

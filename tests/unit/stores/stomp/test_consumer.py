@@ -73,6 +73,15 @@ def test_acknowledgements_go_out_before_the_broker_has_to_wait_for_them() -> Non
     assert commands(bench.sent()) == [("ACK", f"m-{number}") for number in range(3)]
 
 
+def test_an_acknowledgement_that_must_not_wait_takes_the_others_along() -> None:
+    bench = Bench()
+    bench.deliver("m-1")
+    bench.deliver("m-2")
+    bench.consumer.ack(bench.arrived[0])
+    bench.consumer.ack(bench.arrived[1], at_once=True)
+    assert commands(bench.sent()) == [("ACK", "m-1"), ("ACK", "m-2")]
+
+
 def test_where_few_messages_may_be_here_each_is_acknowledged_at_once() -> None:
     bench = Bench()
     bench.source.prefetch = 4

@@ -53,6 +53,7 @@ def test_an_ordered_queue_has_one_job_of_a_site_in_hand() -> None:
     want = Want(10, ordered=True)
     first = inbox.take("q", want, NONE)
     assert [each.job.id for each in first] == ["a1", "b1"]
+    assert [each.id for each in inbox.jobs_in_hand()] == ["a1", "b1"]
     assert taken(inbox, want) == []
     inbox.release(first[0].receipt)
     assert taken(inbox, want) == ["a2"]

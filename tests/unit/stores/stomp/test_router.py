@@ -62,6 +62,20 @@ def test_a_redelivered_job_waits_a_moment_for_its_process_to_be_found_dead() -> 
     assert (out.job.attempt, out.job.solo, out.job.reason) == (2, True, "killed by signal 9")
 
 
+def test_a_suspect_is_not_run_while_the_broker_may_give_back_what_it_was_before() -> None:
+    bench = RouterBench()
+    bench.notes.noted = SharedStateSnapshot({"a": Suspect("child-1", "killed by signal 9", "", "")})
+    bench.arrive(job("a"))
+    bench.notes.written[0].callback(None)
+    solo = bench.source(TOPOLOGY.solo("main"), alone=True)
+    (out,) = bench.sender.sent
+    bench.arrive(out.job, source=solo, **{message.ACCUSED: out.accused})  # a broker sends on what it has not confirmed
+    assert (bench.waiting(), bench.consumer.acked) == ([], [])
+    bench.sender.confirm()
+    assert bench.consumer.acked_at_once == ["a"]
+    assert bench.waiting() == ["a"]
+
+
 def test_a_broker_that_comes_back_makes_nobody_suspect() -> None:
     bench = RouterBench()
     bench.sorter.doubting = False
