@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
-import attrs
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
-
-from snqd.config.settings import Settings
 
 
 class Scope(Enum):
     """How many instances of a manager run; StatusNet's constants. A factory says it in its attribute `scope`."""
 
     SINGLE_ONLY = "single only"
-    """One in the whole daemon: in the first child of group main."""
+    """One in the whole daemon: in the first child of its group."""
     INSTANCE_PER_SITE = "instance per site"
-    """In every child one for each site; `IoContext.site` says which."""
+    """In every child of its group one for each site; `IoContext.site` says which."""
     INSTANCE_PER_PROCESS = "instance per process"
-    """One in every child, for all sites."""
-
-
-@attrs.frozen
-class IoContext:
-    """What a factory of the entry point group ``snqd.io_managers`` gets.
-
-    :ivar sites: the child's :class:`snqd.sites.registry.SiteRegistry`.
-    :ivar site: the nickname of the site to serve, for scope `INSTANCE_PER_SITE`; None otherwise.
-    """
-
-    reactor: Any
-    settings: Settings
-    sites: Any
-    site: str | None = None
+    """One in every child of its group, for all sites."""
 
 
 class Master(Protocol):
@@ -73,6 +56,10 @@ class IIoManager(Interface):
 
     def idle() -> None:
         """Called once a second while no manager of the child has anything to do."""
+
+    def reloaded(added: Sequence[str], changed: Sequence[str], removed: Sequence[str]) -> None:
+        """A changed configuration holds from now on. The nicknames are of sites that are new, that say something else,
+        and that are no more; all three may be empty. Called from the beginning of `start`."""
 
     def quiet() -> None:
         """Claim nothing new from now on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -16,10 +17,12 @@ class IoManager(MultiService):
     """Does nothing yet: override what you need, and add child services (connections, timers) with `setServiceParent`.
 
     :cvar scope: see :class:`~snqd.io.interface.Scope`.
+    :cvar group: the group whose children run it.
     :cvar poll_interval: seconds; 0 if there is nothing to poll.
     """
 
     scope = Scope.INSTANCE_PER_PROCESS
+    group = "main"
     poll_interval: float = 0
     master: Master | None = None
 
@@ -38,6 +41,9 @@ class IoManager(MultiService):
 
     def idle(self) -> None:
         """Nothing to do in quiet times."""
+
+    def reloaded(self, added: Sequence[str], changed: Sequence[str], removed: Sequence[str]) -> None:
+        """Nothing depends on the configuration."""
 
     def quiet(self) -> None:
         """Nothing is claimed anyway."""
