@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import Attribute, Interface
+
+T = TypeVar("T")
+Eventually = Deferred[T] | Coroutine[Any, Any, T]
+"""What a method returns that may be a coroutine, or return a Deferred."""
+
+
+def eventually(method: Callable[..., Eventually[T]], *args: Any) -> Deferred[T]:
+    """Call it; fires with its result, or fails with what it raised, at once or later."""
+    return maybeDeferred(cast(Callable[..., Deferred[T]], method), *args)
 
 
 class Scope(Enum):
@@ -48,10 +57,10 @@ class IIoManager(Interface):
     scope = Attribute("A Scope.")
     poll_interval = Attribute("Longest wait between two polls in seconds; 0 or None if there is nothing to poll.")
 
-    def start(master: Master) -> Deferred[Any]:
+    def start(master: Master) -> Eventually[Any]:
         """Get ready to work; a failure is a boot failure of the whole child."""
 
-    def poll() -> Deferred[bool]:
+    def poll() -> Eventually[bool]:
         """Look for work once and do it; fires with whether there was any. Never called twice at a time."""
 
     def idle() -> None:
@@ -64,8 +73,8 @@ class IIoManager(Interface):
     def quiet() -> None:
         """Claim nothing new from now on."""
 
-    def drain(timeout: float) -> Deferred[Any]:
+    def drain(timeout: float) -> Eventually[Any]:
         """Finish what is in hand within `timeout` seconds, then give back what is left."""
 
-    def stop() -> Deferred[Any]:
+    def stop() -> Eventually[Any]:
         """Let go of everything; called once, after `drain`, or alone if the start of a later manager failed."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import succeed
 from zope.interface import implementer
 
-from snqd.io.interface import IIoManager, Master, Scope
+from snqd.io.interface import Eventually, IIoManager, Master, Scope
 
 
 @implementer(IIoManager)
@@ -30,12 +30,12 @@ class IoManager(MultiService):
         super().__init__()  # type: ignore[no-untyped-call]
         self.setName(type(self).__name__)  # type: ignore[no-untyped-call]
 
-    def start(self, master: Master) -> Deferred[Any]:
+    def start(self, master: Master) -> Eventually[Any]:
         """Remember the master; override, and call this, to connect."""
         self.master = master
         return succeed(None)
 
-    def poll(self) -> Deferred[bool]:
+    def poll(self) -> Eventually[bool]:
         """There was nothing."""
         return succeed(False)
 
@@ -48,10 +48,10 @@ class IoManager(MultiService):
     def quiet(self) -> None:
         """Nothing is claimed anyway."""
 
-    def drain(self, timeout: float) -> Deferred[Any]:
+    def drain(self, timeout: float) -> Eventually[Any]:
         """Nothing is in hand."""
         return succeed(None)
 
-    def stop(self) -> Deferred[Any]:
+    def stop(self) -> Eventually[Any]:
         """Nothing to let go: child services are stopped by Twisted."""
         return succeed(None)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.application.service import IService
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 
 from snqd.io.context import IoContext
-from snqd.io.interface import IIoManager, Master, Scope
+from snqd.io.interface import IIoManager, Master, Scope, eventually
 from snqd.io.io_manager import IoManager
 
 
@@ -37,7 +37,7 @@ class PluginManager(IoManager):
     def start(self, master: Master) -> Deferred[Any]:
         """Start it; where that fails, nothing of it is left."""
         super().start(master)
-        return maybeDeferred(self.inner.start, master).addErrback(self._not_started)
+        return eventually(self.inner.start, master).addErrback(self._not_started)
 
     def _not_started(self, failure: Any) -> Any:
         self.context.close()
@@ -45,7 +45,7 @@ class PluginManager(IoManager):
 
     def poll(self) -> Deferred[bool]:
         """Poll it."""
-        return maybeDeferred(self.inner.poll)
+        return eventually(self.inner.poll)
 
     def idle(self) -> None:
         """Pass it on."""
@@ -61,11 +61,11 @@ class PluginManager(IoManager):
 
     def drain(self, timeout: float) -> Deferred[Any]:
         """Drain it, then wait for its threads."""
-        return maybeDeferred(self.inner.drain, timeout).addCallback(lambda _: self.context.when_idle())
+        return eventually(self.inner.drain, timeout).addCallback(lambda _: self.context.when_idle())
 
     def stop(self) -> Deferred[Any]:
         """Stop it, and let go of its threads and its report."""
-        return maybeDeferred(self.inner.stop).addBoth(self._stopped)
+        return eventually(self.inner.stop).addBoth(self._stopped)
 
     def _stopped(self, result: Any) -> Any:
         self.context.close()

@@ -47,10 +47,10 @@ class Noted(IoManager):
         if self.raises is not None:
             raise self.raises
 
-    async def start(self, master: Any) -> None:  # type: ignore[override]
+    async def start(self, master: Any) -> None:
         self.note("start")
 
-    async def poll(self) -> bool:  # type: ignore[override]
+    async def poll(self) -> bool:
         self.note("poll")
         return False
 
@@ -63,10 +63,10 @@ class Noted(IoManager):
     def quiet(self) -> None:
         self.note("quiet")
 
-    async def drain(self, timeout: float) -> None:  # type: ignore[override]
+    async def drain(self, timeout: float) -> None:
         self.note("drain", timeout)
 
-    async def stop(self) -> None:  # type: ignore[override]
+    async def stop(self) -> None:
         self.note("stop")
 
 
