@@ -81,7 +81,7 @@ def third_party_managers(
     """
     return [
         factory.manager(services)
-        for factory in _factories(found)
+        for factory in load_factories(found)
         if factory.scope is not Scope.INSTANCE_PER_SITE and place.runs(factory)
     ]
 
@@ -95,7 +95,7 @@ def managers_of_sites(
     :raises ManagerFailed: naming the entry point.
     """
     factories = [
-        factory for factory in _factories(found) if factory.scope is Scope.INSTANCE_PER_SITE and place.runs(factory)
+        factory for factory in load_factories(found) if factory.scope is Scope.INSTANCE_PER_SITE and place.runs(factory)
     ]
     return {site: [factory.manager(services, site) for factory in factories] for site in sites} if factories else {}
 
@@ -106,7 +106,7 @@ def misplaced(groups: Collection[str], found: Iterable[EntryPoint] | None = None
     :param groups: those configured.
     :raises ManagerFailed: naming an entry point that can't be loaded.
     """
-    for factory in _factories(found):
+    for factory in load_factories(found):
         if factory.group not in groups:
             yield (
                 f"I/O manager {factory.where} does not run: it belongs to group "
@@ -120,9 +120,13 @@ def warn_of_misplaced(groups: Collection[str]) -> None:
         _log.warn("{line}", line=line)
 
 
-def _factories(found: Iterable[EntryPoint] | None) -> Iterator[PluginFactory]:
+def load_factories(found: Iterable[EntryPoint] | None = None) -> list[PluginFactory]:
+    """What installed packages register, by the entry point's name.
+
+    :raises ManagerFailed: naming the first entry point that can't be loaded.
+    """
     chosen = entry_points(group=GROUP) if found is None else found
-    return (_load(point) for point in sorted(chosen, key=lambda point: point.name))
+    return [_load(point) for point in sorted(chosen, key=lambda point: point.name)]
 
 
 def _load(point: EntryPoint) -> PluginFactory:

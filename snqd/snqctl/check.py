@@ -12,6 +12,7 @@ from snqd.config.database_url import sqlite_file, without_password
 from snqd.config.settings import QueueSettings
 from snqd.core.errors import ConfigError, SnqdError
 from snqd.core.job import JSON
+from snqd.io.entry_points import ManagerFailed, load_factories, misplaced
 from snqd.sites.site import Site
 from snqd.snqctl.invocation import Invocation, complain, say
 
@@ -26,7 +27,13 @@ _TO_BE_MADE = " (made when it is first needed)"
 def check(invocation: Invocation) -> int:
     """Check configuration, sites, handlers and stores. Exit code 2 if something is wrong; each problem has a line."""
     settings = invocation.settings
-    problems = [*_handlers(invocation), *_folder(invocation), *_stores(invocation), *_control_key(invocation)]
+    problems = [
+        *_handlers(invocation),
+        *_managers(),
+        *_folder(invocation),
+        *_stores(invocation),
+        *_control_key(invocation),
+    ]
     for problem in problems:
         complain(problem)
     if problems:
@@ -67,6 +74,7 @@ def _notes(invocation: Invocation) -> Iterator[str]:
         if site and site not in settings.sites:
             yield _located(invocation, "queue", "breakout", f"{name}: no site {site} is known (yet)")
     yield from _doubtful_options(invocation)
+    yield from misplaced(settings.groups)
 
 
 def _doubtful_options(invocation: Invocation) -> Iterator[str]:
@@ -99,6 +107,13 @@ def _handlers(invocation: Invocation) -> Iterator[str]:
             HandlerRegistry(reactor, {queue: settings}).load()
         except HandlerLoadError as error:
             yield str(error)
+
+
+def _managers() -> Iterator[str]:
+    try:
+        load_factories()
+    except ManagerFailed as error:
+        yield str(error)
 
 
 def _folder(invocation: Invocation) -> Iterator[str]:
