@@ -143,12 +143,14 @@ class IoMaster(MultiService):
                 yield self.attach(manager)
 
     def _attach(self, manager: IIoManager) -> None:
-        if IService.providedBy(manager):
-            self.addService(manager)  # type: ignore[no-untyped-call]
+        service: Any = manager
+        if IService.providedBy(service):
+            service.setServiceParent(self)
 
     def _release(self, manager: IIoManager) -> Deferred[Any]:
-        attached = IService.providedBy(manager) and manager in self.services
-        return maybeDeferred(self.removeService, manager) if attached else succeed(None)
+        service: Any = manager
+        attached = IService.providedBy(service) and service.parent is self
+        return maybeDeferred(service.disownServiceParent) if attached else succeed(None)
 
     def _start_poll(self, manager: IIoManager) -> None:
         if manager.poll_interval:

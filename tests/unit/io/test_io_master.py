@@ -99,6 +99,7 @@ def test_managers_that_are_services_run_with_the_master(crew: Crew) -> None:
     crew.a.addService(inner)
     crew.began()
     assert inner.running
+    assert crew.a.parent is crew.master
     crew.master.stop()
     assert not inner.running
 
