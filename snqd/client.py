@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +15,10 @@ import attrs
 
 from snqd.config.settings import Settings
 from snqd.core.errors import NoHandler, SnqdError, StoreUnavailable, Unconfirmed, UnknownSite
-from snqd.core.job import JSON, Job, JobIds, check_size
-from snqd.core.names import check_id, check_queue, check_site
+from snqd.core.job import Job
 from snqd.sites.live_targets import LiveTargets
 from snqd.stores.factory import subsystem_of
-from snqd.wire.own import check_body
-from snqd.wire.payload import encode
+from snqd.wire.job_builder import JobBuilder
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -50,35 +46,6 @@ def connect_async(reactor: Any, path: str | os.PathLike[str]) -> AsyncQueue:
     return AsyncQueue(reactor, LiveTargets(Path(path)))
 
 
-class JobBuilder:
-    """Makes jobs of what a program asks for, and refuses what no job may be."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._ids = JobIds()
-
-    def job(self, site: str, queue: str, payload: Any, delay: float = 0.0, id: str | None = None) -> Job:
-        """A new job.
-
-        :param delay: seconds before it may run.
-        :param id: ASCII letters, digits, ``.`` and ``-``, at most 64; a new one by default.
-        :raises BadName: if nothing can be called so.
-        :raises BadPayload, PayloadTooLarge: if a job can't carry the payload.
-        :raises ValueError: if `delay` is negative or no number.
-        """
-        if not (math.isfinite(delay) and delay >= 0):
-            raise ValueError(f"delay must be a number of seconds, 0 or more, not {delay}")
-        if delay and not self._settings.queue.enabled:
-            raise SnqdError(f"a delay needs a queue, and {self._settings.path} says [queue] enabled = no")
-        check_site(site)
-        check_queue(queue)
-        job_id = self._ids.next() if id is None else check_id(id)
-        now = time.time()
-        body = check_size(encode(payload))
-        check_body(body, JSON, self._settings.queue.wire_of_jobs)
-        return Job(job_id, site, queue, body, created=now, not_before=now + delay if delay else 0.0)
-
-
 class Queue:
     """Enqueues, blocking until each job is durable; for any number of threads, and for processes forked later.
 
@@ -95,7 +62,7 @@ class Queue:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._job_builder = JobBuilder(self._settings)
+        self._job_builder = JobBuilder(lambda: self._settings)
         self._outlet = _outlet(self._settings)
 
     def enqueue(self, site: str, queue: str, payload: Any, delay: float = 0.0, id: str | None = None) -> str:
@@ -171,8 +138,9 @@ class AsyncQueue:
         from snqd.stores.writer_thread import MAX_ITEMS, WriterThread
 
         self._targets = targets
-        self._job_builder = JobBuilder(targets.settings)
-        self._outlet = _outlet(targets.settings)
+        settings = targets.settings  # the store stays what it was
+        self._job_builder = JobBuilder(lambda: settings)
+        self._outlet = _outlet(settings)
         # Jobs that run at once fail one by one.
         at_once = MAX_ITEMS if targets.settings.queue.enabled else 1
         self._thread: WriterThread[_EnqueueCall] = WriterThread(reactor, self._write, "snqd enqueue", at_once)

@@ -1,16 +1,17 @@
-"""What the tests of a handler need: one job run through it by the code that the daemon uses, without a daemon."""
+"""What tests of handlers and I/O managers need: both run by the code that the daemon uses, without a daemon."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from snqd.config.config_diff import compare_sites
 from snqd.config.load import load
 from snqd.config.settings import HandlerSettings, Settings, SiteSettings
 from snqd.config.sources import Sources
@@ -20,10 +21,17 @@ from snqd.core.outcome import Ack, Outcome
 from snqd.handlers.invoke import run
 from snqd.handlers.queue_handler import QueueHandler
 from snqd.handlers.running_job import JobContext, RunningJob
+from snqd.io.context import ChildServices
+from snqd.io.enqueuer import Enqueuer
+from snqd.io.entry_points import Factory, factory_of
+from snqd.io.reports import ManagerReports
+from snqd.sites.registry import SiteRegistry
 from snqd.sites.site import Site
 from snqd.wire import payload as wire
 
 _PATH = "/example/snq.ini"
+_ENTRY_POINT = "example"
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -141,3 +149,133 @@ def _settings(
     handler = HandlerSettings(queue, target, timeout, retry, options=options, where=where)
     record = SiteSettings(site, f"{site}.example", site, 1.0, _PATH)
     return attrs.evolve(defaults, handlers={queue: handler}, sites={site: record}, apps=app)
+
+
+@attrs.frozen
+class Enqueued:
+    """A job that an I/O manager put into the store; `delay` is seconds."""
+
+    site: str
+    queue: str
+    payload: Any
+    delay: float
+    id: str
+
+
+class IoBench:
+    """One I/O manager on a clock that the test advances, with a store that only notes what it is given.
+
+    Jobs, reports and configuration are checked by the code that the daemon uses. Nothing is polled by itself, and
+    `in_thread` calls at once, without a thread.
+
+    :param factory: the class or function that the entry point names.
+    :param config: text of a configuration: sites, queues in ``[handlers]``, ``[app:NAME]``.
+    :param site: the nickname of the site to serve, for scope INSTANCE_PER_SITE.
+    :ivar clock: the manager's reactor, a :class:`~twisted.internet.task.Clock`.
+    :ivar manager: what the factory made.
+    :ivar context: what the factory was given.
+    :ivar enqueued: the jobs that the store has accepted, in their order.
+    :ivar store_error: what the store fails with, such as ``StoreError("disk full")``; None while it takes jobs.
+    :ivar worked: what the manager told its master by `working`.
+    :ivar exit_code: what it told its master by `leave`; None if it did not.
+    """
+
+    def __init__(self, factory: Factory, config: str = "", site: str | None = None) -> None:
+        self.clock = Clock()
+        self.enqueued: list[Enqueued] = []
+        self.store_error: Exception | None = None
+        self.worked: list[str] = []
+        self.exit_code: int | None = None
+        self._settings = _parsed(config)
+        self._sites = SiteRegistry(self._settings)
+        self._reports = ManagerReports()
+        enqueuer = Enqueuer(
+            lambda: self._settings, self._sites, self._put, lambda job: None, lambda: None, self.clock.seconds
+        )
+        services = ChildServices(
+            self.clock, lambda: self._settings, self._sites, enqueuer, self._reports, lambda reactor, name: _NoThreads()
+        )
+        self._runs = factory_of(_ENTRY_POINT, factory).manager(services, site)
+        self.manager: Any = self._runs.inner
+        self.context = self._runs.context
+
+    @property
+    def reported(self) -> Mapping[str, Any] | None:
+        """The manager's latest report, None if there is none."""
+        return self._reports.latest.get(self.context.name)
+
+    def start(self, within: float = 0) -> None:
+        """Start it; fails as it does. The parameter is that of :meth:`poll`."""
+        self._runs.startService()  # type: ignore[no-untyped-call]
+        self._ended("start", self._runs.start(self), within)
+
+    def poll(self, within: float = 0) -> bool:
+        """Poll once; returns whether there was any work, and raises what it raised.
+
+        :param within: seconds by which the clock is advanced while it waits for something.
+        :raises AssertionError: if it still waits then.
+        """
+        return bool(self._ended("poll", self._runs.poll(), within))
+
+    def reload(self, config: str) -> None:
+        """Go over to another configuration."""
+        before, self._settings = self._settings, _parsed(config)
+        self._sites.replace(self._settings)
+        changes = compare_sites(before, self._settings)
+        self._runs.reloaded(changes.added, changes.changed, changes.removed)
+
+    def drain(self, timeout: float = 25, within: float = 0) -> None:
+        """Quiet it, drain it within `timeout` seconds, and stop it. For `within` see :meth:`poll`."""
+        self._runs.quiet()
+        self._ended("drain", self._runs.drain(timeout), within)
+        self._ended("stop", self._runs.stop(), within)
+        self._ended("stopService", maybeDeferred(self._runs.stopService), within)
+
+    def working(self, substate: str = "") -> None:
+        """As the manager's master, note that it works."""
+        self.worked.append(substate)
+
+    def leave(self, exit_code: int) -> None:
+        """As the manager's master, note that it wants the process to end."""
+        self.exit_code = exit_code
+
+    def _put(self, jobs: Sequence[Job]) -> Deferred[None]:
+        if self.store_error is not None:
+            return fail(self.store_error)
+        for job in jobs:
+            made = _follow_up(job)
+            self.enqueued.append(Enqueued(made.site, made.queue, made.payload, made.delay, job.id))
+        return succeed(None)
+
+    def _ended(self, what: str, waiting: Deferred[T], within: float) -> T:
+        results: list[T] = []
+        failures: list[Failure] = []
+        waiting.addCallbacks(results.append, failures.append)
+        if within and not waiting.called:
+            self.clock.pump([within / _STEPS] * _STEPS)
+        if failures:
+            failures[0].raiseException()
+        if not results:
+            raise AssertionError(f"{what}() waits for something: give it time by {what}(within=SECONDS)")
+        return results[0]
+
+
+_STEPS = 100
+"""Steps in which a clock is advanced, so that timers that follow each other have their turn."""
+
+
+class _NoThreads:
+    """Calls at once."""
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        return maybeDeferred(function, *args)
+
+    def when_idle(self) -> Deferred[None]:
+        return succeed(None)
+
+    def close(self) -> None:
+        """There are none."""
+
+
+def _parsed(config: str) -> Settings:
+    return load(Sources(Path(_PATH), {_PATH: config}), plugins={})

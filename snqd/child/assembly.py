@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,18 +15,22 @@ from snqd.child.idle_sites import IdleSites
 from snqd.child.parts import Parts, Switch
 from snqd.child.site_managers import SiteManagers
 from snqd.child.unknown_sites import UnknownSites
+from snqd.config.group_sections import MAIN
 from snqd.config.schema import MOST_AT_ONCE
 from snqd.config.settings import HandlerSettings, Settings
 from snqd.config.values import GNUSOCIAL_DB, GNUSOCIAL_REDIS
 from snqd.core.counters import Counters
 from snqd.core.errors import NoHandler, UnknownSite
 from snqd.core.fair_turn import FairTurn
-from snqd.core.job import JSON
+from snqd.core.job import JSON, Job
 from snqd.handlers.registry import HandlerRegistry, PreparedHandlers
 from snqd.handlers.running_job import JobContext
-from snqd.io.entry_points import third_party_managers
-from snqd.io.interface import IIoManager, IoContext
+from snqd.io.context import ChildServices
+from snqd.io.enqueuer import Enqueuer, no_queue
+from snqd.io.entry_points import Place, third_party_managers, warn_of_misplaced
+from snqd.io.interface import IIoManager
 from snqd.io.io_master import IoMaster
+from snqd.io.reports import ManagerReports
 from snqd.monitor.ping import SwitchedPinger, make_pinger
 from snqd.pipe.child_spec import EXCLUSIVE, NORMAL, SOLO, ChildSpec
 from snqd.pipe.crash_ledger import LEDGERS, CrashLedger, read_ledger
@@ -54,14 +58,15 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
     base = _Base(reactor, settings, spec)
     queueing = _Queueing(base) if settings.queue.enabled else None
     managers: list[IIoManager] = queueing.managers if queueing else []
-    if queueing and spec.single:
+    if queueing and spec.first and spec.group == MAIN:
         managers = [*managers, *queueing.foreign()]
     ear = base.command_listener()
     managers = [*managers, *([ear] if ear else [])]
-    for_sites = SiteManagers(base.context(), spec.role != SOLO)
-    if spec.role != SOLO:
-        managers = [*managers, *third_party_managers(base.context(), [], spec.single), *for_sites.make(settings.sites)]
-    io_master = IoMaster(reactor, managers, base.pinger.state)
+    services = _services(base, queueing)
+    place = None if spec.role == SOLO else Place(spec.group, spec.first)
+    for_sites = SiteManagers(services, settings, place)
+    managers = [*managers, *_plugin_managers(services, settings, place), *for_sites.make(settings.sites)]
+    io_master = IoMaster(reactor, managers, base.pinger.state, reports=services.reports.latest)
 
     def prepare(new: Settings) -> Switch:
         return _Switch(base, new, queueing, for_sites, io_master)
@@ -70,6 +75,26 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
         return Parts(io_master, base.counters, lambda owner, suspects, cause: succeed(0), lambda: None, prepare)
     recover, wake = queueing.store.recover, queueing.manager.wake
     return Parts(io_master, base.counters, recover, wake, prepare, base.missed_sites, ear)
+
+
+def _services(base: _Base, queueing: _Queueing | None) -> ChildServices:
+    """For the I/O managers of installed packages."""
+
+    def settings() -> Settings:
+        return base.settings
+
+    put = no_queue(settings) if queueing is None else queueing.store.enqueue
+    enqueuer = Enqueuer(settings, base.sites, put, base.enqueued, base.missed_sites.look_again)
+    return ChildServices(base.reactor, settings, base.sites, enqueuer, ManagerReports())
+
+
+def _plugin_managers(services: ChildServices, settings: Settings, place: Place | None) -> Sequence[IIoManager]:
+    """Those that installed packages bring, but for sites' own; one child says which have no place at all."""
+    if place is None:
+        return ()
+    if place == Place(MAIN, first=True):
+        warn_of_misplaced(settings.groups)
+    return third_party_managers(services, place)
 
 
 class _Base:
@@ -87,10 +112,6 @@ class _Base:
         self.counters = Counters()
         self.random = Random()
         self.missed_sites = UnknownSites(reactor)
-
-    def context(self) -> IoContext:
-        """For the I/O managers of other packages."""
-        return IoContext(self.reactor, self.settings, self.sites)
 
     def command_listener(self) -> CommandListener | None:
         """What hears commands to all daemons, in every child that is always there: while one is away, others hear."""
@@ -118,6 +139,12 @@ class _Base:
         :raises BadPayload, PayloadTooLarge: where a payload in JSON can't be written as ``[queue] wire`` asks for.
         """
         check_body(body, JSON, self.settings.queue.wire_of_jobs)
+
+    def enqueued(self, job: Job) -> None:
+        """Count a job that an I/O manager has put into the store, and tell the monitor."""
+        self.counters.of(job.queue, job.site).enqueued += 1
+        known = self.settings.sites.get(job.site)
+        self.pinger.counter("enqueued", job.queue, known.server if known is not None else "")
 
     def bad_item(self, queue: str, site: str) -> None:
         """Count what is a dead letter since nobody can read it, and tell the monitor."""

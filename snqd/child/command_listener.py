@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from snqd.io.interface import Master
+from snqd.io.interface import Eventually, Master
 from snqd.io.io_manager import IoManager
 from snqd.stores.control import IControlListener
 
@@ -25,7 +25,7 @@ class CommandListener(IoManager):
         self.tell: Callable[[bytes, str], Any] = lambda body, way: None
         self.begins: Callable[[], Any] = lambda: None
 
-    def start(self, master: Master) -> Deferred[Any]:
+    def start(self, master: Master) -> Eventually[Any]:
         """Begin to listen; a channel that does not work is no reason for the child not to."""
         self._listener.start(self.tell, self.begins)
         return super().start(master)

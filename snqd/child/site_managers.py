@@ -5,54 +5,80 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from snqd.config.config_diff import compare_sites
 from snqd.config.settings import Settings
-from snqd.io.entry_points import ManagerFailed, managers_of_sites
-from snqd.io.interface import IIoManager, IoContext
+from snqd.io.context import ChildServices
+from snqd.io.entry_points import ManagerFailed, Place, managers_of_sites
+from snqd.io.interface import IIoManager
 from snqd.io.io_master import IoMaster
+from snqd.io.plugin_manager import PluginManager
 
 
 class SiteManagers:
     """Makes those of a new site, and lets those of a site go that changed or is no more.
 
-    :param context: what they are made with.
-    :param wanted: whether this child runs such managers at all.
+    :param services: what they are made with.
+    :param settings: those in force.
+    :param place: where this child stands; None if it runs no such managers at all.
     """
 
     log = Logger()
 
-    def __init__(self, context: IoContext, wanted: bool) -> None:
-        self._context = context
-        self._wanted = wanted
-        self._managers: dict[str, list[IIoManager]] = {}
+    def __init__(self, services: ChildServices, settings: Settings, place: Place | None) -> None:
+        self._services = services
+        self._settings = settings
+        self._place = place
+        self._managers: dict[str, list[PluginManager]] = {}
+        self._ending: dict[str, Deferred[Any]] = {}
 
     def make(self, sites: Iterable[str]) -> list[IIoManager]:
         """Those of `sites`, for an IoMaster that is not started yet.
 
         :raises ManagerFailed: naming the package that brings one that can't be made.
         """
-        made = managers_of_sites(self._context, sites) if self._wanted else {}
-        self._managers |= made
+        made = managers_of_sites(self._services, self._place, sites) if self._place is not None else {}
+        self._managers.update(made)
         return [manager for managers in made.values() for manager in managers]
 
     def follow(self, settings: Settings, io_master: IoMaster) -> None:
-        """Go over to the sites of `settings`; what fails in it is logged, since the other sites go on."""
-        changes = compare_sites(self._context.settings, settings)
-        self._context = attrs.evolve(self._context, settings=settings)
-        if not self._wanted:
+        """Go over to `settings`, and tell the managers that stay; what fails is logged, since others go on."""
+        changes = compare_sites(self._settings, settings)
+        self._settings = settings
+        if self._place is None:
             return
-        timeout = settings.daemon.drain_timeout
         for site in (*changes.removed, *changes.changed):
-            for manager in self._managers.pop(site, ()):
-                self._watch(f"stop of {manager.name} of site {site}", io_master.detach(manager, timeout))
+            self._end(site, io_master)
+        io_master.reloaded(changes.added, changes.changed, changes.removed)
         for site in (*changes.added, *changes.changed):
-            self._add(site, io_master)
+            ending = self._ending.get(site)
+            if ending is None:
+                self._add(site, io_master)
+            else:
+                ending.addCallback(self._add_later, site, io_master)
+
+    def _end(self, site: str, io_master: IoMaster) -> None:
+        timeout = self._settings.daemon.drain_timeout
+        # None while those before them are still ending.
+        managers = self._managers.pop(site, ())
+        ended = [
+            self._watch(f"stop of {manager.name} of site {site}", io_master.detach(manager, timeout))
+            for manager in managers
+        ]
+        if not all(each.called for each in ended):
+            self._ending[site] = gatherResults(ended).addCallback(self._ended, site)
+
+    def _ended(self, _: Any, site: str) -> None:
+        self._ending.pop(site, None)
+
+    def _add_later(self, _: Any, site: str, io_master: IoMaster) -> None:
+        self._add(site, io_master)
 
     def _add(self, site: str, io_master: IoMaster) -> None:
+        if site in self._managers or site not in self._settings.sites:
+            return  # it has changed again meanwhile
         try:
             managers = self.make([site])
         except ManagerFailed:
@@ -61,5 +87,7 @@ class SiteManagers:
         for manager in managers:
             self._watch(f"start of {manager.name} of site {site}", io_master.attach(manager))
 
-    def _watch(self, what: str, done: Deferred[Any]) -> None:
-        done.addErrback(lambda failure: self.log.failure("site's I/O manager: {what} failed", failure, what=what))
+    def _watch(self, what: str, done: Deferred[Any]) -> Deferred[Any]:
+        return done.addErrback(
+            lambda failure: self.log.failure("site's I/O manager: {what} failed", failure, what=what)
+        )

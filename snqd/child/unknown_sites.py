@@ -30,12 +30,17 @@ class UnknownSites:
         self._told: dict[str, float] = {}
         self.ask: Callable[[], Any] = lambda: None
 
-    def missed(self, nickname: str) -> None:
-        """A job came whose site is not configured."""
+    def look_again(self) -> None:
+        """Have the sites looked up again."""
         now = self._clock.seconds()
         if now - self._asked >= ASK_EVERY:
             self._asked = now
             self.ask()
+
+    def missed(self, nickname: str) -> None:
+        """A job came whose site is not configured."""
+        self.look_again()
+        now = self._clock.seconds()
         if now - self._told.get(nickname, -TELL_EVERY) >= TELL_EVERY:
             self._tell(nickname, now)
 

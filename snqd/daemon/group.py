@@ -15,7 +15,7 @@ from snqd.daemon.launcher import Launcher
 from snqd.daemon.replacement import Replacements
 from snqd.daemon.restart_policy import RestartPolicy
 from snqd.pipe import exit_codes
-from snqd.pipe.child_spec import EXCLUSIVE, NORMAL, SOLO, is_single
+from snqd.pipe.child_spec import EXCLUSIVE, NORMAL, SOLO, is_first
 
 _STATES = {"waiting": "waiting", "booting": "init", "killing": "hung", "leaving": "shutdown"}
 
@@ -144,7 +144,7 @@ class Group:
 
     def hands_over(self, slot: ChildSlot) -> bool:
         """Whether the child of `slot` runs what must not run twice at once."""
-        return self._settings.exclusive or is_single(self.name, slot.n)
+        return self._settings.exclusive or is_first(slot.n)
 
     def living(self) -> Iterator[tuple[ChildSlot, ChildProcess]]:
         """The children that have a process."""
@@ -241,4 +241,5 @@ def _child_status(slot: ChildSlot) -> dict[str, Any]:
         "error": slot.error,
         "trouble": report.get("trouble"),
         "trouble_since": child.trouble_since if child else None,
+        "managers": report.get("managers", {}),
     }

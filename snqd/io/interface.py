@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
-import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import Attribute, Interface
 
-from snqd.config.settings import Settings
+T = TypeVar("T")
+Eventually = Deferred[T] | Coroutine[Any, Any, T]
+"""What a method returns that may be a coroutine, or return a Deferred."""
+
+
+def eventually(method: Callable[..., Eventually[T]], *args: Any) -> Deferred[T]:
+    """Call it; fires with its result, or fails with what it raised, at once or later."""
+    return maybeDeferred(cast(Callable[..., Deferred[T]], method), *args)
 
 
 class Scope(Enum):
     """How many instances of a manager run; StatusNet's constants. A factory says it in its attribute `scope`."""
 
     SINGLE_ONLY = "single only"
-    """One in the whole daemon: in the first child of group main."""
+    """One in the whole daemon: in the first child of its group."""
     INSTANCE_PER_SITE = "instance per site"
-    """In every child one for each site; `IoContext.site` says which."""
+    """In every child of its group one for each site; `IoContext.site` says which."""
     INSTANCE_PER_PROCESS = "instance per process"
-    """One in every child, for all sites."""
-
-
-@attrs.frozen
-class IoContext:
-    """What a factory of the entry point group ``snqd.io_managers`` gets.
-
-    :ivar sites: the child's :class:`snqd.sites.registry.SiteRegistry`.
-    :ivar site: the nickname of the site to serve, for scope `INSTANCE_PER_SITE`; None otherwise.
-    """
-
-    reactor: Any
-    settings: Settings
-    sites: Any
-    site: str | None = None
+    """One in every child of its group, for all sites."""
 
 
 class Master(Protocol):
@@ -65,20 +57,24 @@ class IIoManager(Interface):
     scope = Attribute("A Scope.")
     poll_interval = Attribute("Longest wait between two polls in seconds; 0 or None if there is nothing to poll.")
 
-    def start(master: Master) -> Deferred[Any]:
+    def start(master: Master) -> Eventually[Any]:
         """Get ready to work; a failure is a boot failure of the whole child."""
 
-    def poll() -> Deferred[bool]:
+    def poll() -> Eventually[bool]:
         """Look for work once and do it; fires with whether there was any. Never called twice at a time."""
 
     def idle() -> None:
         """Called once a second while no manager of the child has anything to do."""
 
+    def reloaded(added: Sequence[str], changed: Sequence[str], removed: Sequence[str]) -> None:
+        """A changed configuration holds from now on. The nicknames are of sites that are new, that say something else,
+        and that are no more; all three may be empty. Called from the beginning of `start`."""
+
     def quiet() -> None:
         """Claim nothing new from now on."""
 
-    def drain(timeout: float) -> Deferred[Any]:
+    def drain(timeout: float) -> Eventually[Any]:
         """Finish what is in hand within `timeout` seconds, then give back what is left."""
 
-    def stop() -> Deferred[Any]:
+    def stop() -> Eventually[Any]:
         """Let go of everything; called once, after `drain`, or alone if the start of a later manager failed."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, maybeDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -31,6 +32,7 @@ class IoMaster(MultiService):
     :param managers: in the order of their start.
     :param listener: told of changes of state.
     :param leave: ends the process in good order, given an exit code.
+    :param reports: what managers of installed packages show in the status, by their names.
     """
 
     log = Logger()
@@ -41,13 +43,15 @@ class IoMaster(MultiService):
         managers: Sequence[IIoManager],
         listener: StateListener = lambda state, substate: None,
         leave: Callable[[int], None] = lambda exit_code: None,
+        reports: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
         self._managers = managers
+        self._reports = reports
         self._log_of_states = StateLog(listener)
         self._states = make_states(self._log_of_states)
-        self._starting: list[IIoManager] = []
+        self._starting: dict[IIoManager, Deferred[Any]] = {}
         self._started: list[IIoManager] = []
         self._polls: list[PollLoop] = []
         self._busy = False
@@ -87,37 +91,44 @@ class IoMaster(MultiService):
 
     @inlineCallbacks
     def _start_one(self, manager: IIoManager) -> Any:
-        self._starting.append(manager)
         try:
             self._attach(manager)
-            yield maybeDeferred(manager.start, self)
+            starting = self._starting[manager] = maybeDeferred(manager.start, self)
+            yield starting
+            self._started.append(manager)
+        except CancelledError:  # by `detach`
+            yield self._release(manager)
         except Exception as error:
+            yield self._release(manager)
             raise ManagerFailed(f"I/O manager {manager.name} failed to start: {error or repr(error)}") from error
         finally:
-            self._starting.remove(manager)
-        self._started.append(manager)
+            self._starting.pop(manager, None)
 
     @inlineCallbacks
     def attach(self, manager: IIoManager) -> Any:
         """Start one more manager, as :meth:`start` does; fails with ManagerFailed. Does nothing while it drains."""
         if not self._leaving:
             yield self._start_one(manager)
-            self._start_poll(manager)
+            if manager in self._started:
+                self._start_poll(manager)
 
     @inlineCallbacks
     def detach(self, manager: IIoManager, timeout: float) -> Any:
-        """Drain a manager within `timeout` seconds, and stop it; the others go on."""
+        """Drain a manager within `timeout` seconds, and stop it; the others go on. One that is still starting has its
+        start cancelled.
+        """
+        if manager in self._starting:
+            self._starting[manager].cancel()
         if manager not in self._started:
             return
         self._started.remove(manager)
-        manager.quiet()
+        self._each("quiet", [manager])
         for loop in [loop for loop in self._polls if loop.manager is manager]:
             self._polls.remove(loop)
             yield maybeDeferred(self.removeService, loop)
         yield maybeDeferred(manager.drain, timeout)
         yield maybeDeferred(manager.stop)
-        if IService.providedBy(manager):
-            yield maybeDeferred(self.removeService, manager)
+        yield self._release(manager)
 
     def hold(self, held: Callable[[IIoManager], bool]) -> None:
         """Leave some managers for :meth:`start_held`; called before :meth:`start`."""
@@ -132,8 +143,14 @@ class IoMaster(MultiService):
                 yield self.attach(manager)
 
     def _attach(self, manager: IIoManager) -> None:
-        if IService.providedBy(manager):
-            self.addService(manager)  # type: ignore[no-untyped-call]
+        service: Any = manager
+        if IService.providedBy(service):
+            service.setServiceParent(self)
+
+    def _release(self, manager: IIoManager) -> Deferred[Any]:
+        service: Any = manager
+        attached = IService.providedBy(service) and service.parent is self
+        return maybeDeferred(service.disownServiceParent) if attached else succeed(None)
 
     def _start_poll(self, manager: IIoManager) -> None:
         if manager.poll_interval:
@@ -163,27 +180,38 @@ class IoMaster(MultiService):
         self._each("idle", self._started)
         self._states.sleep()
 
+    def reloaded(self, added: Sequence[str], changed: Sequence[str], removed: Sequence[str]) -> None:
+        """A changed configuration holds; see :meth:`IIoManager.reloaded`."""
+        self._each("reloaded", [*self._started, *self._starting], added, changed, removed)
+
     def report(self) -> dict[str, Any]:
-        """What the managers report, added up: `state`, `in_flight`, `solo_waiting`, `trouble`, `shares`."""
+        """What the managers report, added up: `state`, `in_flight`, `solo_waiting`, `trouble`, `shares`; and
+        `managers`, what those of installed packages show, by their names.
+        """
         total: dict[str, Any] = {
             "state": self.state,
             "in_flight": 0,
             "solo_waiting": False,
             "trouble": None,
             "shares": [],
+            "managers": dict(self._reports),
         }
         for manager in [*self._started, *self._starting]:  # one may wait for its store
-            figures = self._figures(manager)
-            total["in_flight"] += figures.get("in_flight", 0)
-            total["solo_waiting"] |= bool(figures.get("solo_waiting"))
-            total["trouble"] = total["trouble"] or figures.get("trouble")
-            total["shares"] += figures.get("shares", ())
+            total |= self._with_figures(total, manager)
         return total
 
-    def _figures(self, manager: IIoManager) -> Mapping[str, Any]:
+    def _with_figures(self, total: Mapping[str, Any], manager: IIoManager) -> Mapping[str, Any]:
         report: Callable[[], Mapping[str, Any]] | None = getattr(manager, "report", None)
+        if report is None:
+            return {}
         try:
-            return report() if report else {}
+            figures = report()
+            return {
+                "in_flight": total["in_flight"] + figures.get("in_flight", 0),
+                "solo_waiting": total["solo_waiting"] or bool(figures.get("solo_waiting")),
+                "trouble": total["trouble"] or figures.get("trouble"),
+                "shares": [*total["shares"], *figures.get("shares", ())],
+            }
         except Exception:  # noqa: BLE001 - without figures the heartbeat goes on
             self.log.failure("I/O manager {name}: report failed", name=manager.name)
             return {}
@@ -227,9 +255,9 @@ class IoMaster(MultiService):
     def _logged(self, what: str, done: Deferred[Any]) -> Deferred[Any]:
         return done.addErrback(lambda failure: self.log.failure("I/O manager: {what} failed", failure, what=what))
 
-    def _each(self, verb: str, managers: Iterable[IIoManager]) -> None:
+    def _each(self, verb: str, managers: Iterable[IIoManager], *args: Any) -> None:
         for manager in managers:
             try:
-                getattr(manager, verb)()
+                getattr(manager, verb)(*args)
             except Exception:  # noqa: BLE001 - one manager must not keep the others from their turn
                 self.log.failure("I/O manager {name}: {verb} failed", name=manager.name, verb=verb)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from snqd.io.interface import IIoManager
+from snqd.io.interface import IIoManager, eventually
 
 FIRST_WAIT = 1.0
 
@@ -75,7 +75,7 @@ class PollLoop(Service):
     def _turn(self) -> None:
         self._timer = None
         self._polling(self.manager.name)
-        poll = maybeDeferred(self.manager.poll)
+        poll = eventually(self.manager.poll)
         ended: Deferred[None] = Deferred()
         self._poll = ended
         poll.addErrback(self._log_failure).addCallback(self._polled).addBoth(lambda _: ended.callback(None))

@@ -15,9 +15,9 @@ YOUNG = 5.0
 """Seconds after its readiness by which a child should have settled a job."""
 
 
-def is_single(group: str, n: int) -> bool:
-    """Whether managers of which the daemon has but one run in place `n` of `group`."""
-    return group == "main" and n == 1
+def is_first(n: int) -> bool:
+    """Whether managers of which a group has but one run in its place `n`."""
+    return n == 1
 
 
 @attrs.frozen
@@ -52,9 +52,9 @@ class ChildSpec:
     log_levels: dict[str, str] = attrs.field(factory=dict)
 
     @property
-    def single(self) -> bool:
-        """Whether managers of which the daemon has but one run in this child."""
-        return is_single(self.group, self.n)
+    def first(self) -> bool:
+        """Whether managers of which its group has but one run in this child."""
+        return is_first(self.n)
 
     def to_json(self) -> bytes:
         """The document."""

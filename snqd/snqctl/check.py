@@ -9,6 +9,7 @@ import click
 
 from snqd.config.control_key import read_control_key
 from snqd.core.errors import ConfigError, SnqdError
+from snqd.io.entry_points import ManagerFailed, load_factories, misplaced
 from snqd.sites.site import Site
 from snqd.snqctl.invocation import Invocation, complain, say
 from snqd.stores.factory import subsystem_of
@@ -22,7 +23,13 @@ _NAMES_SHOWN = 8
 def check(invocation: Invocation) -> int:
     """Check configuration, sites, handlers and stores. Exit code 2 if something is wrong; each problem has a line."""
     settings = invocation.settings
-    problems = [*_handlers(invocation), *_folder(invocation), *_stores(invocation), *_control_key(invocation)]
+    problems = [
+        *_handlers(invocation),
+        *_managers(),
+        *_folder(invocation),
+        *_stores(invocation),
+        *_control_key(invocation),
+    ]
     for problem in problems:
         complain(problem)
     if problems:
@@ -47,6 +54,7 @@ def _notes(invocation: Invocation) -> Iterator[str]:
         if site and site not in settings.sites:
             yield _located(invocation, "queue", "breakout", f"{name}: no site {site} is known (yet)")
     yield from _doubtful_options(invocation)
+    yield from misplaced(settings.groups)
 
 
 def _doubtful_options(invocation: Invocation) -> Iterator[str]:
@@ -79,6 +87,13 @@ def _handlers(invocation: Invocation) -> Iterator[str]:
             HandlerRegistry(reactor, {queue: settings}).load()
         except HandlerLoadError as error:
             yield str(error)
+
+
+def _managers() -> Iterator[str]:
+    try:
+        load_factories()
+    except ManagerFailed as error:
+        yield str(error)
 
 
 def _folder(invocation: Invocation) -> Iterator[str]:

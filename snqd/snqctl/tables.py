@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -69,7 +70,7 @@ def show_status(document: Mapping[str, Any], out: Console) -> None:
     if daemon is not None:
         out.print(daemon_line(daemon), markup=False)
         out.print(child_table(document["groups"]))
-        for line in _what_is_wrong(document["groups"]):
+        for line in [*_what_is_wrong(document["groups"]), *_what_managers_report(document["groups"])]:
             out.print(line, markup=False, soft_wrap=True)
         out.print()
     out.print(queue_table(document["queues"]))
@@ -90,6 +91,18 @@ def _what_is_wrong(groups: Iterable[Mapping[str, Any]]) -> Iterable[str]:
             if child.get("trouble"):
                 since = duration(time.time() - child["trouble_since"])
                 yield f"{_name(group, child)}: store away for {since}: {printable(child['trouble'])}"
+
+
+def _what_managers_report(groups: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    for group in groups:
+        for child in group["children"]:
+            for manager, figures in child.get("managers", {}).items():
+                shown = ", ".join(f"{name} {_figure(value)}" for name, value in figures.items())
+                yield f"{_name(group, child)}: {printable(manager)}: {printable(shown)}"
+
+
+def _figure(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _name(group: Mapping[str, Any], child: Mapping[str, Any]) -> str:

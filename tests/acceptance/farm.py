@@ -54,6 +54,7 @@ class Farm:
     :param sections: further sections and keys of snq.ini; they win over the farm's own.
     :param source: a configuration to take as it is, instead of all that.
     :param prefix: a command that runs the farm's commands, such as one that gives up privileges.
+    :param packages: folders of installed packages, which its processes find before all others.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Farm:
         sections: Sections | None = None,
         source: str | None = None,
         prefix: tuple[str, ...] = (),
+        packages: Iterable[Path] = (),
     ) -> None:
         self.folder = folder
         self.config = folder / "snq.ini"
@@ -73,6 +75,7 @@ class Farm:
         self.journal = Journal(folder / "journal")
         self.locale: dict[str, str] = {}
         self._prefix = prefix
+        self._packages = list(packages)
         self._mark = secrets.token_hex(8)
         self._daemons: list[subprocess.Popen[bytes]] = []
         self.config.write_text(source or ini(self._sections(sites, handlers or {}, sections or {})))
@@ -126,7 +129,7 @@ class Farm:
         return daemon
 
     def environment(self) -> dict[str, str]:
-        path = os.pathsep.join([str(HERE), str(CHECKOUT)])
+        path = os.pathsep.join(map(str, [*self._packages, HERE, CHECKOUT]))
         return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", MARK: self._mark, **self.locale}
 
     def ready(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 
-from farm import CHECKOUT, Farm
+from farm import CHECKOUT, TWISTD, Farm, alive
 from waiting import wait_until
 
 
@@ -37,3 +38,30 @@ def test_the_demo_is_checked_without_a_daemon(make_farm: Callable[..., Farm]) ->
     answer = farm.snqctl("check")
     assert answer.returncode == 0, answer.stderr
     assert farm.snqctl("status", "--json").returncode == 1
+
+
+def test_the_daemon_goes_to_the_background_as_the_card_has_it(make_farm: Callable[..., Farm]) -> None:
+    """``twistd snqd --config etc/snq.ini``, word for word, in a folder that has this file."""
+    farm = demo(make_farm)
+    (farm.folder / "etc").mkdir()
+    farm.config = farm.config.rename(farm.folder / "etc" / "snq.ini")
+    twistd = subprocess.run(
+        [*TWISTD, "snqd", "--config", "etc/snq.ini"],
+        cwd=farm.folder,
+        env=farm.environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert twistd.returncode == 0, twistd.stderr
+    wait_until(farm.ready, 30, "a ready daemon")
+    pid = int((farm.folder / "twistd.pid").read_text())
+    assert farm.daemon_pid == pid
+    assert farm.snqctl("enqueue", "beta", "greet", '{"name": "Ada"}').returncode == 0
+    wait_until(lambda: farm.queue("greet")["handled"] == 1, 30, "a greeting")
+    assert farm.snqctl("stop").returncode == 0
+    wait_until(lambda: not alive(pid), 45, "the daemon's end")
+    assert not farm.processes()
+    assert not (farm.folder / "twistd.pid").exists()
+    assert "Ada from beta" in (farm.folder / "twistd.log").read_text()

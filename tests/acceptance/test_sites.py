@@ -17,9 +17,9 @@ from farm import Farm
 from load import Load
 from waiting import wait_until
 
-from snqd.client import JobBuilder
 from snqd.config.load import load_file
 from snqd.stores.factory import subsystem_of
+from snqd.wire.job_builder import JobBuilder
 
 FULL = os.environ.get("SNQD_FULL") == "1"
 SECONDS = 60 if FULL else 4
@@ -96,7 +96,7 @@ def test_sites_that_come_and_go_every_second_under_load_drop_no_job(
     ids: list[str] = []
     # As a program does that knows of its site before anybody else: jobs outrun updates.
     settings = load_file(farm.config, plugins={})
-    jobs, queue = JobBuilder(settings), subsystem_of(settings).blocking_queue()
+    jobs, queue = JobBuilder(lambda: settings), subsystem_of(settings).blocking_queue()
     with Load(farm.config, ("alpha", "beta", "other0"), RATE, WORK) as load:
         due = time.monotonic()
         for number in range(1, SECONDS + 1):

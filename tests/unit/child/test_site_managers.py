@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,7 @@ from snqd.child.site_managers import SiteManagers
 from snqd.config.load import load
 from snqd.config.settings import Settings
 from snqd.config.sources import Sources
-from snqd.io.entry_points import ManagerFailed
-from snqd.io.interface import IoContext
+from snqd.io.entry_points import ManagerFailed, Place
 
 
 def settings(*sites: str, **named: str) -> Settings:
@@ -35,6 +35,7 @@ class Master:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.attached: Deferred[Any] = succeed(None)
+        self.detached: Deferred[Any] | None = None
 
     def attach(self, manager: Manager) -> Deferred[Any]:
         self.notes.append(f"+{manager.name}")
@@ -42,7 +43,10 @@ class Master:
 
     def detach(self, manager: Manager, timeout: float) -> Deferred[Any]:
         self.notes.append(f"-{manager.name} {timeout:g}")
-        return succeed(None)
+        return succeed(None) if self.detached is None else self.detached
+
+    def reloaded(self, *sites: Sequence[str]) -> None:
+        self.notes.append("/".join(",".join(each) for each in sites))
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Sites whose managers can't be made."""
     names: set[str] = set()
 
-    def make(context: Any, sites: Any) -> dict[str, list[Manager]]:
+    def make(services: Any, place: Any, sites: Any) -> dict[str, list[Manager]]:
         if names & set(sites):
             raise ManagerFailed("no key")
         return {site: [Manager(site)] for site in sites}
@@ -61,7 +65,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 def managers(wanted: bool = True) -> tuple[Any, Any]:
     before = settings("a", "b")
-    made = SiteManagers(IoContext(None, before, None), wanted)
+    made = SiteManagers(None, before, Place("main", first=True) if wanted else None)  # type: ignore[arg-type]
     made.make(before.sites)
     return made, Master()
 
@@ -69,9 +73,39 @@ def managers(wanted: bool = True) -> tuple[Any, Any]:
 def test_they_follow_their_sites(broken: set[str]) -> None:
     made, master = managers()
     made.follow(settings("b", "c"), master)
-    assert master.notes == ["-a 25", "+c"]
+    assert master.notes == ["-a 25", "c//a", "+c"]
     made.follow(settings("b", c="C"), master)
-    assert master.notes[2:] == ["-c 25", "+c"]
+    assert master.notes[3:] == ["-c 25", "/c/", "+c"]
+
+
+def test_a_reload_that_leaves_the_sites_alone_is_told_too(broken: set[str]) -> None:
+    made, master = managers()
+    made.follow(settings("a", "b"), master)
+    assert master.notes == ["//"]
+
+
+def test_a_changed_sites_managers_begin_when_those_before_have_ended(broken: set[str]) -> None:
+    made, master = managers()
+    ending = master.detached = Deferred()
+    made.follow(settings("b", a="A"), master)
+    made.follow(settings("b", a="B"), master)
+    made.follow(settings("b"), master)
+    made.follow(settings("b", a="C"), master)
+    assert [note for note in master.notes if "/" not in note] == ["-a 25"]
+    ending.callback(None)
+    assert [note for note in master.notes if "/" not in note] == ["-a 25", "+a"]
+    master.detached = None
+    made.follow(settings("b"), master)
+    assert master.notes[-2:] == ["-a 25", "//a"]
+
+
+def test_a_site_that_is_gone_again_before_its_managers_could_begin_has_none(broken: set[str]) -> None:
+    made, master = managers()
+    ending = master.detached = Deferred()
+    made.follow(settings("b", a="A"), master)
+    made.follow(settings("b"), master)
+    ending.callback(None)
+    assert "+a" not in master.notes
 
 
 def test_a_child_without_such_managers_has_none(broken: set[str]) -> None:
@@ -84,7 +118,7 @@ def test_one_that_fails_is_told_and_the_others_go_on(broken: set[str], logged: l
     made, master = managers()
     broken.add("c")
     made.follow(settings("a", "b", "c", "d"), master)
-    assert master.notes == ["+d"]
+    assert master.notes == ["c,d//", "+d"]
     assert [line for line in logged if line.startswith("critical")] == ["critical: no I/O managers for site c"]
     master.attached = fail(ManagerFailed("no connection"))
     made.follow(settings("a", "b", "d", "e"), master)

@@ -134,7 +134,7 @@ def test_an_exclusive_child_is_gone_before_the_next_one_takes_over(stage: Any) -
     assert replaced.ends == [None]
 
 
-def test_only_the_first_child_of_main_hands_over(stage: Any) -> None:
+def test_only_the_first_child_of_a_group_hands_over(stage: Any) -> None:
     s = stage(threads=2).started_ready()
     Replaced(s, n=1)
     Replaced(s, n=2)

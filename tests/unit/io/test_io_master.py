@@ -99,6 +99,7 @@ def test_managers_that_are_services_run_with_the_master(crew: Crew) -> None:
     crew.a.addService(inner)
     crew.began()
     assert inner.running
+    assert crew.a.parent is crew.master
     crew.master.stop()
     assert not inner.running
 
@@ -157,6 +158,7 @@ def test_reports_are_added_up(crew: Crew) -> None:
         "solo_waiting": True,
         "trouble": "down",
         "shares": [["mail", "alpha", 2], ["feed", "beta", 1]],
+        "managers": {},
     }
 
 
@@ -175,6 +177,65 @@ def test_a_report_that_raises_does_not_hide_the_others(crew: Crew) -> None:
     crew.a.report = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value]
     crew.b.figures = {"in_flight": 1}
     assert crew.master.report()["in_flight"] == 1
+
+
+@pytest.mark.parametrize("figures", [{"in_flight": "many"}, {"shares": 7}, None])
+def test_a_report_that_is_none_does_not_hide_the_others(crew: Crew, figures: Any) -> None:
+    crew.began()
+    crew.a.figures = figures
+    crew.b.figures = {"in_flight": 1}
+    assert crew.master.report()["in_flight"] == 1
+
+
+def test_a_reload_is_told_to_managers_from_the_beginning_of_their_start(crew: Crew) -> None:
+    told: list[Any] = []
+    for manager in (crew.a, crew.b):
+        manager.reloaded = lambda *sites, name=manager.name: told.append((name, sites))  # type: ignore[method-assign]
+    crew.master.reloaded(["new"], [], [])
+    crew.b.started = Deferred()
+    crew.master.start()
+    crew.master.reloaded(["new"], ["other"], ["gone"])
+    assert told == [("a", (["new"], ["other"], ["gone"])), ("b", (["new"], ["other"], ["gone"]))]
+
+
+def test_a_manager_that_raises_on_a_reload_does_not_keep_it_from_the_others(crew: Crew) -> None:
+    told: list[Any] = []
+    crew.a.reloaded = lambda *sites: 1 / 0  # type: ignore[method-assign,assignment]
+    crew.b.reloaded = lambda *sites: told.append(sites)  # type: ignore[method-assign,assignment]
+    crew.began().master.reloaded([], [], [])
+    assert told == [([], [], [])]
+
+
+def test_a_manager_that_failed_to_start_can_be_followed_by_another_of_its_name(crew: Crew) -> None:
+    crew.began()
+    first = Recorder("c", crew.notes)
+    first.started = fail(OSError("address in use"))
+    failures: list[Failure] = []
+    crew.master.attach(first).addErrback(failures.append)
+    assert "address in use" in failures[0].getErrorMessage()
+    assert first.parent is None
+    crew.master.attach(Recorder("c", crew.notes))
+    assert crew.notes == ["c start", "c start"]
+
+
+def test_a_manager_that_is_still_starting_can_be_detached(crew: Crew) -> None:
+    crew.began()
+    late = Recorder("c", crew.notes)
+    late.started = Deferred()
+    attached = crew.master.attach(late)
+    detached = crew.master.detach(late, 5)
+    assert attached.called
+    assert detached.called
+    assert late.parent is None
+    assert crew.notes == ["c start"]
+    assert crew.master.report()["in_flight"] == 0
+
+
+def test_a_manager_that_raises_when_it_is_told_to_be_quiet_is_detached_all_the_same(crew: Crew) -> None:
+    crew.began()
+    crew.a.quiet = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    crew.master.detach(crew.a, 5)
+    assert crew.notes == ["a drain 5", "a stop"]
 
 
 def test_polls_are_work_when_they_hit_and_end_with_the_drain(crew: Crew) -> None:

@@ -13,11 +13,10 @@ def test_a_spec_survives_its_document() -> None:
     assert ChildSpec.from_json(SPEC.to_json()) == SPEC
 
 
-def test_only_the_first_child_of_main_runs_what_runs_once() -> None:
-    assert SPEC.single
-    assert not attrs.evolve(SPEC, n=2).single
-    assert not attrs.evolve(SPEC, n=0).single
-    assert not attrs.evolve(SPEC, group="xmpp").single
+def test_only_the_first_child_of_a_group_runs_what_runs_once() -> None:
+    assert SPEC.first
+    assert not attrs.evolve(SPEC, n=2).first
+    assert not attrs.evolve(SPEC, n=0).first
 
 
 def test_ids_name_daemon_group_and_place() -> None:

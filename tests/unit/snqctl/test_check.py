@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,3 +78,36 @@ def test_a_password_file_that_is_missing_is_told_by_its_own_key(operator: Any) -
     secret = operator.config.parent / "secret"
     expected = f"[queue] stomp_password_file: {secret} can't be read (No such file or directory): correct path or file"
     assert operator("check").stderr == f"snqctl: {operator.config}: {expected}\n"
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Installs a package that registers an I/O manager: `install(what it stands for)`."""
+
+    def make(target: str) -> None:
+        info = tmp_path / "plugin-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[snqd.io_managers]\nfeeds = {target}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return make
+
+
+def test_an_io_manager_that_can_not_be_loaded_is_named(operator: Any, install: Any) -> None:
+    install("nowhere:Feeds")
+    result = operator("check")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("snqctl: entry point feeds = nowhere:Feeds of group snqd.io_managers can't be used")
+
+
+def test_an_io_manager_of_a_group_that_is_not_configured_is_noted(
+    operator: Any, install: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("feeds_plugin:Feeds")
+    (tmp_path / "feeds_plugin.py").write_text("def Feeds(context): ...\nFeeds.group = 'feeds'\n")
+    monkeypatch.delitem(sys.modules, "feeds_plugin", raising=False)
+    result = operator("check")
+    assert result.exit_code == 0
+    (note,) = [line for line in result.stdout.splitlines() if line.startswith("  note")]
+    assert "feeds = feeds_plugin:Feeds does not run: it belongs to group feeds, add a [group:feeds] section" in note

@@ -146,6 +146,17 @@ def test_a_child_whose_store_is_away_is_seen_as_such_and_why(monkeypatch: pytest
     assert max(map(len, shown)) <= 80
 
 
+def test_what_io_managers_report_has_a_line_each() -> None:
+    out = Console(file=io.StringIO(), width=80)
+    figures = {"inbox": {"taken": 12, "state": "up", "late": None, "\x1b[2J": 1}, "feeds:alpha": {"rate": 0.5}}
+    groups = [{"name": "main", "state": "running", "children": [{**CHILD, "managers": figures}]}]
+    show_status({"daemon": DAEMON, "groups": groups, "queues": [], "sites": []}, out)
+    shown = out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert shown[3].startswith("main.1: inbox: taken 12, state up, late null, ")
+    assert "\x1b" not in shown[3]
+    assert shown[4] == "main.1: feeds:alpha: rate 0.5"
+
+
 def test_a_group_that_failed_is_seen_as_such() -> None:
     out = Console(file=io.StringIO(), width=80)
     groups = [{"name": "main", "state": "failed", "children": [{**CHILD, "state": "waiting", "pid": None, "n": 0}]}]

@@ -1,0 +1,87 @@
+"""The shape of a child: an IoMaster, which is a MultiService, over I/O managers, each of which is a service."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import succeed
+from twisted.internet.testing import MemoryReactorClock
+from zope.interface.verify import verifyClass
+
+import snqd
+from snqd.child import assembly
+from snqd.config.load import load
+from snqd.config.sources import Sources
+from snqd.io import IIoManager, IoManager
+from snqd.io.io_master import IoMaster
+from snqd.pipe.child_spec import NORMAL, ChildSpec
+
+TEXT = """
+[snqd]
+id = t
+[queue]
+foreign = gnusocial-db
+[handlers]
+greet = snqd.demo.Greet
+[site:alpha]
+"""
+
+
+def bundled() -> Iterator[type[IoManager]]:
+    """Every I/O manager that snqd itself has."""
+    for module in pkgutil.walk_packages(snqd.__path__, "snqd."):
+        importlib.import_module(module.name)
+    left = IoManager.__subclasses__()
+    while left:
+        found = left.pop()
+        left += found.__subclasses__()
+        if found.__module__.startswith("snqd."):
+            yield found
+
+
+def test_every_bundled_manager_is_a_service_of_services() -> None:
+    found = list(bundled())
+    assert {"QueueManager", "GnuSocialLists", "QueueItemTables", "PluginManager"} <= {each.__name__ for each in found}
+    for each in found:
+        assert issubclass(each, MultiService)
+        assert IService.implementedBy(each)
+        assert verifyClass(IIoManager, each)
+
+
+class Recorded(IoMaster):
+    """Notes what it is made of."""
+
+    made: list[Recorded] = []
+
+    def __init__(self, clock: Any, managers: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(clock, managers, *args, **kwargs)
+        self.given = list(managers)
+        self.made.append(self)
+
+
+def test_the_managers_of_a_child_are_services_within_its_master(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assembly, "IoMaster", Recorded)
+    monkeypatch.setattr(Recorded, "made", [])
+    path = tmp_path / "snq.ini"
+    settings = load(Sources(path, {str(path): TEXT}), plugins={})
+    (settings.daemon.state_dir / "children").mkdir(parents=True)
+    spec = ChildSpec("1", "{}", 1, None, "main", 1, "t.main.1", "t.main.1-0", NORMAL)
+    assembly.build(MemoryReactorClock(), settings, spec)
+    (master,) = Recorded.made
+    assert isinstance(master, MultiService)
+    assert [type(manager).__name__ for manager in master.given] == ["QueueManager", "IdleSites", "QueueItemTables"]
+    for manager in master.given:
+        manager.start = lambda master: succeed(None)
+        manager.startService = lambda: None
+    started = master.start()
+    assert started.called
+    assert all(IService.providedBy(manager) and manager.parent is master for manager in master.given)
+    assert set(master.given) <= set(master)
