@@ -4,7 +4,8 @@ The house, in the order of its story. Each room imports only from itself and tho
 
 - ``core/`` is pure: ``core/job.py``, ``core/names.py``, ``core/outcome.py``, ``core/retry.py``,
   ``core/fair_turn.py``, ``core/counters.py``, and ``core/errors.py`` with every error in one tree.
-- ``config/`` reads files (``config/load.py``) into frozen settings (``config/settings.py``).
+- ``config/`` declares each key once (``config/schema.py``), and reads files (``config/load.py``) into frozen settings
+  (``config/settings.py``).
 - ``sites/`` layers them for each site: ``sites/registry.py``, ``sites/site.py``; ``sites/live_targets.py`` learns of
   new ones while a program runs.
 - ``wire/`` is how payloads are written, ours (``wire/payload.py``) and PHP's (``wire/php.py``, ``wire/envelope.py``).

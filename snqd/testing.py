@@ -145,9 +145,8 @@ def _settings(
     defaults = load(Sources(Path(_PATH), {_PATH: ""}), plugins={})
     target = f"{handler_class.__module__}:{handler_class.__qualname__}"
     where = f"{_PATH} [handlers] {queue}"
-    timeout, retry = defaults.queue.timeout, defaults.queue.retry
-    handler = HandlerSettings(queue, target, timeout, retry, options=options, where=where)
-    record = SiteSettings(site, f"{site}.example", site, 1.0, _PATH)
+    handler = HandlerSettings(queue, target, options=options, where=where)
+    record = SiteSettings(site, _PATH, server=f"{site}.example", name=site)
     return attrs.evolve(defaults, handlers={queue: handler}, sites={site: record}, apps=app)
 
 

@@ -2,52 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from enum import Enum
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import attrs
 
+from snqd.config.daemon_sections import PLACED
+from snqd.config.key import Key, SectionKeys, SectionKind, TakesEffect
+from snqd.config.schema import APP, GROUP, HANDLER, HANDLERS, QUEUE, SITES, SNQD
 from snqd.config.settings import DaemonSettings, GroupSettings, HandlerSettings, QueueSettings, Settings, SiteSettings
+
+Record = TypeVar("Record", bound=SectionKeys)
 
 NAMES_SHOWN = 8
 """Sites that a line in the log names."""
-
-
-class TakesEffect(Enum):
-    """When a changed key holds."""
-
-    AT_ONCE = "at once"
-    IN_FRESH_CHILDREN = "after snqctl restart"
-    IN_A_FRESH_DAEMON = "after the daemon's stop and start"
-
-
-# What is not named here takes a fresh daemon: parent, children and programs that enqueue must agree on it.
-_DAEMON = {
-    "threads": TakesEffect.AT_ONCE,
-    "drain_timeout": TakesEffect.AT_ONCE,
-    "hang_timeout": TakesEffect.AT_ONCE,
-    "respawn_max_delay": TakesEffect.AT_ONCE,
-    "memory_limit_bytes": TakesEffect.AT_ONCE,
-}
-_QUEUE = {
-    "spawndelay": TakesEffect.AT_ONCE,
-    "softlimit": TakesEffect.AT_ONCE,
-    "debug_memory": TakesEffect.AT_ONCE,
-    "monitor": TakesEffect.AT_ONCE,
-    "concurrency": TakesEffect.AT_ONCE,
-    "timeout": TakesEffect.AT_ONCE,
-    "retry": TakesEffect.AT_ONCE,
-    "breakout": TakesEffect.AT_ONCE,
-    "wire": TakesEffect.IN_FRESH_CHILDREN,
-    "lease": TakesEffect.IN_FRESH_CHILDREN,
-    "dead_letter_dir": TakesEffect.IN_FRESH_CHILDREN,
-    "control_channel": TakesEffect.IN_FRESH_CHILDREN,
-    "control_key_file": TakesEffect.IN_FRESH_CHILDREN,
-    "control_unsigned": TakesEffect.IN_FRESH_CHILDREN,
-    "foreign_claim_age": TakesEffect.IN_FRESH_CHILDREN,
-}
-_RETRY_KEYS = {"max_retries": "max_retries", "delay": "retry_delay", "max_delay": "retry_max_delay"}
 
 
 @attrs.frozen
@@ -66,7 +34,8 @@ class SiteChanges:
 class Changes:
     """The difference between two configurations.
 
-    :ivar keys: ``[section] key``, or ``[section]`` for a whole one, and when it holds; sites left out.
+    :ivar keys: ``[section] key`` as the operator writes it, ``[group:NAME]`` for a group that came or went, and when it
+        takes effect; sites left out.
     """
 
     keys: Mapping[str, TakesEffect] = attrs.field(factory=dict)
@@ -78,7 +47,7 @@ class Changes:
     def __str__(self) -> str:
         """For the log."""
         keys = [
-            f"{', '.join(names)} ({effect.value})" for effect in TakesEffect if (names := self.that_take_effect(effect))
+            f"{', '.join(names)} ({effect.words})" for effect in TakesEffect if (names := self.that_take_effect(effect))
         ]
         sites = [f"sites {what}: {_few(names)}" for what, names in attrs.asdict(self.sites).items() if names]
         return "; ".join([*keys, *sites]) or "nothing"
@@ -91,9 +60,7 @@ class Changes:
         """The same as an answer of the control socket."""
         return {
             "changed": bool(self),
-            "now": self.that_take_effect(TakesEffect.AT_ONCE),
-            "after_restart": self.that_take_effect(TakesEffect.IN_FRESH_CHILDREN),
-            "after_stop_and_start": self.that_take_effect(TakesEffect.IN_A_FRESH_DAEMON),
+            **{effect.value: self.that_take_effect(effect) for effect in TakesEffect},
             "sites": {name: list(sites) for name, sites in attrs.asdict(self.sites, recurse=False).items()},
         }
 
@@ -127,7 +94,7 @@ def _changed_site(old: SiteSettings | None, new: SiteSettings) -> bool:
 
 def keep_restart_only(new: Settings, daemon: DaemonSettings, queue: QueueSettings) -> Settings:
     """`new`, but for what takes a fresh daemon: that stays as in `daemon` and `queue`."""
-    return attrs.evolve(new, daemon=_keep(new.daemon, daemon, _DAEMON), queue=_keep(new.queue, queue, _QUEUE))
+    return attrs.evolve(new, daemon=_keep(SNQD, new.daemon, daemon), queue=_keep(QUEUE, new.queue, queue))
 
 
 def keep_restart_only_groups(new: Settings, old: Settings) -> Settings:
@@ -142,41 +109,41 @@ def keep_restart_only_groups(new: Settings, old: Settings) -> Settings:
 def _keep_exclusive(new: GroupSettings, old: GroupSettings) -> GroupSettings:
     if new.exclusive is old.exclusive:
         return new
-    return attrs.evolve(new, exclusive=old.exclusive, children=1 if old.exclusive else new.children)
+    return attrs.evolve(_keep(GROUP, new, old), children=1 if old.exclusive else new.children)
 
 
-def _keep(new: Any, old: Any, effects: Mapping[str, TakesEffect]) -> Any:
-    kept = {name: getattr(old, name) for name in _fields(new) if name not in effects}
-    return attrs.evolve(new, **kept)
+def _keep(kind: SectionKind, new: Record, old: Record) -> Record:
+    kept = [key.name for key in kind.keys if _waits(key, new, old)]
+    values = {name: getattr(old, name) for name in kept}
+    return attrs.evolve(new, written={**new.written, **{name: old.written[name] for name in kept}}, **values)
 
 
-def _fields(record: Any) -> list[str]:
-    return [field.name for field in attrs.fields(type(record))]
-
-
-def _differing(old: Any, new: Any) -> Iterator[str]:
-    return (name for name in _fields(new) if getattr(old, name) != getattr(new, name))
+def _waits(key: Key, new: SectionKeys, old: SectionKeys) -> bool:
+    # A path that nobody changed stays where it is, though the state_dir at its beginning is another one.
+    unchanged_path = key.read in PLACED and new.written[key.name] == old.written[key.name]
+    return key.takes_effect is TakesEffect.IN_A_FRESH_DAEMON or unchanged_path
 
 
 def _changed_keys(old: Settings, new: Settings) -> Iterator[tuple[str, TakesEffect]]:
-    fresh_daemon = TakesEffect.IN_A_FRESH_DAEMON
-    yield from ((f"[snqd] {name}", _DAEMON.get(name, fresh_daemon)) for name in _differing(old.daemon, new.daemon))
-    for name in _differing(old.queue, new.queue):
-        if name == "retry":
-            yield from _at_once("queue", (_RETRY_KEYS[key] for key in _differing(old.queue.retry, new.queue.retry)))
-        else:
-            yield f"[queue] {name}", _QUEUE.get(name, fresh_daemon)
+    yield from _changed(SNQD, "", old.daemon, new.daemon)
+    yield from _changed(QUEUE, "", old.queue, new.queue)
     yield from _changed_groups(old.groups, new.groups)
     yield from _changed_handlers(old.handlers, new.handlers)
-    yield from _at_once_sections("app", _unequal(old.apps, new.apps))
+    yield from _changed(SITES, "", old.sites_from, new.sites_from)
+    for name in {**old.apps, **new.apps}:
+        app = old.apps.get(name, {}), new.apps.get(name, {})
+        yield from ((f"[app:{name}] {key}", APP.takes_effect(key)) for key in _unequal(*app))
 
 
-def _at_once(section: str, keys: Iterator[str]) -> Iterator[tuple[str, TakesEffect]]:
-    return ((f"[{section}] {key}", TakesEffect.AT_ONCE) for key in keys)
+def _changed(kind: SectionKind, label: str, old: SectionKeys, new: SectionKeys) -> Iterator[tuple[str, TakesEffect]]:
+    """The keys of one section that are written differently, unless that comes to the same.
 
-
-def _at_once_sections(kind: str, labels: Collection[str]) -> Iterator[tuple[str, TakesEffect]]:
-    return ((f"[{kind}:{label}]", TakesEffect.AT_ONCE) for label in labels)
+    So a key is named where it was changed, and not where another one's default comes from it.
+    """
+    title = f"{kind.name}:{label}" if label else kind.name
+    for name in _unequal(old.written, new.written):
+        if name not in kind.by_name or getattr(old, name) != getattr(new, name):
+            yield f"[{title}] {name}", kind.takes_effect(name)
 
 
 def _unequal(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -186,21 +153,20 @@ def _unequal(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def _changed_groups(
     old: Mapping[str, GroupSettings], new: Mapping[str, GroupSettings]
 ) -> Iterator[tuple[str, TakesEffect]]:
-    for name in _unequal(old, new):
-        if name not in old or name not in new:
+    for name in {**old, **new}:
+        if name in old and name in new:
+            yield from _changed(GROUP, name, old[name], new[name])
+        else:
             yield f"[group:{name}]", TakesEffect.AT_ONCE
-            continue
-        for key in _differing(old[name], new[name]):
-            effect = TakesEffect.IN_A_FRESH_DAEMON if key == "exclusive" else TakesEffect.AT_ONCE
-            yield f"[group:{name}] {key}", effect
 
 
 def _changed_handlers(
     old: Mapping[str, HandlerSettings], new: Mapping[str, HandlerSettings]
 ) -> Iterator[tuple[str, TakesEffect]]:
-    for name in _unequal(old, new):
-        if name not in old or name not in new or old[name].target != new[name].target:
-            yield f"[handlers] {name}", TakesEffect.AT_ONCE
-        elif attrs.evolve(old[name], where="", own=frozenset()) != attrs.evolve(new[name], where="", own=frozenset()):
-            # A line that moved, or a default that is written out now, is no change.
-            yield f"[handler:{name}]", TakesEffect.AT_ONCE
+    for name in {**old, **new}:
+        if name not in old or name not in new:
+            yield f"[handlers] {name}", HANDLERS.takes_effect(name)
+            continue
+        if old[name].target != new[name].target:
+            yield f"[handlers] {name}", HANDLERS.takes_effect(name)
+        yield from _changed(HANDLER, name, old[name], new[name])

@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from snqd.config.database_url import SQLITE, sqlite_file
+from snqd.config.database_url import SQLITE, database_url, sqlite_file
 from snqd.config.document import Document, read_values
 from snqd.config.ini import Section
+from snqd.config.key import SectionKind
 from snqd.config.problems import Problems
 from snqd.config.schema import PROCESSES, QUEUE, SNQD, STATE_DIR
 from snqd.config.settings import DaemonSettings, QueueSettings
-from snqd.config.stomp_servers import StompSettings
-from snqd.config.values import GNUSOCIAL_REDIS, BadValue, daemon_id
+from snqd.config.values import GNUSOCIAL_REDIS, BadValue, Reader, daemon_id, path
 from snqd.core.errors import ConfigError
 from snqd.core.retry import RetryPolicy
 
@@ -61,54 +60,20 @@ def usable_cpus() -> int:
 def read_daemon(document: Document, overrides: Overrides, problems: Problems) -> DaemonSettings:
     """``[snqd]``; `threads` is still without what ``[group:main]`` says."""
     section = document.one(SNQD)
-    values = read_values(SNQD, section, problems)
-    state_dir = _state_dir(section, values["state_dir"], problems)
-    control = located(values["control"], section.file, state_dir)
-    _check_control(control, section, problems)
-    return DaemonSettings(
-        id=overrides.id or values["id"] or _host_name(section, problems),
-        state_dir=state_dir,
-        control=control,
-        threads=overrides.threads or values["threads"] or usable_cpus(),
-        drain_timeout=values["drain_timeout"],
-        hang_timeout=values["hang_timeout"],
-        respawn_max_delay=values["respawn_max_delay"],
-        memory_limit_bytes=values["memory_limit"],
-        log_format=values["log_format"],
-    )
+    written = read_values(SNQD, section, problems)
+    written["id"] = overrides.id or written["id"] or _host_name(section, problems)
+    written["threads"] = overrides.threads or written["threads"] or usable_cpus()
+    state_dir = _state_dir(section, written["state_dir"], problems)
+    values = {**_placed(SNQD, written, section.file, state_dir), "state_dir": state_dir}
+    _check_control(values["control"], section, problems)
+    return DaemonSettings(written=written, **values)
 
 
 def read_queue(document: Document, state_dir: Path, problems: Problems) -> QueueSettings:
     """``[queue]``."""
     section = document.one(QUEUE)
-    values = read_values(QUEUE, section, problems)
-    at = partial(located, file=section.file, state_dir=state_dir)
-    retry = RetryPolicy(values["max_retries"], values["retry_delay"], values["retry_max_delay"])
-    settings = QueueSettings(
-        enabled=values["enabled"],
-        subsystem=values["subsystem"],
-        db=_at_place(values["db"], at),
-        redis=values["redis"],
-        stomp=_stomp(values, at),
-        queue_basename=values["queue_basename"],
-        control_channel=values["control_channel"],
-        control_key_file=at(values["control_key_file"]) if values["control_key_file"] else None,
-        control_unsigned=values["control_unsigned"],
-        breakout=values["breakout"] or {},
-        wire=values["wire"],
-        foreign=values["foreign"] or (),
-        foreign_claim_age=values["foreign_claim_age"],
-        morgue=_at_place(values["morgue"], at),
-        dead_letter_dir=at(values["dead_letter_dir"]) if values["dead_letter_dir"] else None,
-        spawndelay=values["spawndelay"],
-        softlimit=values["softlimit"],
-        debug_memory=values["debug_memory"],
-        monitor=values["monitor"] or "",
-        concurrency=values["concurrency"],
-        timeout=values["timeout"],
-        lease=values["lease"],
-        retry=retry,
-    )
+    written = read_values(QUEUE, section, problems)
+    settings = QueueSettings(written=written, **_placed(QUEUE, written, section.file, state_dir))
     if settings.db_file is not None and settings.db_file == settings.morgue_file:
         problems.at(section, "morgue", f"names the file of db, {settings.db_file}: give the morgue a file of its own")
     if settings.subsystem == "redis" and settings.redis is None and not problems.concern(section):
@@ -119,20 +84,8 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
             section, "foreign", f"{GNUSOCIAL_REDIS} needs subsystem redis, on GNU social's own Redis: set it so"
         )
     if not problems.concern(section):
-        check_delay(section, "retry_delay", retry, problems)
+        check_delay(section, "retry_delay", settings.retry, problems)
     return settings
-
-
-def _stomp(values: Mapping[str, Any], at: Callable[[str], Path]) -> StompSettings:
-    return StompSettings(
-        servers=values["stomp_server"] or (),
-        username=values["stomp_username"] or "",
-        password=values["stomp_password"] or "",
-        password_file=at(values["stomp_password_file"]) if values["stomp_password_file"] else None,
-        vhost=values["stomp_vhost"],
-        manual_failover=values["stomp_manual_failover"],
-        enqueue_on=values["stomp_enqueue_on"] or "",
-    )
 
 
 def _check_stomp(settings: QueueSettings, section: Section, problems: Problems) -> None:
@@ -148,18 +101,29 @@ def _check_stomp(settings: QueueSettings, section: Section, problems: Problems) 
         problems.at(section, "stomp_password_file", "stomp_password is set as well: remove one of the two")
 
 
-def located(path: str, file: str, state_dir: Path) -> Path:
+def _placed(kind: SectionKind, written: Mapping[str, Any], file: str, state_dir: Path) -> dict[str, Any]:
+    """The values of a section of `file`, with each path in its place."""
+    values = dict(written)
+    for key in kind.keys:
+        if key.read in PLACED and values[key.name] is not None:
+            values[key.name] = PLACED[key.read](values[key.name], file, state_dir)
+    return values
+
+
+def located(path: Path, file: str, state_dir: Path) -> Path:
     """Where `path` leads: from the folder of the file that names it, or from state_dir where STATE_DIR begins it."""
-    head, _, tail = path.partition("/")
-    if head == STATE_DIR:
-        return state_dir / tail
+    if path.parts[:1] == (STATE_DIR,):
+        return state_dir.joinpath(*path.parts[1:])
     return Path(os.path.normpath(os.path.join(os.path.dirname(file), path)))
 
 
-def _at_place(url: str, at: Callable[[str], Path]) -> str:
-    """`url`, if of an SQLite file with its absolute path."""
+def _located_url(url: str, file: str, state_dir: Path) -> str:
     path = sqlite_file(url)
-    return url if path is None else f"{SQLITE}{at(str(path))}"
+    return url if path is None else f"{SQLITE}{located(path, file, state_dir)}"
+
+
+PLACED: Mapping[Reader, Callable[[Any, str, Path], Any]] = {path: located, database_url: _located_url}
+"""What puts the values of a reader in their place: a path starts at the file that names it, or at STATE_DIR."""
 
 
 def check_delay(section: Section, key: str, retry: RetryPolicy, problems: Problems) -> None:
@@ -174,8 +138,8 @@ def check_delay(section: Section, key: str, retry: RetryPolicy, problems: Proble
         )
 
 
-def _state_dir(section: Section, path: str, problems: Problems) -> Path:
-    if path.partition("/")[0] == STATE_DIR:
+def _state_dir(section: Section, path: Path, problems: Problems) -> Path:
+    if path.parts[:1] == (STATE_DIR,):
         problems.at(section, "state_dir", f"is defined by itself: name a folder instead of {STATE_DIR}")
     return Path(os.path.normpath(os.path.join(os.path.dirname(section.file), path)))
 

@@ -9,8 +9,9 @@ from typing import Any
 import attrs
 
 from snqd.config.ini import Section, tokenize
+from snqd.config.key import SectionKind
 from snqd.config.problems import Problems, did_you_mean, nearest, quoted
-from snqd.config.schema import APP, GROUP, HANDLER, KINDS, SITE, SectionKind
+from snqd.config.schema import APP, GROUP, HANDLER, KINDS, SITE
 from snqd.config.sources import Sources
 from snqd.config.values import BadValue
 from snqd.core.errors import BadName

@@ -31,19 +31,12 @@ def read_groups(
         for name, section in sections.items()
         if name != MAIN
     ]
-    values = read_values(GROUP, main, problems)
-    children = overrides.threads or _or_default(values["children"], daemon.threads)
-    queues = claims.rest(main, values["queues"])
-    groups = [GroupSettings(MAIN, children, queues, values["exclusive"]), *others]
+    groups = [_main(main, read_values(GROUP, main, problems), overrides.threads, daemon.threads, claims), *others]
     for group in groups:
         _check_exclusive(group, sections.get(group.name, main), problems)
     if not any(group.children for group in groups) and not problems.concern(main):
         problems.at(main, "children", "no group has any: give one of them children, or there is nothing to run")
     return {group.name: group for group in groups}
-
-
-def _or_default(children: int | None, default: int) -> int:
-    return default if children is None else children
 
 
 def check_breakouts(
@@ -104,11 +97,27 @@ class _Claims:
         return wanted
 
 
-def _other(name: str, section: Section, values: Mapping[str, Any], claims: _Claims) -> GroupSettings:
-    if not values["queues"] and not claims.problems.concern(section):
+def _main(
+    section: Section, written: Mapping[str, Any], forced: int | None, threads: int, claims: _Claims
+) -> GroupSettings:
+    children = forced or _or_default(written["children"], threads)
+    queues = claims.rest(section, written["queues"])
+    return _group(MAIN, written, children, queues)
+
+
+def _other(name: str, section: Section, written: Mapping[str, Any], claims: _Claims) -> GroupSettings:
+    if not written["queues"] and not claims.problems.concern(section):
         claims.problems.at(section, "queues", "is empty: list the queues that the group serves, or remove the section")
-    queues = claims.take(section, values["queues"] or ())
-    return GroupSettings(name, _or_default(values["children"], 1), queues, values["exclusive"])
+    queues = claims.take(section, written["queues"] or ())
+    return _group(name, written, _or_default(written["children"], 1), queues)
+
+
+def _group(name: str, written: Mapping[str, Any], children: int, queues: tuple[str, ...]) -> GroupSettings:
+    return GroupSettings(name, written=written, **{**written, "children": children, "queues": queues})
+
+
+def _or_default(children: int | None, default: int) -> int:
+    return default if children is None else children
 
 
 def _check_exclusive(group: GroupSettings, section: Section, problems: Problems) -> None:

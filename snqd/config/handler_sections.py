@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -17,7 +18,6 @@ from snqd.config.targets import ENTRY_POINTS, read_plugin, read_target, takes_op
 from snqd.config.values import BadValue
 from snqd.core.errors import BadName
 from snqd.core.names import check_queue
-from snqd.core.retry import RetryPolicy
 
 
 @attrs.frozen
@@ -105,30 +105,28 @@ def _installed(
 def _handler(
     queue: str, target: _Target, section: Section, defaults: QueueSettings, problems: Problems
 ) -> HandlerSettings:
-    values = read_values(HANDLER, section, problems)
+    written = read_values(HANDLER, section, problems)
     options = free_entries(HANDLER, section)
     if not takes_options(target.text):
         for name in options:
             problems.at(section, name, unknown_key(name, HANDLER))
-    own = frozenset(name for name, entry in section.entries.items() if entry.value and name in HANDLER.by_name)
-    retry = RetryPolicy(
-        defaults.retry.max_retries if values["max_retries"] is None else values["max_retries"],
-        defaults.retry.delay if values["retry_delay"] is None else values["retry_delay"],
-        defaults.retry.max_delay,
-    )
-    if not problems.concern(section):
-        check_delay(section, "retry_delay", retry, problems)
-    return HandlerSettings(
-        queue=queue,
-        target=target.text,
-        timeout=values["timeout"] or defaults.timeout,
-        retry=retry,
-        concurrency=values["concurrency"],
-        threads=values["threads"],
-        weight=values["weight"],
-        ordered=values["ordered"],
-        http_allow=values["http_allow"] or (),
+    settings = HandlerSettings(
+        queue,
+        target.text,
         options=options,
         where=target.where,
-        own=own,
+        retry_max_delay=defaults.retry_max_delay,
+        written={**written, **options},
+        **_filled(written, defaults),
     )
+    if not problems.concern(section):
+        check_delay(section, "retry_delay", settings.retry, problems)
+    return settings
+
+
+def _filled(written: Mapping[str, Any], defaults: QueueSettings) -> dict[str, Any]:
+    values = dict(written)
+    for key in HANDLER.keys:
+        if key.inherited and values[key.name] is None:
+            values[key.name] = getattr(defaults, key.name)
+    return values

@@ -12,7 +12,7 @@ from snqd.config.document import Document, read_document, read_values
 from snqd.config.group_sections import MAIN, check_breakouts, read_groups
 from snqd.config.handler_sections import Handlers, read_handlers
 from snqd.config.problems import Problems
-from snqd.config.schema import SITE, SITES
+from snqd.config.schema import SITE, SITES, SitesKeys
 from snqd.config.settings import DaemonSettings, QueueSettings, Settings, SiteSettings
 from snqd.config.site_sections import read_apps, read_sites
 from snqd.config.source_reader import read_sources
@@ -56,7 +56,7 @@ def _read(sources: Sources, overrides: Overrides, plugins: Mapping[str, str] | N
     daemon = read_daemon(document, overrides, problems)
     queue, handlers = _read_queueing(document, daemon, plugins, problems)
     groups = read_groups(document, handlers, daemon, overrides, problems)
-    read_values(SITES, document.one(SITES), problems)
+    sites_from = read_values(SITES, document.one(SITES), problems)
     check_breakouts(document, queue, groups, handlers, problems)
     sites = read_sites(document, queue, handlers, problems)
     return Settings(
@@ -65,6 +65,7 @@ def _read(sources: Sources, overrides: Overrides, plugins: Mapping[str, str] | N
         queue=queue,
         groups=groups,
         handlers=handlers.on,
+        sites_from=SitesKeys(written=sites_from, **sites_from),
         sites=sites,
         apps=read_apps(document),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from snqd.config.ini import Section
 from snqd.core.errors import ConfigError
@@ -54,6 +53,8 @@ def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
 
     :param likeness: from 0, where anything is near, to 1, where only the same word is.
     """
+    from difflib import get_close_matches  # a child, which meets no mistakes, needs none of it
+
     by_lower = {name.lower(): name for name in known}
     near = get_close_matches(word.lower(), by_lower, n=1, cutoff=likeness)
     return by_lower[near[0]] if near else ""

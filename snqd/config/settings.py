@@ -1,4 +1,7 @@
-"""Settings: the whole configuration as frozen records, made by :mod:`snqd.config.load` and passed on explicitly."""
+"""Settings: the whole configuration as frozen records, made by :mod:`snqd.config.load` and passed on explicitly.
+
+The keys are :mod:`snqd.config.schema`'s; here stands what is computed from them.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,8 @@ from pathlib import Path
 import attrs
 
 from snqd.config.database_url import sqlite_file
-from snqd.config.redis_address import RedisAddress
+from snqd.config.schema import QUEUE, DaemonKeys, GroupKeys, HandlerKeys, QueueKeys, SiteKeys, SitesKeys
 from snqd.config.stomp_servers import StompSettings
-from snqd.config.values import SoftLimit
 from snqd.core.job import JSON
 from snqd.core.retry import RetryPolicy
 
@@ -19,71 +21,45 @@ SQL = "sql"
 """Kinds of store of subsystem ``db``: a file, or a database on a server."""
 
 
-@attrs.frozen
-class DaemonSettings:
-    """``[snqd]``. Durations are seconds.
+@attrs.frozen(kw_only=True)
+class DaemonSettings(DaemonKeys):
+    """``[snqd]``.
 
     :ivar threads: children of the main group, ``auto`` already resolved to the CPUs this process may use.
-    :ivar memory_limit_bytes: what one process may have; None is ``auto``: its share of what the daemon may have.
-    :ivar log_format: ``text`` or ``json``.
     """
 
-    id: str
-    state_dir: Path
-    control: Path
-    threads: int
-    drain_timeout: float
-    hang_timeout: float
-    respawn_max_delay: float
-    memory_limit_bytes: int | None
-    log_format: str
+    @property
+    def memory_limit_bytes(self) -> int | None:
+        """What one process may have; None is ``auto``: its share of what the daemon may have."""
+        return self.memory_limit
 
 
-@attrs.frozen
-class QueueSettings:
-    """``[queue]``. Durations are seconds.
+@attrs.frozen(kw_only=True)
+class QueueSettings(QueueKeys):
+    """``[queue]``.
 
-    :ivar db: SQLAlchemy's URL of the database of the jobs.
-    :ivar redis: None where the subsystem is another.
-    :ivar stomp: without servers where the subsystem is another.
-    :ivar queue_basename: what the names of this farm begin with in a store that farms share.
-    :ivar control_channel: a topic; only brokers need it.
-    :ivar control_key_file: what holds the key of signed commands; None where there is none.
-    :ivar control_unsigned: whether unsigned commands are obeyed too.
-    :ivar breakout: names such as ``main/distrib``, by queue and site, empty for all sites; of subsystem stomp.
-    :ivar wire: how own jobs are written on subsystem stomp, of :data:`snqd.config.values.WIRES`.
-    :ivar foreign: kinds of queues of other programs that are served too, of :data:`snqd.config.values.FOREIGN`.
-    :ivar foreign_claim_age: age of another program's claim from which on its process counts as dead.
-    :ivar morgue: SQLAlchemy's URL of the database of the dead letters.
-    :ivar dead_letter_dir: None where no files are wanted.
-    :ivar softlimit: the memory at which a child is replaced.
-    :ivar debug_memory: whether the memory of each child is logged when it changes.
-    :ivar monitor: empty, ``udp://host:port`` or an HTTP URL.
+    :ivar stomp: what `stomp_KEY` say; without servers where the subsystem is another.
+    :ivar retry: what the `retry_KEY` and `max_retries` say.
     """
 
-    enabled: bool
-    subsystem: str
-    db: str
-    redis: RedisAddress | None
-    stomp: StompSettings
-    queue_basename: str
-    control_channel: str
-    control_key_file: Path | None
-    control_unsigned: bool
-    breakout: Mapping[tuple[str, str], str]
-    wire: str
-    foreign: tuple[str, ...]
-    foreign_claim_age: float
-    morgue: str
-    dead_letter_dir: Path | None
-    spawndelay: float
-    softlimit: SoftLimit
-    debug_memory: bool
-    monitor: str
-    concurrency: int
-    timeout: float
-    lease: float
-    retry: RetryPolicy
+    stomp: StompSettings = attrs.field(init=False, eq=False, repr=False)
+    retry: RetryPolicy = attrs.field(init=False, eq=False, repr=False)
+
+    @stomp.default
+    def _brokers(self) -> StompSettings:
+        return StompSettings(
+            servers=self.stomp_server,
+            username=self.stomp_username,
+            password=self.stomp_password,
+            password_file=self.stomp_password_file,
+            vhost=self.stomp_vhost,
+            manual_failover=self.stomp_manual_failover,
+            enqueue_on=self.stomp_enqueue_on,
+        )
+
+    @retry.default
+    def _policy(self) -> RetryPolicy:
+        return RetryPolicy(self.max_retries, self.retry_delay, self.retry_max_delay)
 
     @property
     def db_file(self) -> Path | None:
@@ -119,7 +95,7 @@ class QueueSettings:
 
 
 @attrs.frozen
-class GroupSettings:
+class GroupSettings(GroupKeys):
     """One ``[group:NAME]``; `main` always exists.
 
     :ivar children: how many processes; 0 where other daemons serve the queues, and this one only enqueues for them.
@@ -127,56 +103,47 @@ class GroupSettings:
     """
 
     name: str
-    children: int
-    queues: tuple[str, ...]
-    exclusive: bool = False
 
 
 @attrs.frozen
-class HandlerSettings:
+class HandlerSettings(HandlerKeys):
     """One queue's ``[handlers]`` entry and ``[handler:QUEUE]``, also as one site sees it.
 
     :ivar target: dotted path of a handler class, ``exec: command ...`` or an http(s) URL; entry points are resolved.
     :ivar concurrency: at once in one child; None leaves it to ``[queue] concurrency``.
-    :ivar threads: run the handler's blocking code in that many threads; 0 runs it on the reactor.
-    :ivar ordered: one job in flight for each site, in order.
-    :ivar http_allow: private networks that an http handler may reach, in CIDR form.
     :ivar options: the handler's own keys, as text.
     :ivar where: where the handler is defined, for messages: ``/etc/snq.ini:12: [handlers] thumbnails``.
-    :ivar own: the keys that ``[handler:QUEUE]`` itself sets, so that a site's ``queue.KEY`` does not replace them.
+    :ivar retry_max_delay: seconds; that of ``[queue]``, or of the site.
+    :ivar retry: what the keys about retries say.
     """
 
     queue: str
     target: str
-    timeout: float
-    retry: RetryPolicy
-    concurrency: int | None = None
-    threads: int = 0
-    weight: float = 1.0
-    ordered: bool = False
-    http_allow: tuple[str, ...] = ()
     options: Mapping[str, str] = attrs.field(factory=dict)
     where: str = ""
-    own: frozenset[str] = frozenset()
+    retry_max_delay: float = QUEUE.defaults["retry_max_delay"]
+    retry: RetryPolicy = attrs.field(init=False, eq=False, repr=False)
+
+    @retry.default
+    def _policy(self) -> RetryPolicy:
+        return RetryPolicy(self.max_retries, self.retry_delay, self.retry_max_delay)
+
+    def sets(self, key: str) -> bool:
+        """Whether ``[handler:QUEUE]`` itself sets `key`, so that a site's ``queue.KEY`` does not replace it."""
+        return self.written.get(key) is not None
 
 
 @attrs.frozen
-class SiteSettings:
+class SiteSettings(SiteKeys):
     """One ``[site:NAME]``: only what it says itself; the layering is :class:`snqd.sites.site.Site`'s.
 
     :ivar nickname: NAME, the site's key.
-    :ivar server: host name, the nickname where none is given.
-    :ivar name: for people.
-    :ivar weight: its share of handler seconds, relative to other sites'.
     :ivar source: the file that defines it.
     :ivar overrides: its ``queue.KEY``, ``handlers.QUEUE``, ``handler:QUEUE.KEY`` and ``app.NAME.KEY`` keys, checked, as
         text; those of a queue that the daemon has switched off are left out.
     """
 
     nickname: str
-    server: str
-    name: str
-    weight: float
     source: str
     overrides: Mapping[str, str] = attrs.field(factory=dict)
 
@@ -187,6 +154,7 @@ class Settings:
 
     :ivar path: the file named by ``--config``.
     :ivar handlers: by queue.
+    :ivar sites_from: where sites are defined.
     :ivar sites: by nickname.
     :ivar apps: ``[app:NAME]`` by NAME: settings of plug-ins, as text.
     """
@@ -196,6 +164,7 @@ class Settings:
     queue: QueueSettings
     groups: Mapping[str, GroupSettings]
     handlers: Mapping[str, HandlerSettings]
+    sites_from: SitesKeys
     sites: Mapping[str, SiteSettings]
     apps: Mapping[str, Mapping[str, str]]
     _group_of: Mapping[str, GroupSettings] = attrs.field(init=False, eq=False, repr=False)

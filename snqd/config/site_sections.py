@@ -11,8 +11,9 @@ from snqd.config.daemon_sections import check_delay
 from snqd.config.document import Document, free_entries, read_into, unknown_key
 from snqd.config.handler_sections import Handlers
 from snqd.config.ini import Section
+from snqd.config.key import Key, PerSite
 from snqd.config.problems import Problems
-from snqd.config.schema import APP, HANDLER, KINDS, SITE, Key, PerSite
+from snqd.config.schema import APP, HANDLER, KINDS, SITE, SITE_ALONE
 from snqd.config.settings import HandlerSettings, QueueSettings, SiteSettings
 from snqd.config.targets import OFF, takes_options
 from snqd.core.retry import RetryPolicy
@@ -56,24 +57,20 @@ class _SiteReader:
     problems: Problems
 
     def read(self, nickname: str, section: Section) -> SiteSettings:
-        values = dict(SITE.defaults)
+        own = dict(SITE_ALONE.defaults)
+        others: dict[str, Any] = {}
         overrides: dict[str, str] = {}
         for name, entry in section.entries.items():
             key = SITE.by_name.get(name)
             if key is not None:
-                read_into(values, name, section, key.read, self.problems)
-            if (key.per_site is PerSite.YES if key else self._accepts(section, name)) and entry.value:
+                read_into(own if name in own else others, name, section, key.read, self.problems)
+            if name not in own and entry.value and (key or self._accepts(section, name)):
                 overrides[name] = entry.value
         if overrides:
-            self._check_delays(section, values)
-        return SiteSettings(
-            nickname=nickname,
-            server=values["server"] or nickname,
-            name=values["name"] or nickname,
-            weight=values["weight"],
-            source=section.file,
-            overrides=overrides or NO_OVERRIDES,
-        )
+            self._check_delays(section, others)
+        own["server"] = own["server"] or nickname
+        own["name"] = own["name"] or nickname
+        return SiteSettings(nickname, section.file, overrides or NO_OVERRIDES, **own)
 
     def _accepts(self, section: Section, name: str) -> bool:
         """Whether the key `name`, which is none of the fixed ones, is right and has an effect."""
@@ -123,7 +120,7 @@ class _SiteReader:
             return
         read: dict[str, Any] = {}
         read_into(read, name, section, key.read, self.problems)
-        limit = self._limit(key, daemon)
+        limit = self._limit(key.name, daemon) if key.per_site is PerSite.UP_TO_THE_DAEMONS else None
         if limit is not None and read.get(name, 0) > limit:
             self.problems.at(
                 section,
@@ -132,21 +129,16 @@ class _SiteReader:
                 f"or raise [handler:{daemon.queue}] {key.name}",
             )
 
-    def _limit(self, key: Key, daemon: HandlerSettings) -> float | None:
-        if key.per_site is not PerSite.UP_TO_THE_DAEMONS:
-            return None
-        return {
-            "concurrency": daemon.concurrency or self.queue.concurrency,
-            "timeout": daemon.timeout,
-            "max_retries": daemon.retry.max_retries,
-        }[key.name]
+    def _limit(self, name: str, daemon: HandlerSettings) -> float:
+        own: float | None = getattr(daemon, name)
+        limit: float = getattr(self.queue, name) if own is None else own
+        return limit
 
     def _check_delays(self, section: Section, values: Mapping[str, Any]) -> None:
         """Check the site's first delays against the longest one that applies to it."""
         if self.problems.concern(section):
             return
-        own = values["queue.retry_max_delay"]
-        longest = self.queue.retry.max_delay if own is None else own
+        longest = values.get("queue.retry_max_delay", self.queue.retry_max_delay)
         for name, entry in section.entries.items():
             if entry.value and (name == "queue.retry_delay" or _is_handler_delay(name, self.handlers.on)):
                 delay = HANDLER.by_name["retry_delay"].read(entry.value)

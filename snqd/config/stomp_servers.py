@@ -37,7 +37,7 @@ class StompSettings:
     enqueue_on: str = ""
 
 
-def stomp_server(text: str) -> str:
+def broker(text: str) -> str:
     """One broker, in one of its forms."""
     plain = _URL.fullmatch(text)
     port = re.search(r":([0-9]+)/?$", text)
@@ -48,9 +48,9 @@ def stomp_server(text: str) -> str:
     raise BadValue(f"{quoted(text)} is no broker: {_FORMS}")
 
 
-def stomp_servers(text: str) -> tuple[str, ...]:
+def brokers(text: str) -> tuple[str, ...]:
     """A list of brokers, each once."""
-    servers = tuple(map(stomp_server, items(text)))
+    servers = tuple(map(broker, items(text)))
     if not servers:
         raise BadValue(f"{quoted(text)} names no broker: {_FORMS}")
     for position, server in enumerate(servers):

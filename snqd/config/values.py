@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
@@ -158,6 +159,11 @@ def one_line(text: str) -> str:
     return text
 
 
+def path(text: str) -> Path:
+    """A path as it is written; the loader puts it in its place."""
+    return Path(one_line(text))
+
+
 def topic(text: str) -> str:
     """A topic of a broker, where each message reaches every daemon."""
     if not re.fullmatch(r"/topic/[!-~]+", text):
@@ -172,7 +178,7 @@ def daemon_id(text: str) -> str:
     return text
 
 
-def server(text: str) -> str:
+def server_name(text: str) -> str:
     """A host name, perhaps with a port."""
     if not _SERVER.fullmatch(text):
         raise BadValue(f"{quoted(text)} is no server name: write a host name, at most 255 characters, without a slash")

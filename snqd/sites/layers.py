@@ -43,24 +43,17 @@ def layered_handler(
         key: HANDLER.by_name[key].read(text) for key, text in own.items() if key in HANDLER.by_name
     }
     options = {key: text for key, text in own.items() if key not in HANDLER.by_name}
-    wider = _wider_retry(daemon, site_retry)
     return attrs.evolve(
         daemon,
-        timeout=values.get("timeout", daemon.timeout),
-        concurrency=values.get("concurrency", daemon.concurrency),
-        retry=attrs.evolve(
-            wider,
-            max_retries=values.get("max_retries", wider.max_retries),
-            delay=values.get("retry_delay", wider.delay),
-        ),
         options={**daemon.options, **options} if options else daemon.options,
+        **{**_wider_retry(daemon, site_retry), **values},
     )
 
 
-def _wider_retry(daemon: HandlerSettings, site_retry: RetryPolicy) -> RetryPolicy:
-    """The policy of the site's other queues, but for what ``[handler:QUEUE]`` sets itself."""
-    return RetryPolicy(
-        max_retries=(daemon.retry if "max_retries" in daemon.own else site_retry).max_retries,
-        delay=(daemon.retry if "retry_delay" in daemon.own else site_retry).delay,
-        max_delay=site_retry.max_delay,
-    )
+def _wider_retry(daemon: HandlerSettings, site_retry: RetryPolicy) -> dict[str, Any]:
+    """What the site's other queues have, but for what ``[handler:QUEUE]`` sets itself."""
+    return {
+        "max_retries": daemon.max_retries if daemon.sets("max_retries") else site_retry.max_retries,
+        "retry_delay": daemon.retry_delay if daemon.sets("retry_delay") else site_retry.delay,
+        "retry_max_delay": site_retry.max_delay,
+    }

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from snqd.config.key import TakesEffect
 from snqd.core.errors import ConfigError
 from snqd.ops.control import call
 from snqd.snqctl.broadcast import broadcast
@@ -15,9 +16,9 @@ from snqd.snqctl.invocation import Invocation, complain, local_option, say
 UPDATE_TIMEOUT = 120.0
 _NAMES_SHOWN = 8
 _WHEN = {
-    "now": "changed: {}",
-    "after_restart": "takes effect with snqctl restart: {}",
-    "after_stop_and_start": "takes effect when the daemon is stopped and started: {}",
+    TakesEffect.AT_ONCE: "changed: {}",
+    TakesEffect.IN_FRESH_CHILDREN: "takes effect with snqctl restart: {}",
+    TakesEffect.IN_A_FRESH_DAEMON: "takes effect when the daemon is stopped and started: {}",
 }
 
 
@@ -73,7 +74,7 @@ def change_lines(answer: Mapping[str, Any]) -> list[str]:
     """What an update did, for people."""
     if not answer["changed"]:
         return ["nothing has changed"]
-    lines = [text.format(", ".join(answer[when])) for when, text in _WHEN.items() if answer[when]]
+    lines = [text.format(", ".join(keys)) for when, text in _WHEN.items() if (keys := answer[when.value])]
     return lines + [f"sites {what}: {_listed(names)}" for what, names in answer["sites"].items() if names]
 
 

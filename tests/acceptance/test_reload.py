@@ -127,6 +127,31 @@ def test_what_needs_a_restart_is_said_and_does_not_happen(farm: Farm) -> None:
     assert not (farm.folder / "other.db").exists()
 
 
+def test_each_changed_key_is_named_as_it_is_written_by_snqctl_and_by_the_log(make_farm: Callable[..., Farm]) -> None:
+    farm = make_farm(sections={"app:x": {"y": 1}, "handler:note": {"weight": 1}, "group:slow": {"queues": "chain"}})
+    farm.start()
+    edit(farm, "[snqd]\n", "[snqd]\nmemory_limit = 2g\nlog_format = json\n")
+    edit(
+        farm,
+        "[queue]\n",
+        "[queue]\nmax_retries = 3\nretry_delay = 2\nwire = php\nstomp_server = a:1\nstomp_vhost = farm\n",
+    )
+    edit(farm, "weight = 1", "weight = 2\nmax_retries = 2\ncolour = red")
+    edit(farm, "queues = chain", "queues = chain\nexclusive = yes")
+    edit(farm, "y = 1", "y = 2")
+    named = {
+        "changed": "[snqd] memory_limit, [queue] max_retries, [queue] retry_delay, "
+        "[handler:note] max_retries, [handler:note] weight, [handler:note] colour, [app:x] y",
+        "takes effect with snqctl restart": "[queue] wire",
+        "takes effect when the daemon is stopped and started": "[snqd] log_format, [queue] stomp_server, "
+        "[queue] stomp_vhost, [group:slow] exclusive",
+    }
+    assert farm.snqctl("update").stdout.splitlines() == [f"{heading}: {keys}" for heading, keys in named.items()]
+    now, restart, stop = named.values()
+    said = f"{now} (at once); {restart} (after snqctl restart); {stop} (after the daemon's stop and start)"
+    assert f"configuration changed: {said}" in farm.log()
+
+
 def test_a_mended_group_comes_up_by_an_update(make_farm: Callable[..., Farm]) -> None:
     sections = {"group:fragile": {"queues": "fragile"}, "snqd": {"threads": 1}}
     farm = make_farm(handlers={"fragile": "fragile.Handler"}, sections=sections)

@@ -16,7 +16,6 @@ from snqd.config.settings import HandlerSettings
 from snqd.config.sources import Sources
 from snqd.core.job import Job
 from snqd.core.outcome import ACK, Ack
-from snqd.core.retry import RetryPolicy
 from snqd.handlers.invoke import run
 from snqd.handlers.loading import load_handler
 from snqd.handlers.process import TERM_TO_KILL
@@ -46,7 +45,7 @@ def start(tmp_path):
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
         target = f"exec: {path} {{site}} {{queue}} {{id}}"
-        handlers.append(load_handler(HandlerSettings("shell", target, timeout, RetryPolicy()), reactor))
+        handlers.append(load_handler(HandlerSettings("shell", target, timeout=timeout), reactor))
         return handlers[-1]
 
     start.make = make

@@ -15,7 +15,6 @@ from snqd.config.settings import HandlerSettings
 from snqd.config.sources import Sources
 from snqd.core.job import Job
 from snqd.core.outcome import ACK, DeadLetter, Retry
-from snqd.core.retry import RetryPolicy
 from snqd.handlers import QueueHandler, Reject
 from snqd.handlers.registry import HandlerRegistry
 from snqd.handlers.running_job import JobContext, RunningJob
@@ -56,7 +55,7 @@ def load_slot():
 
     def load_slot(handler_class, threads, timeout=30.0):
         target = f"{__name__}:{handler_class.__name__}"
-        settings = HandlerSettings("blocking", target, timeout, RetryPolicy(), threads=threads)
+        settings = HandlerSettings("blocking", target, timeout=timeout, threads=threads)
         registry = HandlerRegistry(reactor, {"blocking": settings})
         registries.append(registry)
         registry.load()

@@ -21,7 +21,6 @@ from snqd.config.settings import HandlerSettings
 from snqd.config.sources import Sources
 from snqd.core.job import Job
 from snqd.core.outcome import ACK, DeadLetter, Retry
-from snqd.core.retry import RetryPolicy
 from snqd.handlers.invoke import run
 from snqd.handlers.loading import load_handler
 from snqd.handlers.running_job import JobContext, RunningJob
@@ -114,7 +113,7 @@ class Farm:
         self.port = await self.listen(lambda reactor: TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"))
 
     def handler(self, target, http_allow=LOOPBACK, timeout=30.0):
-        settings = HandlerSettings("hooks", target, timeout, RetryPolicy(), http_allow=http_allow)
+        settings = HandlerSettings("hooks", target, timeout=timeout, http_allow=http_allow)
         handler = load_handler(settings, reactor)
         self._handlers.append(handler)
         return handler

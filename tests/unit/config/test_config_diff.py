@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from snqd.config.config_diff import TakesEffect, compare, keep_restart_only, keep_restart_only_groups
+from snqd.config.config_diff import compare, keep_restart_only, keep_restart_only_groups
+from snqd.config.key import TakesEffect
 from snqd.config.load import load
 from snqd.config.settings import Settings
 from snqd.config.sources import Sources
@@ -47,7 +48,7 @@ def test_a_default_that_is_written_out_and_lines_that_move_change_nothing() -> N
 @pytest.mark.parametrize(
     ("sections", "changed"),
     [
-        ({"snqd": "id = t\nthreads = 3"}, {"[snqd] threads": NOW, "[group:main] children": NOW}),
+        ({"snqd": "id = t\nthreads = 3"}, {"[snqd] threads": NOW}),
         ({"snqd": "id = t\nthreads = 2\ndrain_timeout = 3"}, {"[snqd] drain_timeout": NOW}),
         ({"snqd": "id = u\nthreads = 2"}, {"[snqd] id": STOP}),
         ({"queue": "monitor = udp://127.0.0.1:9"}, {"[queue] monitor": NOW}),
@@ -56,15 +57,12 @@ def test_a_default_that_is_written_out_and_lines_that_move_change_nothing() -> N
         ({"queue": "breakout = main/mail"}, {"[queue] breakout": NOW}),
         ({"queue": "db = sqlite:///other.db"}, {"[queue] db": STOP}),
         ({"handlers": "mail = mail.Other\nfeed = exec: true"}, {"[handlers] mail": NOW}),
-        ({"handler__mail": "weight = 2"}, {"[handler:mail]": NOW}),
-        ({"handler__mail": "colour = red"}, {"[handler:mail]": NOW}),
-        ({"app__x": "y = 1"}, {"[app:x]": NOW}),
+        ({"handler__mail": "weight = 2"}, {"[handler:mail] weight": NOW}),
+        ({"handler__mail": "colour = red"}, {"[handler:mail] colour": NOW}),
+        ({"app__x": "y = 1"}, {"[app:x] y": NOW}),
         ({"group__slow": "queues = feed\nexclusive = yes"}, {"[group:slow] exclusive": STOP}),
         ({"group__slow": "queues = feed\nchildren = 3"}, {"[group:slow] children": NOW}),
-        (
-            {"group__more": "queues = mail"},
-            {"[group:main] queues": NOW, "[group:more]": NOW},
-        ),
+        ({"group__more": "queues = mail"}, {"[group:more]": NOW}),
     ],
 )
 def test_each_key_is_named_with_the_time_when_it_holds(
@@ -75,12 +73,7 @@ def test_each_key_is_named_with_the_time_when_it_holds(
 
 def test_retry_keys_are_named_as_they_are_written() -> None:
     changes = compare(settings(), settings(queue="max_retries = 3\nretry_delay = 1"))
-    assert changes.that_take_effect(NOW) == [
-        "[queue] max_retries",
-        "[queue] retry_delay",
-        "[handler:mail]",
-        "[handler:feed]",
-    ]
+    assert changes.that_take_effect(NOW) == ["[queue] max_retries", "[queue] retry_delay"]
 
 
 def test_sites_are_named_by_what_became_of_them() -> None:
@@ -107,6 +100,24 @@ def test_what_takes_a_fresh_daemon_stays_as_it_was() -> None:
     assert held.queue.db == old.queue.db
     assert (held.daemon.threads, held.queue.concurrency) == (4, 7)
     assert held.handlers is new.handlers
+
+
+def test_a_path_stays_with_the_folder_that_it_begins_with() -> None:
+    queue = "dead_letter_dir = STATE_DIR/dead"
+    old = settings(queue=queue)
+    new = settings(snqd="id = t\nthreads = 2\nstate_dir = elsewhere", queue=queue)
+    assert dict(compare(old, new).keys) == {"[snqd] state_dir": STOP}
+    assert keep_restart_only(new, old.daemon, old.queue).queue.dead_letter_dir == Path("/etc/state/dead")
+
+
+def test_a_handler_that_comes_or_goes_is_named_by_its_queue() -> None:
+    new = settings(handlers="mail = mail.Mail\nfeed = exec: true\nnews = exec: true", handler__news="timeout = 5")
+    assert dict(compare(settings(), new).keys) == {"[handlers] news": NOW}
+    assert dict(compare(new, settings()).keys) == {"[handlers] news": NOW}
+
+
+def test_a_value_that_comes_to_the_same_is_no_change() -> None:
+    assert not compare(settings(), settings(group__main="children = 2", queue="db = sqlite:////etc/state/queue.db"))
 
 
 def test_a_group_stays_exclusive_with_its_one_child() -> None:

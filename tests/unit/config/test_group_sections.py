@@ -16,7 +16,7 @@ HANDLERS = "[snqd]\nthreads = 2\n[handlers]\na = x.A\nb = x.B\nc = x.C\nquiet = 
 
 
 def test_main_serves_everything_where_there_is_no_other_group(settings_of: Load) -> None:
-    assert settings_of(HANDLERS).groups == {"main": GroupSettings("main", 2, ("a", "b", "c"))}
+    assert settings_of(HANDLERS).groups == {"main": GroupSettings("main", children=2, queues=("a", "b", "c"))}
 
 
 def test_main_serves_what_others_leave(settings_of: Load) -> None:
@@ -24,9 +24,9 @@ def test_main_serves_what_others_leave(settings_of: Load) -> None:
         HANDLERS + "[group:g]\nqueues = c, a\nchildren = 3\n[group:x]\nexclusive = yes\nqueues = b\n"
     )
     assert list(settings.groups.values()) == [
-        GroupSettings("main", 2, ()),
-        GroupSettings("g", 3, ("c", "a")),
-        GroupSettings("x", 1, ("b",), True),
+        GroupSettings("main", children=2, queues=()),
+        GroupSettings("g", children=3, queues=("c", "a")),
+        GroupSettings("x", children=1, queues=("b",), exclusive=True),
     ]
     assert settings.group_of("c") is settings.groups["g"]
     assert settings.group_of("quiet") is None

@@ -20,9 +20,10 @@ def test_a_handler_has_what_the_queues_have_in_common(settings_of: Load) -> None
     settings = settings_of("[queue]\ntimeout = 5\nmax_retries = 3\n[handlers]\ngreet = pkg.mod:Greet\n")
     assert settings.handlers == {
         "greet": HandlerSettings(
-            "greet", "pkg.mod.Greet", 5.0, RetryPolicy(3, 15.0, 3600.0), where="/etc/snq.ini:5: [handlers] greet"
+            "greet", "pkg.mod.Greet", timeout=5.0, max_retries=3, where="/etc/snq.ini:5: [handlers] greet"
         )
     }
+    assert settings.handlers["greet"].retry == RetryPolicy(3, 15.0, 3600.0)
 
 
 def test_a_section_of_its_own_wins(settings_of: Load) -> None:
@@ -35,7 +36,11 @@ def test_a_section_of_its_own_wins(settings_of: Load) -> None:
     assert handler.retry == RetryPolicy(0, 0.0, 3600.0)
     assert (handler.ordered, handler.http_allow) == (True, ("10.0.0.0/8", "::1/128"))
     assert handler.options == {"Size": "100x100", "smtp.host": "h"}
-    assert handler.own >= {"max_retries", "retry_delay"}
+    assert [key for key in ("max_retries", "retry_delay", "timeout") if handler.sets(key)] == [
+        "max_retries",
+        "retry_delay",
+        "timeout",
+    ]
 
 
 def test_packages_handle_what_the_configuration_does_not_name(settings_of: Load) -> None:

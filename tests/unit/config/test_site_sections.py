@@ -18,8 +18,8 @@ HANDLERS = "[handlers]\ngreet = x.G\nquiet = off\n[handler:greet]\ntimeout = 60\
 def test_a_site_that_says_nothing_is_named_like_its_key(settings_of: Load) -> None:
     sites = settings_of("[site:a]\nserver =\n", {"/etc/d/b.ini": "[site:b]\n"}).sites
     assert sites == {
-        "a": SiteSettings("a", "a", "a", 1.0, "/etc/snq.ini"),
-        "b": SiteSettings("b", "b", "b", 1.0, "/etc/d/b.ini"),
+        "a": SiteSettings("a", "/etc/snq.ini", server="a", name="a", weight=1.0),
+        "b": SiteSettings("b", "/etc/d/b.ini", server="b", name="b", weight=1.0),
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from snqd.config.settings import Settings
-from snqd.config.stomp_servers import stomp_servers
+from snqd.config.stomp_servers import brokers
 from snqd.config.values import BadValue
 
 SERVERS = [
@@ -23,7 +23,7 @@ SERVERS = [
 
 
 def test_every_form_of_a_broker_and_several() -> None:
-    assert stomp_servers(", ".join(SERVERS)) == tuple(SERVERS)
+    assert brokers(", ".join(SERVERS)) == tuple(SERVERS)
 
 
 WRONG = ["http://broker", "broker:0", "broker:70000", "tcp://user:secret@broker", "broker path", "exec:ls", ",", "a, a"]
@@ -32,7 +32,7 @@ WRONG = ["http://broker", "broker:0", "broker:70000", "tcp://user:secret@broker"
 @pytest.mark.parametrize("text", WRONG)
 def test_what_is_no_broker_is_refused(text: str) -> None:
     with pytest.raises(BadValue, match=r"is no broker|names no broker|names a twice"):
-        stomp_servers(text)
+        brokers(text)
 
 
 def test_settings(settings_of: Callable[..., Settings]) -> None:

@@ -37,7 +37,7 @@ from snqd.config.values import BadValue, Reader, SoftLimit
         (values.soft_limit, "90%", SoftLimit(pct=90.0)),
         (values.soft_limit, "99.5 %", SoftLimit(pct=99.5)),
         (values.soft_limit, "100m", SoftLimit(100 * 1024**2)),
-        (values.server, "alpha.example:8080", "alpha.example:8080"),
+        (values.server_name, "alpha.example:8080", "alpha.example:8080"),
         (values.items, "a,\nb c, ,", ("a", "b c")),
         (values.queue_names, "a, b.c", ("a", "b.c")),
         (values.networks, "10.0.0.0/8, 127.0.0.1, ::1", ("10.0.0.0/8", "127.0.0.1/32", "::1/128")),
@@ -96,7 +96,7 @@ def test_a_right_value_is_read(reader: Reader, text: str, value: object) -> None
         (values.one_line, "a\nb", "goes on in a second line: write it in one"),
         (values.daemon_id, "a b", "'a b' is no id: write 1 to 64 ASCII letters, digits, '_', '.' and '-'"),
         (
-            values.server,
+            values.server_name,
             "http://alpha",
             "'http://alpha' is no server name: write a host name, at most 255 characters, without a slash",
         ),

@@ -40,7 +40,7 @@ def test_a_change_is_prepared_by_all_children_and_then_committed(stage: Any) -> 
     reload = s.reload()
     s.write(MORE, threads=2)
     changes = s.done(reload.update())
-    assert list(changes.keys) == ["[group:main] queues", "[handlers] feed"]
+    assert list(changes.keys) == ["[handlers] feed"]
     assert "feed" in s.daemon.settings.handlers
     for process in s.reactor.living:
         ((told, check),) = process.child.prepared
@@ -101,7 +101,7 @@ def test_a_child_that_dies_meanwhile_is_no_obstacle(stage: Any) -> None:
     reload.update().addBoth(results.append)
     dying.exits(killed_by=9)
     s.reactor.advance(0)
-    assert list(results[0].keys) == ["[group:main] queues", "[handlers] feed"]
+    assert list(results[0].keys) == ["[handlers] feed"]
     s.seconds(1)
     assert "feed" in s.reactor.living[-1].spec.sources
 

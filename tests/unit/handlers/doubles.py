@@ -12,7 +12,6 @@ from snqd.config.load import load
 from snqd.config.settings import HandlerSettings, SiteSettings
 from snqd.config.sources import Sources
 from snqd.core.job import JSON, Job
-from snqd.core.retry import RetryPolicy
 from snqd.handlers import QueueHandler
 from snqd.handlers.running_job import JobContext, RunningJob
 from snqd.sites.site import Site
@@ -22,14 +21,14 @@ NOW = 1_700_000_000.0
 
 
 def settings(**values: Any) -> HandlerSettings:
-    complete = {"queue": "thumbnails", "target": "", "timeout": 600.0, "retry": RetryPolicy(), "where": WHERE} | values
+    complete = {"queue": "thumbnails", "target": "", "where": WHERE} | values
     return HandlerSettings(**complete)
 
 
 def site(nickname: str = "alpha", *handlers: HandlerSettings, overrides: dict[str, str] | None = None) -> Site:
     defaults = load(Sources(Path("/etc/snq.ini"), {"/etc/snq.ini": ""}), plugins={})
     known = attrs.evolve(defaults, handlers={handler.queue: handler for handler in handlers})
-    return Site(SiteSettings(nickname, "alpha.test", "Alpha", 1.0, "/etc/snq.ini", overrides or {}), known)
+    return Site(SiteSettings(nickname, "/etc/snq.ini", overrides or {}, server="alpha.test", name="Alpha"), known)
 
 
 SITE = site()

@@ -7,7 +7,6 @@ from twisted.web.client import ResponseDone, ResponseNeverReceived
 from twisted.web.http_headers import Headers
 
 from snqd.core.outcome import ACK, DeadLetter, Retry
-from snqd.core.retry import RetryPolicy
 from snqd.handlers.addresses import AddressRefused
 from snqd.handlers.http import MAX_REDIRECTS, HttpHandler, _PlainAgent
 from snqd.handlers.invoke import run
@@ -93,7 +92,7 @@ def test_cookies_do_not_travel_to_the_next_job():
 
 def test_retry_after_is_bounded_by_the_queues_longest_delay():
     busy = FakeResponse(503, headers={"Retry-After": ["7200"]})
-    outcome, _ = post(busy, retry=RetryPolicy(max_delay=100))
+    outcome, _ = post(busy, retry_max_delay=100.0)
     assert outcome == Retry("https://example.org answered 503", 100)
 
 

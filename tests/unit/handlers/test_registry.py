@@ -5,7 +5,6 @@ from twisted.logger import globalLogPublisher
 
 from snqd.core.errors import NoHandler
 from snqd.core.outcome import ACK
-from snqd.core.retry import RetryPolicy
 from snqd.handlers import QueueHandler
 from snqd.handlers.loading import HandlerLoadError
 from snqd.handlers.registry import HandlerRegistry
@@ -89,7 +88,7 @@ def test_sites_that_say_the_same_share_their_handler():
 
 
 def test_what_concerns_the_queue_alone_makes_no_other_handler():
-    own, registry = made(retry=RetryPolicy())
+    own, registry = made()
     registry.load()
     slot = registry.for_site(site("beta", own, overrides={"queue.max_retries": "1"}), QUEUE)
     assert slot is registry.for_site(site("alpha", own), QUEUE)

@@ -9,7 +9,8 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import LogLevel, globalLogPublisher
 
-from snqd.config.config_diff import Changes, SiteChanges, TakesEffect
+from snqd.config.config_diff import Changes, SiteChanges
+from snqd.config.key import TakesEffect
 from snqd.core.errors import ConfigError
 from snqd.daemon.reload import NotTaken
 from snqd.daemon.rolling_restart import RestartStopped
