@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
+from twisted.protocols import amp
 from twisted.python.failure import Failure
 
 from snqd.config.sources import SourceChanges, Sources
@@ -20,6 +21,8 @@ from snqd.pipe import commands
 from snqd.pipe.child_spec import ChildSpec
 from snqd.pipe.log_lines import ChildLog
 
+BEATING = 3.0
+"""Seconds since the last heartbeat within which a child works: beats come once a second, on a busy machine later."""
 LINGER = 1.0
 """Seconds for which the pipes of a dead child are still read: a grandchild may hold them open for ever."""
 
@@ -29,23 +32,33 @@ class ChildEnd:
     """How a process ended: with an exit code, or killed by a signal.
 
     :ivar silence: seconds without a sign of life, for which its parent killed it; 0 if that was not so.
+    :ivar came_up: whether it was ready before.
     """
 
     exit_code: int | None = None
     signal: int | None = None
     silence: float = 0.0
+    came_up: bool = True
 
     def __str__(self) -> str:
         """What follows "the child"."""
         if self.signal is None:
             return f"exited with code {self.exit_code}"
-        hung = f"gave no sign of life for {self.silence:.1f} s (it hung) and " if self.silence else ""
-        return f"{hung}was killed by signal {self.signal}"
+        hung = " (it hung)" if self.came_up else ""
+        why = f"{silent_for(self.silence, self.came_up)}{hung} and " if self.silence else ""
+        return f"{why}was killed by signal {self.signal}"
 
     @property
     def cause(self) -> str:
         """The reason that a job has which was running."""
         return f"its process {self}"
+
+
+def silent_for(seconds: float, came_up: bool) -> str:
+    """How it is said of a child that it gave no heartbeat for so long; what follows "the child"."""
+    if came_up:
+        return f"gave no sign of life for {seconds:.1f} s"
+    return f"did not come up within {seconds:.0f} s"
 
 
 class ChildOwner(Protocol):
@@ -132,6 +145,7 @@ class ChildProcess(ProcessProtocol):
         self.silence = 0.0
         self.report: dict[str, Any] = {}
         self.trouble_since: float | None = None
+        self._loads = 0
         self._total = Total()
         self._channel = ParentChannel(self)
         self._ending: ChildEnd | None = None
@@ -147,6 +161,11 @@ class ChildProcess(ProcessProtocol):
     def rate(self) -> float:
         """Jobs that it handled per second lately."""
         return self._total.rate(self._clock.seconds())
+
+    @property
+    def loading(self) -> bool:
+        """Whether it may be importing code, for its boot or another configuration, and so can't send heartbeats."""
+        return self.ready_at is None or self._loads > 0
 
     def connectionMade(self) -> None:
         """Hand the child its spec."""
@@ -222,12 +241,12 @@ class ChildProcess(ProcessProtocol):
 
     def prepare(self, changes: SourceChanges, check: list[str]) -> Deferred[Any]:
         """Let it make ready for another configuration; see :class:`snqd.pipe.commands.Prepare`."""
-        return self._channel.ask(commands.Prepare, changes=changes.to_json(), check=check)
+        return self._load(commands.Prepare, changes=changes.to_json(), check=check)
 
     def commit(self, sources: Sources) -> Deferred[Any]:
         """Let it go over to what it prepared, which is `sources`."""
         self.sources = sources
-        return self._channel.ask(commands.Commit)
+        return self._load(commands.Commit)
 
     def drop_prepared(self) -> Deferred[Any]:
         """Let it forget what it prepared."""
@@ -235,7 +254,22 @@ class ChildProcess(ProcessProtocol):
 
     def take_over(self) -> None:
         """The one before it is gone: let it start what it held back. A failure is told as a boot failure."""
-        self._channel.ask(commands.TakeOver).addErrback(lambda failure: None)  # its end is what answers
+        self._load(commands.TakeOver).addErrback(lambda failure: None)  # its end is what answers
+
+    def _load(self, command: type[amp.Command], **arguments: Any) -> Deferred[Any]:
+        """Ask for what may import code; the child is `loading` until it answers, even if nobody waits for that."""
+        answer: Deferred[Any] = Deferred()
+        asked = self._channel.ask(command, **arguments)
+        if self._clock.seconds() - self.last_beat <= BEATING:  # one that is silent already has not even heard it
+            self._loads += 1
+            asked.addBoth(self._loaded)
+        asked.addCallbacks(answer.callback, answer.errback)
+        return answer
+
+    def _loaded(self, result: Any) -> Any:
+        self._loads -= 1
+        self.last_beat = self._clock.seconds()
+        return result
 
     def misses_sites(self) -> None:
         """It has jobs of sites that it does not know."""
@@ -273,7 +307,7 @@ class ChildProcess(ProcessProtocol):
     def processExited(self, reason: Failure) -> None:
         """It is dead, and may have left something in the pipes."""
         status: Any = reason.value
-        self._ending = ChildEnd(status.exitCode, status.signal, self.silence)
+        self._ending = ChildEnd(status.exitCode, status.signal, self.silence, self.ready_at is not None)
         self._lingering = self._clock.callLater(LINGER, self._end, reason)
 
     def processEnded(self, reason: Failure) -> None:

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from snqd.daemon.child_process import ChildEnd, ChildProcess
+from snqd.daemon.child_process import ChildEnd, ChildProcess, silent_for
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.restart_policy import Life, RestartPolicy
 from snqd.daemon.slot_states import make_slot_states
@@ -109,11 +109,11 @@ class ChildSlot:
         """The child was silent for `silence` seconds: end it."""
         if self.child is not None and self.state in ("booting", "up"):
             self.log.error(
-                "child {id} (pid {pid}) gave no sign of life for {silence:.1f} s: sent SIGABRT for its tracebacks, "
-                "SIGKILL follows in {grace} s; what it held comes back",
+                "child {id} (pid {pid}) {silence}: sent SIGABRT for its tracebacks, SIGKILL follows in {grace} s; "
+                "what it held comes back",
                 id=self.id,
                 pid=self.child.pid,
-                silence=silence,
+                silence=silent_for(silence, self.child.ready_at is not None),
                 grace=ABORT_GRACE,
             )
             self.child.silence = silence
@@ -245,14 +245,15 @@ class ChildSlot:
 
     def _note_ending(self, child: ChildProcess, ending: ChildEnd) -> None:
         was_ready = child.ready_at is not None
+        never_up = not was_ready and bool(ending.silence)
         silent_failure = not was_ready and bool(ending.exit_code) and self.state == "booting"
-        self.boot_failed = bool(self._boot_error) or silent_failure
+        self.boot_failed = bool(self._boot_error) or silent_failure or never_up
         clean = self.state == "leaving" or (was_ready and ending.exit_code in exit_codes.CLEAN)
-        if self.boot_failed:
+        if self.boot_failed and not never_up:
             self.error = self._boot_error or child.log.last or str(ending)
         else:
             self.error = "" if clean else str(ending)
-        what = "could not boot and " if self.boot_failed else ""
+        what = "could not boot and " if self.boot_failed and not never_up else ""
         if clean:
             self.log.info("child {id} {what}{ending}", id=self.id, what=what, ending=str(ending))
         else:

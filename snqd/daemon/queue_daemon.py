@@ -27,7 +27,7 @@ from snqd.pipe.version import VERSION
 
 REPORT_TIMEOUT = 1.0
 BEYOND_HELP = 3 * ABORT_GRACE
-"""Seconds after `hang_timeout` by which a child that hangs should be dead: one that is not means no progress."""
+"""Seconds after the limit of its silence by which a hanging child should be dead: one that is not means no progress."""
 
 
 class QueueDaemon(MultiService):
@@ -135,8 +135,10 @@ class QueueDaemon(MultiService):
     @property
     def progressing(self) -> bool:
         """Whether every child that lives gives signs of life, or is being ended and not long overdue."""
-        patience = self._settings.daemon.hang_timeout + BEYOND_HELP
-        return all(self._watch.silent_for(child.last_beat) < patience for _, child in self._groups.living())
+        return all(
+            self._watch.silent_for(child.last_beat) < self._watch.limit(child.loading) + BEYOND_HELP
+            for _, child in self._groups.living()
+        )
 
     def summary(self) -> str:
         """How it is, in one line."""
@@ -275,7 +277,7 @@ class QueueDaemon(MultiService):
             self.log.warn("this process did not run for {lost:.1f} s: its children are forgiven that time", lost=lost)
         self._memory.look()
         for slot, child in self._groups.living():
-            silence = self._watch.silence(child.last_beat)
+            silence = self._watch.silence(child.last_beat, child.loading)
             if silence is not None:
                 self._end_hanging(slot, silence)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 from journal import Journal
-from waiting import wait_until
+from waiting import LONGEST_WAIT, exit_code, wait_until
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
@@ -31,7 +31,8 @@ STOP_TIMEOUT = 45.0
 NOT_UP = {"init", "waiting", "hung", "shutdown"}
 
 HANDLERS = {
-    name.lower(): f"farm_handlers.{name}" for name in ("Note", "Later", "Picky", "Leaky", "Stuck", "Killer", "Chain")
+    name.lower(): f"farm_handlers.{name}"
+    for name in ("Note", "Later", "Picky", "Leaky", "Stuck", "Killer", "Chain", "Until")
 }
 
 Sections = Mapping[str, Mapping[str, object]]
@@ -157,7 +158,7 @@ class Farm:
         """``snqctl stop``, and the daemon's exit code."""
         answer = self.snqctl("stop")
         assert answer.returncode == 0, answer.stderr
-        return self.daemon.wait(STOP_TIMEOUT)
+        return exit_code(self.daemon, STOP_TIMEOUT)
 
     def log(self) -> str:
         """What the daemons have logged so far."""
@@ -166,7 +167,7 @@ class Farm:
     # snqctl.
 
     def snqctl(
-        self, *arguments: object, input: str | None = None, timeout: float = 60
+        self, *arguments: object, input: str | None = None, timeout: float = LONGEST_WAIT
     ) -> subprocess.CompletedProcess[str]:
         """Run ``snqctl --config ... ARGUMENTS`` to its end."""
         command = [*self._prefix, *SNQCTL, "--config", str(self.config), *map(str, arguments)]
@@ -208,7 +209,7 @@ class Farm:
         for process in self.processes():
             self.kill(process.pid)
         for daemon in self._daemons:
-            daemon.wait(STOP_TIMEOUT)
+            exit_code(daemon, STOP_TIMEOUT)
         wait_until(lambda: not self._still_there(), STOP_TIMEOUT, "the end of all of the farm's processes")
         print(f"--- {self.log_path}\n{self.log()[-20000:]}")  # noqa: T201
 

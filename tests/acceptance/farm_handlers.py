@@ -17,6 +17,8 @@ from snqd.handlers import QueueHandler, Reject, RetryLater
 
 log = Logger(__name__)
 
+LOOK_EVERY = 0.02
+
 
 def mark(job: Any, kind: str) -> None:
     """Append one short line at once, which no kill can tear and no other process's line can mix with."""
@@ -35,6 +37,16 @@ class Note(QueueHandler):
         mark(job, "start")
         await deferLater(self.reactor, (job.payload or {}).get("seconds", 0))
         log.debug("noted")
+        mark(job, "end")
+
+
+class Until(QueueHandler):
+    """Works until there is a file `payload["file"]`."""
+
+    async def handle(self, job: Any) -> None:
+        mark(job, "start")
+        while not Path(job.payload["file"]).exists():
+            await deferLater(self.reactor, LOOK_EVERY)
         mark(job, "end")
 
 

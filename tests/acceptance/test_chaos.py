@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import json
-import time
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from random import Random
 
 import psutil
 import pytest
 from farm import STOP_TIMEOUT, Farm
 from journal import Run
-from waiting import wait_until
+from waiting import exit_code, wait_until
 
 ROUNDS = 10
 JOBS_A_ROUND = 200
 PARENT_DIES_IN = {3, 7}
-# How long after its end a job's settlement may still be under way to the disk, in seconds.
-SETTLING = 0.5
 
 
 class Chaos:
-    """Kills children at random, and the parent now and then, and keeps the times."""
+    """Kills children at random, and the parent now and then, and notes which jobs were not settled then."""
 
     def __init__(self, farm: Farm, random: Random) -> None:
         self.farm = farm
         self.random = random
-        self.killed: dict[int, float] = {}
+        self.killed: dict[int, set[str]] = {}
 
     def kill_a_child(self) -> None:
         children = psutil.Process(self.farm.daemon.pid).children()
@@ -35,16 +34,19 @@ class Chaos:
 
     def kill_the_parent(self) -> None:
         self._kill(self.farm.daemon.pid)
-        self.farm.daemon.wait(STOP_TIMEOUT)
+        exit_code(self.farm.daemon, STOP_TIMEOUT)
 
     def _kill(self, pid: int) -> None:
+        self.killed[pid] = self._in_store()
         self.farm.kill(pid)
-        self.killed[pid] = time.monotonic()
+
+    def _in_store(self) -> set[str]:
+        with closing(sqlite3.connect(f"file:{self.farm.state_dir}/queue.db?mode=ro", uri=True)) as database:
+            return {job for (job,) in database.execute("SELECT id FROM job")}
 
     def excuses(self, run: Run) -> bool:
-        """Whether a kill is the reason why the job of `run` runs once more."""
-        killed = self.killed.get(run.pid)
-        return killed is not None and (run.ended is None or run.ended > killed - SETTLING)
+        """Whether a kill is the reason why the job of `run` runs once more: it was not yet settled in the store."""
+        return run.job in self.killed.get(run.pid, ())
 
 
 @pytest.mark.slow
@@ -70,11 +72,11 @@ def test_kills_lose_nothing_and_repeat_only_what_was_running(make_farm: Callable
 
 def test_a_job_that_kills_its_process_dies_alone(make_farm: Callable[..., Farm]) -> None:
     farm = make_farm(sections={"queue": {"max_retries": 2}, "snqd": {"threads": 1}})
-    farm.enqueue("alpha", "note", '{"seconds": 0.5}', "--count", 10)
+    farm.enqueue("alpha", "note", '{"seconds": 1.5}', "--count", 3)
     farm.enqueue("alpha", "killer", '{"seconds": 0.2}')
     farm.enqueue("beta", "note", '{"seconds": 0.01}', "--count", 200)
     farm.start()
-    wait_until(lambda: len(farm.journal.handled("note")) == 210, 60, "the killer's neighbours")
+    wait_until(lambda: len(farm.journal.handled("note")) == 203, 60, "the killer's neighbours")
     (letter,) = wait_until(farm.dead, 60, "the killer in the morgue")
     assert (letter["queue"], letter["attempts"]) == ("killer", 3)
     assert "signal 9" in letter["reason"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from farm import STOP_TIMEOUT, Farm
-from waiting import wait_until
+from waiting import exit_code, wait_until
 
 # Root writes where it may not, so give that up.
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
@@ -21,7 +22,7 @@ GARBAGE = b"This is no database. " * 500
 def test_a_wrong_configuration_is_told_plainly(make_farm: Callable[..., Farm]) -> None:
     farm = make_farm(sections={"queue": {"concurency": 5, "timeout": "soon"}})
     daemon = farm.spawn("-n", "--pidfile=")
-    assert daemon.wait(30) == 1
+    assert exit_code(daemon, 30) == 1
     assert "Traceback" not in farm.log()
     for word in (str(farm.config), "concurency", "concurrency", "timeout", "soon"):
         assert word in farm.log()
@@ -90,7 +91,7 @@ def test_a_read_only_state_dir_is_named(make_farm: Callable[..., Farm]) -> None:
     farm = make_farm(prefix=UNPRIVILEGED)
     farm.state_dir.mkdir(mode=0o500)
     daemon = farm.spawn("-n", "--pidfile=")
-    assert daemon.wait(30) == 1
+    assert exit_code(daemon, 30) == 1
     assert str(farm.state_dir) in farm.log()
     enqueued = farm.snqctl("enqueue", "alpha", "note")
     assert enqueued.returncode == 1
@@ -122,7 +123,7 @@ def test_a_daemon_does_not_come_up_on_a_corrupt_queue(farm: Farm) -> None:
     assert str(database) in enqueued.stderr
     assert database.read_bytes() == GARBAGE
     farm.stop()
-    assert daemon.wait(STOP_TIMEOUT) == 0
+    assert exit_code(daemon, STOP_TIMEOUT) == 0
 
 
 @pytest.mark.parametrize("name", ["a/b", "a\nb", "x" * 300, "", "ä"])
@@ -144,12 +145,14 @@ def test_a_payload_that_is_no_json_is_refused_and_the_rest_goes_on(farm: Farm) -
 def test_a_full_disk_slows_the_daemon_down_and_loses_nothing(make_farm: Callable[..., Farm], small_disk: Path) -> None:
     farm = make_farm(sections={"snqd": {"state_dir": small_disk / "state"}})
     farm.start()
-    farm.enqueue("alpha", "note", '{"seconds": 1}', "--count", 20)
-    wait_until(lambda: len(farm.journal.runs("note")) == 20, 30, "all jobs to run")
+    gate = farm.folder / "go"
+    farm.enqueue("alpha", "until", json.dumps({"file": str(gate)}), "--count", 20)
+    wait_until(lambda: len(farm.journal.runs("until")) == 20, 30, "all jobs to run")
     filler = small_disk / "filler"
     with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(1000))
+    gate.touch()
     wait_until(lambda: "settlements wait" in farm.log(), 30, "the daemon to say what it waits for")
     assert "free some space" in farm.log()
     refused = farm.snqctl("enqueue", "alpha", "note", '"' + "x" * 20_000 + '"')
@@ -159,8 +162,8 @@ def test_a_full_disk_slows_the_daemon_down_and_loses_nothing(make_farm: Callable
 
     filler.unlink()
     farm.enqueue("beta", "note")
-    wait_until(lambda: len(farm.journal.handled("note")) == 21, 60, "the new job")
-    wait_until(lambda: farm.queue("note")["handled"] == 21, 60, "all settlements")
-    assert len(farm.journal.runs("note")) == 21
-    assert farm.queue("note")["in_flight"] == farm.queue("note")["waiting"] == 0
+    wait_until(lambda: farm.journal.handled("note"), 60, "the new job")
+    wait_until(lambda: farm.queue("until")["handled"] == 20, 60, "all settlements")
+    assert len(farm.journal.runs("until")) == 20
+    assert farm.queue("until")["in_flight"] == farm.queue("until")["waiting"] == 0
     assert farm.stop() == 0

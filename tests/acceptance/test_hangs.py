@@ -15,7 +15,7 @@ from farm import Farm
 from waiting import wait_until
 
 HANG_TIMEOUT = 3
-STOPPED = 30 if os.environ.get("SNQD_FULL") == "1" else 3 * HANG_TIMEOUT
+STOPPED = 30 if os.environ.get("SNQD_FULL") == "1" else 2 * HANG_TIMEOUT
 """Seconds for which a parent stands still."""
 FOUND = "gave no sign of life for"
 
@@ -62,10 +62,12 @@ def test_a_handler_that_always_blocks_ends_in_the_morgue(hanging: Farm) -> None:
 
 def test_a_stopped_child_is_killed_and_its_jobs_are_done_by_others(hanging: Farm) -> None:
     hanging.start()
-    hanging.enqueue("alpha", "note", '{"seconds": 1}', "--count", 4)
+    gate = hanging.folder / "go"
+    hanging.enqueue("alpha", "until", json.dumps({"file": str(gate)}), "--count", 4)
     wait_until(lambda: len(hanging.journal.runs()) == 4, 30, "four jobs at work")
     victim = hanging.journal.runs()[0].pid
     hanging.kill(victim, signal.SIGSTOP)
+    gate.touch()
     wait_until(lambda: len(hanging.journal.handled()) == 4, 60, "every job handled")
     wait_until(lambda: "was killed by signal 9" in hanging.log(), 30, "the end of the stopped child")
     assert FOUND in hanging.log()

@@ -11,10 +11,9 @@ from waiting import wait_until
 from workers import counting_workers
 
 FULL = bool(os.environ.get("SNQD_FULL"))
-LEAKS = 5000 if FULL else 300
-"""Jobs that leak a megabyte each."""
+BATCH = 600 if FULL else 150
+"""Jobs that leak a megabyte each: more than two children have room for."""
 REPLACEMENTS = 20 if FULL else 3
-"""At least: a child has room for 30 leaks and some more that come while its replacement boots, at full size for 140."""
 SOFTLIMIT = "200m" if FULL else "90m"
 REPLACED = "a fresh one takes its place"
 TOO_LOW = "is below what a fresh child of group main needs"
@@ -26,14 +25,22 @@ def test_a_leak_has_children_replaced_again_and_again_and_loses_nothing(make_far
     farm = make_farm(sections={"queue": {"softlimit": SOFTLIMIT, "concurrency": 2}})
     farm.start()
     with counting_workers(farm) as claiming:
-        farm.enqueue("alpha", "leaky", '{"megabytes": 1, "seconds": 0.05}', "--count", LEAKS)
-        wait_until(lambda: len(farm.journal.handled()) == LEAKS, 300, "every job handled")
-    assert farm.log().count(REPLACED) >= REPLACEMENTS
+        for number in range(1, REPLACEMENTS + 1):
+            leak(farm, number)
     assert min(claiming) >= 1
     assert {len(runs) for runs in farm.journal.by_job().values()} == {1}
     assert farm.dead() == []
     assert TOO_LOW not in farm.log()
     assert "killed by" not in farm.log()
+
+
+def leak(farm: Farm, number: int) -> None:
+    """Leak the `number`-th batch, and wait until a child was replaced for it: a child that is full works on while the
+    fresh one boots, which takes as long as the machine is slow."""
+    farm.enqueue("alpha", "leaky", '{"megabytes": 1, "seconds": 0.05}', "--count", BATCH)
+    wait_until(lambda: len(farm.journal.handled()) == number * BATCH, 60, "every job handled")
+    wait_until(lambda: farm.log().count(REPLACED) >= number, 30, "the replacement")
+    wait_until(lambda: farm.ready() and len(farm.child_pids()) == 2, 30, "the end of the old child")
 
 
 def test_a_limit_just_above_what_a_child_needs_replaces_nobody(make_farm: Callable[..., Farm]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
 
 from farm import STOP_TIMEOUT, Farm, alive
-from waiting import wait_until
+from waiting import LONGEST_WAIT, exit_code, wait_until
 
 
 def test_a_pause_survives_a_restart(farm: Farm) -> None:
@@ -37,12 +38,16 @@ def test_one_site_can_be_paused(farm: Farm) -> None:
     wait_until(lambda: len(farm.journal.handled()) == 4, 30, "the resumed site's job")
 
 
-def test_a_stop_finishes_what_runs(farm: Farm) -> None:
+def test_a_stop_finishes_what_runs(make_farm: Callable[..., Farm]) -> None:
+    farm = make_farm(sections={"snqd": {"drain_timeout": LONGEST_WAIT}})
     farm.start()
-    farm.enqueue("alpha", "note", '{"seconds": 1.5}', "--count", 4)
+    gate = farm.folder / "go"
+    farm.enqueue("alpha", "until", json.dumps({"file": str(gate)}), "--count", 4)
     wait_until(lambda: len(farm.journal.runs()) == 4, 30, "four running jobs")
+    assert farm.snqctl("stop").returncode == 0
     assert farm.journal.handled() == set()
-    assert farm.stop() == 0
+    gate.touch()
+    assert exit_code(farm.daemon, STOP_TIMEOUT) == 0
     assert len(farm.journal.handled()) == 4
     assert farm.processes() == []
 
@@ -66,7 +71,7 @@ def test_sigterm_stops_as_snqctl_does(farm: Farm) -> None:
     farm.enqueue("alpha", "note", '{"seconds": 1}')
     wait_until(farm.journal.runs, 30, "a running job")
     farm.kill(farm.daemon.pid, signal.SIGTERM)
-    farm.daemon.wait(STOP_TIMEOUT)
+    exit_code(farm.daemon, STOP_TIMEOUT)
     assert len(farm.journal.handled()) == 1
     assert farm.processes() == []
 
@@ -74,7 +79,7 @@ def test_sigterm_stops_as_snqctl_does(farm: Farm) -> None:
 def test_twistd_daemonizes_it(farm: Farm) -> None:
     pid_file = farm.folder / "twistd.pid"
     launcher = farm.spawn("--pidfile", str(pid_file), "--logfile", str(farm.folder / "twistd.log"))
-    assert launcher.wait(30) == 0, farm.log()
+    assert exit_code(launcher, 30) == 0, farm.log()
     wait_until(farm.ready, 30, "a ready daemon")
     pid = int(pid_file.read_text())
     assert pid == farm.daemon_pid != launcher.pid
@@ -89,7 +94,7 @@ def test_a_second_daemon_is_refused_while_the_first_lives(farm: Farm) -> None:
     farm.start()
     first = farm.daemon
     second = farm.spawn("-n", "--pidfile=")
-    assert second.wait(30) == 1
+    assert exit_code(second, 30) == 1
     assert str(first.pid) in farm.log()
     assert str(farm.state_dir) in farm.log()
     assert farm.daemon_pid == first.pid
@@ -101,7 +106,7 @@ def test_what_a_killed_daemon_left_is_replaced(farm: Farm) -> None:
     farm.start()
     children = farm.child_pids()
     farm.kill(farm.daemon.pid)
-    farm.daemon.wait(STOP_TIMEOUT)
+    exit_code(farm.daemon, STOP_TIMEOUT)
     wait_until(lambda: not any(alive(pid) for pid in children), STOP_TIMEOUT, "the orphans' end")
     assert (farm.state_dir / "control.sock").exists()
     assert farm.snqctl("status", "--json").returncode == 1
@@ -120,7 +125,7 @@ def test_a_daemon_whose_place_was_changed_in_the_file_is_told_by_signals(farm: F
     farm.kill(farm.daemon.pid, signal.SIGHUP)
     wait_until(lambda: "[snqd] state_dir, [snqd] control" in farm.log(), 30, "the new configuration in the log")
     farm.kill(farm.daemon.pid, signal.SIGTERM)
-    farm.daemon.wait(STOP_TIMEOUT)
+    exit_code(farm.daemon, STOP_TIMEOUT)
     assert farm.processes() == []
     farm.start()
     assert farm.snqctl("update").returncode == 0

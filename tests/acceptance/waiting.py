@@ -1,24 +1,53 @@
-"""Waiting for what another process does: by condition, with an end."""
+"""Waiting for what another process does: by condition, with an end that a slow or busy machine puts off."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 POLL_INTERVAL = 0.05
+QUIET_START = 0.4
+"""Seconds in which a quiet machine of 2026 starts an interpreter that imports Twisted's reactor."""
+SPARE = 2
+"""How many times as long as measured a wait may take: load comes and goes."""
+LONGEST_WAIT = 240.0
+"""Seconds that no wait exceeds; pytest's own limit for a test, which ends the whole run, lies above."""
+
+
+def slowness() -> float:
+    """How many times as long as a quiet machine this one takes now for the start of a process; at least 1."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import twisted.internet.reactor"], check=True)
+    return max(1.0, (time.monotonic() - began) / QUIET_START)
 
 
 def wait_until(predicate: Callable[[], T], timeout: float, message: str) -> T:
     """Ask `predicate` until it is true, and return what it said.
 
-    :param timeout: seconds after which it is an AssertionError.
+    :param timeout: seconds that are more than enough on a quiet machine. When they are over, `slowness` is measured and
+        the wait goes on for as much longer. After that it is an AssertionError.
     :param message: what was waited for.
     """
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
+    patience = timeout
+    measured = False
     while not (answer := predicate()):
-        assert time.monotonic() < deadline, f"waited {timeout:g} s for {message}; at last it was {answer!r}"
+        waited = time.monotonic() - began
+        if waited >= patience and not measured:
+            measured = True
+            patience = max(timeout, min(timeout * SPARE * slowness(), LONGEST_WAIT))
+        elif waited >= patience:
+            raise AssertionError(f"waited {waited:.3g} s for {message}; at last it was {answer!r}")
         time.sleep(POLL_INTERVAL)
     return answer
+
+
+def exit_code(process: subprocess.Popen[Any], timeout: float) -> int:
+    """Wait for the end of `process`, as :func:`wait_until` does, and return its exit code."""
+    wait_until(lambda: process.poll() is not None, timeout, f"the end of process {process.pid}")
+    return process.wait()

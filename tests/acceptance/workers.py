@@ -28,6 +28,8 @@ def counting_workers(farm: Farm) -> Iterator[list[int]]:
 
     thread = threading.Thread(target=count)
     thread.start()
-    yield counts
-    end.set()
-    thread.join()
+    try:
+        yield counts
+    finally:
+        end.set()
+        thread.join()

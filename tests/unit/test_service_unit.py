@@ -34,3 +34,7 @@ def test_it_stops_children_in_time_and_hears_of_progress_in_time() -> None:
     assert float(unit["TimeoutStopSec"]) > float(SNQD.defaults["drain_timeout"]) + STOP_GRACE
     assert float(unit["WatchdogSec"]) > LOOK_EVERY * WATCHDOG_SHARE
     assert unit["Type"] == "notify"
+
+
+def test_it_does_not_take_children_that_are_slow_to_boot_for_a_daemon_that_hangs() -> None:
+    assert dict(entries())["TimeoutStartSec"] == "infinity"

@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from waiting import wait_until
 
 from snqd.core.errors import SnqdError
 from snqd.ops.control import call
@@ -20,16 +20,7 @@ from snqd.ops.control import call
 T = TypeVar("T")
 HERE = Path(__file__).parent
 PATIENCE = 30.0
-
-
-def wait_for(condition: Callable[[], T], what: str, log: Callable[[], str] = str) -> T:
-    """What `condition` gives once that is true; it is looked at every 20 ms."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"not within {PATIENCE} s: {what}\n{log()}")
+"""Seconds, on a quiet machine."""
 
 
 class TinyDaemon:
@@ -116,7 +107,15 @@ class TinyDaemon:
 
     def wait_for(self, condition: Callable[[], T], what: str) -> T:
         """What `condition` gives once that is true."""
-        return wait_for(condition, what, self.text)
+        try:
+            return wait_until(condition, PATIENCE, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.text()}") from error
+
+    def exit_code(self, process: subprocess.Popen[bytes]) -> int:
+        """The exit code of a process of this daemon's, once it has ended."""
+        self.wait_for(lambda: process.poll() is not None, f"the end of process {process.pid}")
+        return process.wait()
 
     def gone(self, pid: int) -> None:
         """Wait until a process is no more (or a zombie, whose parent is yet to notice)."""

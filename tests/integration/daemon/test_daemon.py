@@ -68,7 +68,7 @@ def test_stop_lets_the_children_drain(make_daemon: Any) -> None:
     process = daemon.start()
     daemon.ready()
     assert call(daemon.state_dir / "control.sock", "stop") == {"stopping": True}
-    assert process.wait(30) == 0
+    assert daemon.exit_code(process) == 0
     assert len(daemon.traced("stopped")) == 2
     assert not list(daemon.state_dir.glob("children/*"))
     with pytest.raises(DaemonNotRunning, match="no daemon answers at"):
@@ -80,7 +80,7 @@ def test_a_terminals_ctrl_c_reaches_all_and_the_children_drain(make_daemon: Any)
     process = daemon.start()
     daemon.ready()
     os.killpg(process.pid, signal.SIGINT)
-    process.wait(30)
+    daemon.exit_code(process)
     assert len(daemon.traced("stopped")) == 2
     assert "killed by" not in daemon.text()
 
@@ -91,7 +91,7 @@ def test_a_child_that_drains_for_too_long_is_killed(make_daemon: Any) -> None:
     (child,) = daemon.ready(1)
     os.kill(child["pid"], signal.SIGSTOP)
     process.terminate()
-    process.wait(30)
+    daemon.exit_code(process)
     daemon.gone(child["pid"])
     assert "child t.main.1 did not leave in time: sent SIGKILL" in daemon.text()
 
@@ -135,7 +135,7 @@ def test_a_second_daemon_is_refused_in_plain_words(daemon: Any) -> None:
     first = daemon.start()
     daemon.ready()
     second = daemon.start("snqd", "--config", str(daemon.config))
-    assert second.wait(30) == 1
+    assert daemon.exit_code(second) == 1
     words = f"another daemon (pid {first.pid}) works on state_dir {daemon.state_dir}"
     assert words in daemon.text()
     assert "Traceback" not in daemon.text()
@@ -155,6 +155,8 @@ def test_a_stale_lock_and_socket_are_replaced(daemon: Any) -> None:
 def test_a_hanging_child_is_killed_with_its_tracebacks_in_the_log(make_daemon: Any) -> None:
     daemon = make_daemon(tiny={"then": "hang"}, hang_timeout="2", threads="1")
     daemon.start()
+    daemon.ready(1)
+    call(daemon.state_dir / "control.sock", "wake")
     log = daemon.logged("was killed by signal 6")
     assert "gave no sign of life for" in log
     assert "Fatal Python error: Aborted" in log
@@ -163,7 +165,7 @@ def test_a_hanging_child_is_killed_with_its_tracebacks_in_the_log(make_daemon: A
 
 def test_a_child_can_end_the_daemon(make_daemon: Any) -> None:
     daemon = make_daemon(tiny={"then": "shut down"})
-    assert daemon.start().wait(30) == 0
+    assert daemon.exit_code(daemon.start()) == 0
     assert "asked for it (exit code 100)" in daemon.text()
 
 

@@ -47,11 +47,15 @@ class TinyManager(IoManager):
         if self._spec.role != SOLO:
             self._ledger.started("job-1")
         self.trace("started", self._spec.role)
-        if self._options.get("then") == "hang":
-            self._reactor.callLater(0.2, signal.pause)
         if self._options.get("then") == "shut down":
             self._reactor.callLater(0.2, master.leave, 100)
         return succeed(None)
+
+    def wake(self) -> None:
+        """As the option `then` wants it, hang."""
+        self.trace("woken")
+        if self._options.get("then") == "hang":
+            signal.pause()
 
     def report(self) -> dict[str, Any]:
         return {"in_flight": 1, "shares": [["mail", "alpha", 1]]}
@@ -76,7 +80,7 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
         manager.trace("recovered", owner, ",".join(suspects), cause.replace(" ", "_"))
         return succeed(1)
 
-    return Parts(IoMaster(reactor, [manager]), counters, recover, lambda: manager.trace("woken"))
+    return Parts(IoMaster(reactor, [manager]), counters, recover, manager.wake)
 
 
 if __name__ == "__main__":

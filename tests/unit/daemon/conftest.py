@@ -46,7 +46,9 @@ class FakeChild(commands.Channel):
         self.prepared: list[tuple[Any, list[str]]] = []
         self.prepare_answer: Any = {"problems": [], "traceback": ""}
         self.decisions: list[str] = []
+        self.commit_answer: Any = {}
         self.take_overs = 0
+        self.take_over_answer: Any = {}
         self.makeConnection(self)
 
     def write(self, data: bytes) -> None:
@@ -80,9 +82,9 @@ class FakeChild(commands.Channel):
         return self.prepare_answer
 
     @commands.Commit.responder
-    def commit(self) -> dict[str, Any]:
+    def commit(self) -> Any:
         self.decisions.append("commit")
-        return {}
+        return self.commit_answer
 
     @commands.Drop.responder
     def drop(self) -> dict[str, Any]:
@@ -90,9 +92,9 @@ class FakeChild(commands.Channel):
         return {}
 
     @commands.TakeOver.responder
-    def take_over(self) -> dict[str, Any]:
+    def take_over(self) -> Any:
         self.take_overs += 1
-        return {}
+        return self.take_over_answer
 
     @commands.Wake.responder
     def wake(self) -> dict[str, Any]:

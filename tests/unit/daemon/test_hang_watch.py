@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snqd.daemon.hang_watch import HangWatch
+from snqd.daemon.hang_watch import BOOT_TIMEOUT, HangWatch
 
 
 def test_a_child_without_a_heartbeat_for_the_timeout_hangs() -> None:
@@ -12,6 +12,31 @@ def test_a_child_without_a_heartbeat_for_the_timeout_hangs() -> None:
         watch.look(now)
         found.append(watch.silence(last_beat=1))
     assert found == [None, None, None, None, 4]
+
+
+def test_a_child_that_boots_has_longer() -> None:
+    watch = HangWatch(3, now=0)
+    found = []
+    for now in range(1, int(BOOT_TIMEOUT) + 2):
+        watch.look(now)
+        found.append(watch.silence(last_beat=0, loading=True))
+    assert set(found[:-1]) == {None}
+    assert found[-1] == BOOT_TIMEOUT + 1
+
+
+def test_a_timeout_that_is_longer_than_that_of_the_boot_holds_for_the_boot_too() -> None:
+    watch = HangWatch(2 * BOOT_TIMEOUT, now=0)
+    assert watch.limit(loading=True) == watch.limit(loading=False) == 2 * BOOT_TIMEOUT
+
+
+def test_a_watcher_that_is_always_slow_finds_a_child_that_does_not_come_up_later() -> None:
+    watch = HangWatch(3, now=0)
+    found = []
+    for now in range(10, 6000, 10):
+        watch.look(now)
+        found.append(watch.silence(last_beat=0, loading=True))
+    assert found.index(BOOT_TIMEOUT + 1) == BOOT_TIMEOUT
+    assert all(silence is not None for silence in found[int(BOOT_TIMEOUT) :])
 
 
 def test_a_watcher_that_was_stopped_forgives_its_children_that_time() -> None:

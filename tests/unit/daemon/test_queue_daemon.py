@@ -7,10 +7,12 @@ from signal import SIGABRT, SIGKILL, SIGTERM
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred, TimeoutError
 
 from snqd.core.errors import AlreadyRunning
 from snqd.daemon.child_process import LINGER
 from snqd.daemon.child_slot import ABORT_GRACE, STOP_GRACE
+from snqd.daemon.hang_watch import BOOT_TIMEOUT
 from snqd.daemon.restart_policy import START_AT_ONCE, START_SPREAD
 from snqd.pipe.version import VERSION
 
@@ -279,6 +281,77 @@ def test_a_hanging_child_is_aborted_then_killed(stage: Any, logged: list[str]) -
     s.seconds(1)
     assert len(s.reactor.living) == 1
     assert any("gave no sign of life for" in line for line in logged)
+
+
+def test_a_child_that_is_slow_to_boot_does_not_hang(stage: Any) -> None:
+    s = stage().start()
+    process = s.reactor.processes[0]
+    s.seconds(int(BOOT_TIMEOUT))
+    assert process.signals == []
+    assert s.daemon.progressing
+    process.child.ready()
+    s.seconds(10)
+    assert process.signals == []
+    s.seconds(1)
+    assert process.signals == [SIGABRT]
+
+
+def test_a_child_that_does_not_come_up_is_ended_as_a_boot_failure(stage: Any, logged: list[str]) -> None:
+    s = stage().start()
+    process = s.reactor.processes[0]
+    s.seconds(int(BOOT_TIMEOUT) + 1)
+    assert process.signals == [SIGABRT]
+    assert f"child t.main.1 (pid {process.pid}) did not come up within {BOOT_TIMEOUT + 1:.0f} s" in logged[-1]
+    process.exits(killed_by=6)
+    group = s.group()
+    assert group["state"] == "failed"
+    assert group["reason"] == f"did not come up within {BOOT_TIMEOUT + 1:.0f} s and was killed by signal 6"
+    assert f"error: child t.main.1 {group['reason']}" in logged
+
+
+def test_a_child_that_waits_for_its_store_at_boot_is_left_alone(stage: Any) -> None:
+    s = stage().start()
+    for _ in range(int(BOOT_TIMEOUT) + 20):
+        s.reactor.processes[0].child.beat(trouble="no store")
+        s.seconds(1)
+    assert s.reactor.processes[0].signals == []
+
+
+@pytest.mark.parametrize("asked", ["prepare", "commit", "take_over"])
+def test_a_child_that_imports_for_another_configuration_does_not_hang(stage: Any, asked: str) -> None:
+    s = stage().started_ready()
+    process = s.reactor.processes[0]
+    answer: Deferred[dict[str, Any]] = Deferred()
+    setattr(process.child, f"{asked}_answer", answer)
+    _ask(s, asked)
+    s.seconds(60)
+    assert process.signals == []
+    answer.callback({"problems": [], "traceback": ""})
+    s.reactor.advance(0)
+    s.seconds(10)
+    assert process.signals == []
+    s.seconds(1)
+    assert process.signals == [SIGABRT]
+
+
+def _ask(s: Any, asked: str) -> None:
+    (child,) = s.daemon.children_at_work()
+    sources = s.launcher.sources
+    arguments = {"prepare": (sources.changes_since(sources), []), "commit": (sources,), "take_over": ()}[asked]
+    asking = getattr(child, asked)(*arguments)
+    if asking is not None:
+        asking.addTimeout(5, s.reactor).addErrback(lambda failure: failure.trap(TimeoutError))
+
+
+def test_a_child_that_was_silent_before_it_was_asked_to_import_still_hangs(stage: Any) -> None:
+    s = stage().started_ready()
+    process = s.reactor.processes[0]
+    process.child.prepare_answer = Deferred()
+    s.seconds(5)
+    _ask(s, "prepare")
+    s.seconds(6)
+    assert process.signals == [SIGABRT]
+    process.exits(killed_by=6)
 
 
 def test_a_child_that_beats_does_not_hang(stage: Any) -> None:
