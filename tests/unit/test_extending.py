@@ -32,7 +32,7 @@ def entries(text: str) -> set[str]:
 
 
 def members(interface: type[Interface]) -> set[str]:
-    return set(interface.names())
+    return set(interface.names(all=True))
 
 
 def test_every_part_of_the_context_is_told() -> None:
