@@ -55,7 +55,14 @@ def test_status_shows_what_children_report(stage: Any) -> None:
     s = stage().started_ready()
     child = s.reactor.processes[0].child
     child.report_answer = {
-        "report": {"state": "queue", "in_flight": 2, "handled": 9, "rss_bytes": 5, "shares": [["q", "a", 2]]},
+        "report": {
+            "state": "queue",
+            "in_flight": 2,
+            "handled": 9,
+            "rss_bytes": 5,
+            "shares": [["q", "a", 2]],
+            "managers": {"inbox": {"taken": 1}},
+        },
         "counters": [["q", "a", 1, 9, 3, 1, 0.5]],
     }
     status = s.status()
@@ -76,6 +83,7 @@ def test_status_shows_what_children_report(stage: Any) -> None:
         "error": "",
         "trouble": None,
         "trouble_since": None,
+        "managers": {"inbox": {"taken": 1}},
     }
     assert status["counters"] == [["q", "a", 1, 9, 3, 1, 2, pytest.approx(0.9)]]
 
