@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from snqd.config.key import SectionKind
 from snqd.config.load import load
 from snqd.config.lookup import UnknownKey, value_of
-from snqd.config.schema import GROUP, HANDLER, QUEUE, SNQD, SectionKind
+from snqd.config.schema import GROUP, HANDLER, QUEUE, SNQD
 from snqd.config.settings import Settings
 from snqd.config.sources import Sources
 
@@ -51,6 +52,7 @@ def settings() -> Settings:
         ("queue", "stomp_server", ()),
         ("group:slow", "children", 3),
         ("group:main", "queues", ()),
+        ("sites", "dir", None),
         ("handlers", "resize", "package.Resize"),
         ("handlers", "nothing", None),
         ("handler:resize", "timeout", 60.0),
@@ -77,7 +79,6 @@ def test_values_come_as_the_settings_have_them(settings: Settings, section: str,
         ("que", "lease", r"no section \[que\] to read.*queue"),
         ("snqd:x", "id", "no section"),
         ("app", "dir", "no section"),
-        ("sites", "dir", "no section"),
         ("site:alpha", "server", "no section"),
     ],
 )
