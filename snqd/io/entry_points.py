@@ -49,6 +49,7 @@ class PluginFactory:
     :ivar name: the entry point's.
     :ivar where: the same with what it stands for, for messages.
     :ivar make: makes a manager, given its context.
+    :ivar bundled: whether snqd itself brings it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class PluginFactory:
     make: Factory
     scope: Scope
     group: str
+    bundled: bool = False
 
     def manager(self, services: ChildServices, site: str | None = None) -> PluginManager:
         """A new manager.
@@ -101,13 +103,14 @@ def managers_of_sites(
 
 
 def misplaced(groups: Collection[str], found: Iterable[EntryPoint] | None = None) -> Iterator[str]:
-    """A line for each factory of whose group there are no children.
+    """A line for each factory of another package whose group is not configured; snqd's own have a group when they are
+    switched on.
 
     :param groups: those configured.
     :raises ManagerFailed: naming an entry point that can't be loaded.
     """
     for factory in load_factories(found):
-        if factory.group not in groups:
+        if factory.group not in groups and not factory.bundled:
             yield (
                 f"I/O manager {factory.where} does not run: it belongs to group "
                 f"{factory.group}, add a [group:{factory.group}] section"
@@ -132,9 +135,10 @@ def load_factories(found: Iterable[EntryPoint] | None = None) -> list[PluginFact
 def _load(point: EntryPoint) -> PluginFactory:
     where = f"{point.name} = {point.value}"
     try:
-        return factory_of(point.name, point.load(), where)
+        factory = factory_of(point.name, point.load(), where)
     except Exception as error:
         raise _unusable(where, error) from error
+    return attrs.evolve(factory, bundled=point.value.startswith("snqd."))
 
 
 def factory_of(name: str, make: Factory, where: str = "") -> PluginFactory:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from snqd.io import IoContext, IoManager, Scope
+from snqd.io import IoContext, IoManager, Scope, entry_points
 from snqd.io.entry_points import ManagerFailed, Place, managers_of_sites, misplaced, third_party_managers
 from tests.unit.io.services import services
 
@@ -94,6 +94,12 @@ def test_a_factory_whose_group_is_not_configured_is_told() -> None:
     assert not list(misplaced({"main", "xmpp"}, map(Found, (Made, Elsewhere))))  # type: ignore[arg-type]
 
 
+def test_nothing_is_told_of_snqds_own_whose_group_is_there_only_when_they_are_wanted() -> None:
+    point = Found(Elsewhere)
+    point.value = "snqd.xmpp.manager:XmppManager"
+    assert not list(misplaced({"main"}, [point]))  # type: ignore[list-item]
+
+
 def test_a_broken_one_is_named() -> None:
     with pytest.raises(ManagerFailed, match=r"entry point broken = .*:broken .* ValueError\('no key'\)"):
         made(broken)
@@ -114,8 +120,11 @@ def test_a_scope_or_group_that_is_none_is_named(key: str, value: Any) -> None:
         made(odd)
 
 
-def test_without_packages_there_are_none() -> None:
-    assert third_party_managers(services(), FIRST) == []
+def test_installed_packages_are_asked_by_their_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = {"snqd.io_managers": [Found(Single), Found(Made)]}
+    monkeypatch.setattr(entry_points, "entry_points", lambda group: groups[group])
+    assert [manager.name for manager in third_party_managers(services(), FIRST)] == ["Made", "Single"]
+    assert managers_of_sites(services(), FIRST, ["alpha"]) == {}
 
 
 def of_sites(*factories: Callable[..., Any], place: Place = FIRST) -> dict[str, list[Any]]:
