@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ id = t
 foreign = gnusocial-db
 [handlers]
 greet = snqd.demo.Greet
+resize = snqd.demo.Resize
+[group:slow]
+queues = resize
 [site:alpha]
 """
 
@@ -65,17 +68,25 @@ class Recorded(IoMaster):
         self.made.append(self)
 
 
-def test_the_managers_of_a_child_are_services_within_its_master(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def assembled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], Recorded]:
+    """Assembles the child in a place of a group, and gives its master."""
     monkeypatch.setattr(assembly, "IoMaster", Recorded)
     monkeypatch.setattr(Recorded, "made", [])
     path = tmp_path / "snq.ini"
     settings = load(Sources(path, {str(path): TEXT}), plugins={})
     (settings.daemon.state_dir / "children").mkdir(parents=True)
-    spec = ChildSpec("1", "{}", 1, None, "main", 1, "t.main.1", "t.main.1-0", NORMAL)
-    assembly.build(MemoryReactorClock(), settings, spec)
-    (master,) = Recorded.made
+
+    def make(group: str, n: int) -> Recorded:
+        spec = ChildSpec("1", "{}", 1, None, group, n, f"t.{group}.{n}", f"t.{group}.{n}-0", NORMAL)
+        assembly.build(MemoryReactorClock(), settings, spec)
+        return Recorded.made[-1]
+
+    return make
+
+
+def test_the_managers_of_a_child_are_services_within_its_master(assembled: Callable[[str, int], Recorded]) -> None:
+    master = assembled("main", 1)
     assert isinstance(master, MultiService)
     names = [type(manager).__name__ for manager in master.given]
     assert names[:3] == ["QueueManager", "IdleSites", "QueueItemTables"]
@@ -86,3 +97,12 @@ def test_the_managers_of_a_child_are_services_within_its_master(
     assert started.called
     assert all(IService.providedBy(manager) and manager.parent is master for manager in master.given)
     assert set(master.given) <= set(master)
+
+
+@pytest.mark.parametrize(("group", "n"), [("main", 2), ("slow", 1)])
+def test_what_the_daemon_has_but_once_is_in_the_first_child_of_main(
+    assembled: Callable[[str, int], Recorded], group: str, n: int
+) -> None:
+    names = {type(manager).__name__ for manager in assembled(group, n).given}
+    assert "QueueManager" in names
+    assert "QueueItemTables" not in names

@@ -76,7 +76,6 @@ def test_status_shows_what_children_report(stage: Any) -> None:
         "started": 0.0,
         "restarts": 0,
         "rss_bytes": 5,
-        "managers": {},
         "in_flight": 2,
         "handled": 9,
         "rate": pytest.approx(0.9),
