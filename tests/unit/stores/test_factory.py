@@ -13,10 +13,11 @@ from twisted.internet.testing import MemoryReactorClock
 from zope.interface.verify import verifyObject
 
 from snqd.config.load import load_file
-from snqd.config.settings import Settings
+from snqd.config.schema import SUBSYSTEMS
+from snqd.config.settings import SQL, SQLITE, Settings
 from snqd.stores.blocking import IBlockingQueue
 from snqd.stores.control import IControlListener, IControlPublisher
-from snqd.stores.factory import SUBSYSTEMS, control_channel_of, subsystem_of
+from snqd.stores.factory import DOORS, control_channel_of, subsystem_of
 from snqd.stores.interface import IStore, Promises
 from snqd.stores.subsystem import IControlChannel, ISubsystem, StoreContext
 
@@ -108,13 +109,16 @@ def test_a_door_tells_its_stores_promises(settings: Settings) -> None:
     assert subsystem.promises == subsystem.store(context(settings)).promises
 
 
-def test_a_store_is_described_by_its_key_and_a_place_without_password(settings: Settings, kind: str) -> None:
+def test_a_store_is_described_by_its_place_without_password(settings: Settings) -> None:
     subsystem = subsystem_of(settings)
     assert "secret" not in subsystem.place
     assert subsystem.place.endswith("queue.db (made when it is first needed)") or "127.0.0.1:1" in subsystem.place
-    assert subsystem.key == {"redis": "redis", "stomp": "stomp_server"}.get(kind, "db")
 
 
 def test_no_kind_is_in_the_table_without_a_test() -> None:
     kinds = {"postgresql": "sql", "mariadb": "sql"}
-    assert {kinds.get(kind, kind) for kind in KEYS} == SUBSYSTEMS.keys()
+    assert {kinds.get(kind, kind) for kind in KEYS} == DOORS.keys()
+
+
+def test_every_subsystem_that_can_be_configured_has_a_door() -> None:
+    assert (SUBSYSTEMS.keys() - {"db"}) | {SQLITE, SQL} == DOORS.keys()
