@@ -20,6 +20,7 @@ from snqd.stores.control import IControlListener, IControlPublisher
 from snqd.stores.factory import DOORS, control_channel_of, subsystem_of
 from snqd.stores.interface import IStore, Promises
 from snqd.stores.subsystem import IControlChannel, ISubsystem, StoreContext
+from tests.subsystems import KEYS
 
 ROOT = Path(__file__).parents[3]
 
@@ -40,14 +41,6 @@ if sys.argv[2] == "daemon":
     subsystem.store(context)
 print(*sorted({"txredisapi", "redis", "sqlalchemy", "psycopg", "pymysql", "twisted"} & sys.modules.keys()))
 """
-
-KEYS = {
-    "sqlite": "",
-    "redis": "subsystem = redis\nredis = redis://:secret@127.0.0.1:1/0\n",
-    "postgresql": "db = postgresql://me:secret@127.0.0.1:1/snqd\n",
-    "mariadb": "db = mariadb://me:secret@127.0.0.1:1/snqd\n",
-    "stomp": "subsystem = stomp\nstomp_server = 127.0.0.1:1\nstomp_username = me\nstomp_password = secret\n",
-}
 
 
 @pytest.fixture(params=KEYS)
