@@ -51,4 +51,4 @@ def subsystem_of(settings: Settings) -> ISubsystem:
 
 def control_channel_of(settings: Settings) -> IControlChannel | None:
     """Where commands to all daemons on the store go; None where the store is this daemon's alone."""
-    return IControlChannel(subsystem_of(settings)) if settings.queue.shared else None
+    return IControlChannel(subsystem_of(settings), None) if settings.queue.enabled else None

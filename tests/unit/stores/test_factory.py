@@ -19,6 +19,7 @@ from snqd.stores.blocking import IBlockingQueue
 from snqd.stores.control import IControlListener, IControlPublisher
 from snqd.stores.factory import DOORS, control_channel_of, subsystem_of
 from snqd.stores.interface import IStore, Promises
+from snqd.stores.memory.subsystem import MemorySubsystem
 from snqd.stores.subsystem import IControlChannel, ISubsystem, StoreContext
 from tests.subsystems import KEYS
 
@@ -94,6 +95,19 @@ def test_only_the_embedded_store_has_no_control_channel(settings: Settings, kind
         assert verifyObject(IControlChannel, channel)
         assert verifyObject(IControlListener, channel.control_listener(MemoryReactorClock(), Random()))
         assert verifyObject(IControlPublisher, channel.control_publisher())
+
+
+def test_a_store_of_any_kind_may_be_without_a_control_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "snq.ini"
+    path.write_text(f"[queue]\n{KEYS['redis']}")
+    monkeypatch.setitem(DOORS, "redis", lambda settings: MemorySubsystem())
+    assert control_channel_of(load_file(path, plugins={})) is None
+
+
+def test_without_a_queue_there_is_nobody_to_tell(tmp_path: Path) -> None:
+    path = tmp_path / "snq.ini"
+    path.write_text(f"[queue]\nenabled = no\n{KEYS['redis']}")
+    assert control_channel_of(load_file(path, plugins={})) is None
 
 
 def test_a_door_tells_its_stores_promises(settings: Settings) -> None:
