@@ -15,7 +15,7 @@ from snqd.config.document import Document, read_values
 from snqd.config.ini import Section
 from snqd.config.key import SectionKind
 from snqd.config.problems import Problems
-from snqd.config.schema import PROCESSES, QUEUE, SNQD, STATE_DIR
+from snqd.config.schema import PROCESSES, QUEUE, SNQD, STATE_DIR, SUBSYSTEMS
 from snqd.config.settings import DaemonSettings, QueueSettings
 from snqd.config.values import GNUSOCIAL_REDIS, BadValue, Reader, daemon_id, path
 from snqd.core.errors import ConfigError
@@ -76,9 +76,9 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
     settings = QueueSettings(written=written, **_placed(QUEUE, written, section.file, state_dir))
     if settings.db_file is not None and settings.db_file == settings.morgue_file:
         problems.at(section, "morgue", f"names the file of db, {settings.db_file}: give the morgue a file of its own")
-    if settings.subsystem == "redis" and settings.redis is None and not problems.concern(section):
-        problems.at(section, "redis", "subsystem redis needs it: name the Redis, such as redis://127.0.0.1:6379/0")
-    _check_stomp(settings, section, problems)
+    if not problems.concern(section):
+        _check_place(settings, section, problems)
+        _check_stomp(settings, section, problems)
     if GNUSOCIAL_REDIS in settings.foreign and settings.subsystem != "redis":
         problems.at(
             section, "foreign", f"{GNUSOCIAL_REDIS} needs subsystem redis, on GNU social's own Redis: set it so"
@@ -88,12 +88,14 @@ def read_queue(document: Document, state_dir: Path, problems: Problems) -> Queue
     return settings
 
 
+def _check_place(settings: QueueSettings, section: Section, problems: Problems) -> None:
+    place = SUBSYSTEMS[settings.subsystem]
+    if not getattr(settings, place.key):
+        problems.at(section, place.key, f"subsystem {settings.subsystem} needs it: {place.advice}")
+
+
 def _check_stomp(settings: QueueSettings, section: Section, problems: Problems) -> None:
     stomp = settings.stomp
-    if problems.concern(section):
-        return
-    if settings.subsystem == "stomp" and not stomp.servers:
-        problems.at(section, "stomp_server", "subsystem stomp needs it: name the broker, such as 127.0.0.1:61613")
     if stomp.enqueue_on and stomp.enqueue_on not in stomp.servers:
         listed = ", ".join(stomp.servers) or "nothing"
         problems.at(section, "stomp_enqueue_on", f"stomp_server lists {listed}: name one of these, as it stands there")

@@ -83,12 +83,33 @@ class DaemonKeys(SectionKeys):
     log_format: str = key("text", choice(text="text", json="json"), "text, or json: one object a line", STOP)
 
 
+@attrs.frozen
+class StorePlace:
+    """Where a subsystem finds its store.
+
+    :ivar key: the key of ``[queue]`` that says it.
+    :ivar advice: what to do where the key, which has no default, is empty.
+    """
+
+    key: str
+    advice: str = ""
+
+
+SUBSYSTEMS: Mapping[str, StorePlace] = {
+    "db": StorePlace("db"),
+    "redis": StorePlace("redis", "name the Redis, such as redis://127.0.0.1:6379/0"),
+    "stomp": StorePlace("stomp_server", "name the broker, such as 127.0.0.1:61613"),
+}
+
+
 @attrs.frozen(kw_only=True, init=False, repr=False, eq=False)
 class QueueKeys(SectionKeys):
     """``[queue]``. Durations are seconds; `breakout` has the names by queue and site, empty for all sites."""
 
     enabled: bool = key("yes", boolean, "no: jobs run at once, in the process that enqueues them", STOP)
-    subsystem: str = key("db", choice(db="db", redis="redis", stomp="stomp"), "kind of store: db, redis or stomp", STOP)
+    subsystem: str = key(
+        "db", choice(**{name: name for name in SUBSYSTEMS}), f"kind of store: {', '.join(SUBSYSTEMS)}", STOP
+    )
     db: str = key("sqlite:///STATE_DIR/queue.db", database_url, "database of the jobs", STOP)
     redis: RedisAddress | None = optional_key(redis_address, "the Redis of subsystem redis: its URL", STOP)
     queue_basename: str = key(

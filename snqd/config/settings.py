@@ -74,11 +74,6 @@ class QueueSettings(QueueKeys):
         return SQL if self.db_file is None else SQLITE
 
     @property
-    def shared(self) -> bool:
-        """Whether daemons of several hosts may work on the store."""
-        return self.enabled and self.kind != SQLITE
-
-    @property
     def control_trusted(self) -> bool:
         """Whether any command that comes by way of the store can be obeyed."""
         return self.control_key_file is not None or self.control_unsigned

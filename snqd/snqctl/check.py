@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import click
 
 from snqd.config.control_key import read_control_key
+from snqd.config.schema import SUBSYSTEMS
 from snqd.core.errors import ConfigError, SnqdError
 from snqd.io.entry_points import ManagerFailed, load_factories, misplaced
 from snqd.sites.site import Site
@@ -108,8 +109,8 @@ def _folder(invocation: Invocation) -> Iterator[str]:
 
 
 def _stores(invocation: Invocation) -> Iterator[str]:
-    subsystem = subsystem_of(invocation.settings)
-    yield from _store(invocation, subsystem.key, subsystem.problems)
+    settings = invocation.settings
+    yield from _store(invocation, SUBSYSTEMS[settings.queue.subsystem].key, subsystem_of(settings).problems)
     yield from _store(invocation, "morgue", lambda: _look_at_morgue(invocation))
 
 

@@ -8,6 +8,7 @@ from snqd.ops.control import call
 from snqd.sites.targets import check_known_queue
 from snqd.snqctl.broadcast import DONE, FAILED, broadcast
 from snqd.snqctl.invocation import Invocation, WrongUse, complain, local_option, say
+from snqd.stores.factory import control_channel_of
 
 
 @click.command()
@@ -28,7 +29,7 @@ def stop(invocation: Invocation, local: bool) -> int:
     if in_spite is None:
         return broadcast(invocation, "stop", here, local=local)
     here()
-    if local or not in_spite.queue.shared:
+    if local or control_channel_of(in_spite) is None:
         return DONE
     complain(f"other hosts' daemons are not told: mend {in_spite.path} first, or stop them there")
     return FAILED

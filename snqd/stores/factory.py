@@ -1,4 +1,4 @@
-"""The table of subsystems: which door leads to the store that the configuration asks for.
+"""The table of doors: which one leads to the store that the configuration asks for.
 
 A store's modules are imported only if it is the one.
 """
@@ -35,7 +35,7 @@ def _stomp(settings: Settings) -> ISubsystem:
     return StompSubsystem(settings)
 
 
-SUBSYSTEMS: Mapping[str, Callable[[Settings], ISubsystem]] = {
+DOORS: Mapping[str, Callable[[Settings], ISubsystem]] = {
     SQLITE: _sqlite,
     SQL: _sql,
     "redis": _redis,
@@ -46,9 +46,9 @@ SUBSYSTEMS: Mapping[str, Callable[[Settings], ISubsystem]] = {
 
 def subsystem_of(settings: Settings) -> ISubsystem:
     """The door to the store of the jobs."""
-    return SUBSYSTEMS[settings.queue.kind](settings)
+    return DOORS[settings.queue.kind](settings)
 
 
 def control_channel_of(settings: Settings) -> IControlChannel | None:
     """Where commands to all daemons on the store go; None where the store is this daemon's alone."""
-    return IControlChannel(subsystem_of(settings)) if settings.queue.shared else None
+    return IControlChannel(subsystem_of(settings), None) if settings.queue.enabled else None

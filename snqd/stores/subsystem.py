@@ -49,7 +49,6 @@ class ISubsystem(Interface):
 
     name = Attribute("What the manual calls the store.")
     promises = Attribute("What its stores promise: :class:`snqd.stores.interface.Promises`.")
-    key = Attribute("The key of ``[queue]`` that says where the store is.")
     place = Attribute("Where the store is, as ``snqctl check`` shows it: without a password.")
 
     def store(context: StoreContext) -> IStore:

@@ -24,7 +24,6 @@ class MemorySubsystem:
 
     queue: MemoryQueue = attrs.field(factory=MemoryQueue)
     name = "memory"
-    key = "subsystem"
     place = "the memory of this process"
 
     @property

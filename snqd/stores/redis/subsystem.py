@@ -28,7 +28,6 @@ class RedisSubsystem:
 
     settings: Settings
     name = "Redis"
-    key = "redis"
 
     @property
     def promises(self) -> Promises:

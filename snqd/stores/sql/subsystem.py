@@ -30,7 +30,6 @@ class SqlSubsystem:
 
     settings: Settings
     name = "PostgreSQL, MariaDB"
-    key = "db"
 
     @property
     def promises(self) -> Promises:

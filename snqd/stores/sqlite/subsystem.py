@@ -21,7 +21,6 @@ class SqliteSubsystem:
 
     settings: Settings
     name = "SQLite"
-    key = "db"
 
     @property
     def promises(self) -> Promises:

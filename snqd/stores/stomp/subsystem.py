@@ -29,7 +29,6 @@ class StompSubsystem:
 
     settings: Settings
     name = "STOMP brokers"
-    key = "stomp_server"
 
     @property
     def promises(self) -> Promises:

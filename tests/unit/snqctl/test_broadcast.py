@@ -10,6 +10,7 @@ import pytest
 from snqd.core.errors import DaemonNotRunning, StoreUnavailable
 from snqd.ops.control import ControlFailed
 from snqd.snqctl import broadcast, steer, update
+from snqd.stores.factory import control_channel_of
 from snqd.wire.control_message import ControlMessage, Received
 
 KEY = "k" * 32
@@ -74,7 +75,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World()
     for module in (broadcast, update, steer):
         monkeypatch.setattr(module, "call", made.call)
-    monkeypatch.setattr(broadcast, "control_channel_of", lambda settings: made if settings.queue.shared else None)
+    monkeypatch.setattr(broadcast, "control_channel_of", lambda settings: control_channel_of(settings) and made)
     return made
 
 

@@ -13,12 +13,15 @@ from twisted.internet.testing import MemoryReactorClock
 from zope.interface.verify import verifyObject
 
 from snqd.config.load import load_file
-from snqd.config.settings import Settings
+from snqd.config.schema import SUBSYSTEMS
+from snqd.config.settings import SQL, SQLITE, Settings
 from snqd.stores.blocking import IBlockingQueue
 from snqd.stores.control import IControlListener, IControlPublisher
-from snqd.stores.factory import SUBSYSTEMS, control_channel_of, subsystem_of
+from snqd.stores.factory import DOORS, control_channel_of, subsystem_of
 from snqd.stores.interface import IStore, Promises
+from snqd.stores.memory.subsystem import MemorySubsystem
 from snqd.stores.subsystem import IControlChannel, ISubsystem, StoreContext
+from tests.subsystems import KEYS
 
 ROOT = Path(__file__).parents[3]
 
@@ -39,14 +42,6 @@ if sys.argv[2] == "daemon":
     subsystem.store(context)
 print(*sorted({"txredisapi", "redis", "sqlalchemy", "psycopg", "pymysql", "twisted"} & sys.modules.keys()))
 """
-
-KEYS = {
-    "sqlite": "",
-    "redis": "subsystem = redis\nredis = redis://:secret@127.0.0.1:1/0\n",
-    "postgresql": "db = postgresql://me:secret@127.0.0.1:1/snqd\n",
-    "mariadb": "db = mariadb://me:secret@127.0.0.1:1/snqd\n",
-    "stomp": "subsystem = stomp\nstomp_server = 127.0.0.1:1\nstomp_username = me\nstomp_password = secret\n",
-}
 
 
 @pytest.fixture(params=KEYS)
@@ -102,19 +97,35 @@ def test_only_the_embedded_store_has_no_control_channel(settings: Settings, kind
         assert verifyObject(IControlPublisher, channel.control_publisher())
 
 
+def test_a_store_of_any_kind_may_be_without_a_control_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "snq.ini"
+    path.write_text(f"[queue]\n{KEYS['redis']}")
+    monkeypatch.setitem(DOORS, "redis", lambda settings: MemorySubsystem())
+    assert control_channel_of(load_file(path, plugins={})) is None
+
+
+def test_without_a_queue_there_is_nobody_to_tell(tmp_path: Path) -> None:
+    path = tmp_path / "snq.ini"
+    path.write_text(f"[queue]\nenabled = no\n{KEYS['redis']}")
+    assert control_channel_of(load_file(path, plugins={})) is None
+
+
 def test_a_door_tells_its_stores_promises(settings: Settings) -> None:
     subsystem = subsystem_of(settings)
     assert isinstance(subsystem.promises, Promises)
     assert subsystem.promises == subsystem.store(context(settings)).promises
 
 
-def test_a_store_is_described_by_its_key_and_a_place_without_password(settings: Settings, kind: str) -> None:
+def test_a_store_is_described_by_its_place_without_password(settings: Settings) -> None:
     subsystem = subsystem_of(settings)
     assert "secret" not in subsystem.place
     assert subsystem.place.endswith("queue.db (made when it is first needed)") or "127.0.0.1:1" in subsystem.place
-    assert subsystem.key == {"redis": "redis", "stomp": "stomp_server"}.get(kind, "db")
 
 
 def test_no_kind_is_in_the_table_without_a_test() -> None:
     kinds = {"postgresql": "sql", "mariadb": "sql"}
-    assert {kinds.get(kind, kind) for kind in KEYS} == SUBSYSTEMS.keys()
+    assert {kinds.get(kind, kind) for kind in KEYS} == DOORS.keys()
+
+
+def test_every_subsystem_that_can_be_configured_has_a_door() -> None:
+    assert (SUBSYSTEMS.keys() - {"db"}) | {SQLITE, SQL} == DOORS.keys()

@@ -9,26 +9,22 @@ from snqd.config.load import load_file
 from snqd.stores.factory import subsystem_of
 from snqd.stores.interface import Promise, Promises
 from snqd.stores.subsystem import ISubsystem
+from tests.subsystems import KEYS
 
 MANUAL = Path(__file__).parents[3] / "docs" / "stores.rst"
 BEGIN, END = ".. The promises, as the stores declare them.\n\n", "\n.. The end of the promises.\n"
 WIDTH = 100
 
-KEYS = (
-    "",
-    "db = postgresql://127.0.0.1/snqd",
-    "subsystem = redis\nredis = redis://127.0.0.1/0",
-    "subsystem = stomp\nstomp_server = 127.0.0.1",
-)
-
 
 def doors(folder: Path) -> list[ISubsystem]:
+    """One to each kind of store; PostgreSQL and MariaDB have the same."""
     config = folder / "snq.ini"
-    found = []
-    for keys in KEYS:
+    found = {}
+    for keys in KEYS.values():
         config.write_text(f"[queue]\n{keys}\n")
-        found.append(subsystem_of(load_file(config, plugins={})))
-    return found
+        door = subsystem_of(load_file(config, plugins={}))
+        found.setdefault(door.name, door)
+    return list(found.values())
 
 
 def table(doors: list[ISubsystem]) -> str:
