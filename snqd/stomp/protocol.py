@@ -114,6 +114,10 @@ class StompProtocol(Protocol):
         """
         self._write("ACK", self._answer_to(message), patience=patience)
 
+    def ack_surely(self, message: Frame) -> Deferred[None]:
+        """Tell the broker that `message` is settled; fires when it has confirmed that."""
+        return self._confirmed("ACK", self._answer_to(message))
+
     def nack(self, message: Frame) -> None:
         """Give `message` back to the broker; what that does differs between brokers."""
         self._write("NACK", self._answer_to(message))

@@ -159,18 +159,28 @@ class Consumer:
             for name in names[1:]:
                 self._subscribe_again(name, 1)
 
-    def ack(self, arrival: Arrival, at_once: bool = False) -> bool:
-        """Settle `arrival`; False if its connection is gone, and so is the right to settle it.
-
-        :param at_once: do not wait for others to go with it.
-        """
+    def ack(self, arrival: Arrival) -> bool:
+        """Settle `arrival`; False if its connection is gone, and so is the right to settle it."""
         protocol = self._answering(arrival)
         if protocol is not None:
             if arrival.job.id:
                 self._acked.add(arrival.source.destination)
-            may_wait = not at_once and protocol.unsent + 1 < arrival.source.prefetch * UNSENT_SHARE
+            may_wait = protocol.unsent + 1 < arrival.source.prefetch * UNSENT_SHARE
             protocol.ack(arrival.message, ACK_PATIENCE if may_wait else 0.0)
         return protocol is not None
+
+    async def ack_surely(self, arrival: Arrival) -> bool:
+        """Settle `arrival`, and wait until the broker has confirmed that; False if its connection is gone before."""
+        protocol = self._answering(arrival)
+        if protocol is None:
+            return False
+        if arrival.job.id:
+            self._acked.add(arrival.source.destination)
+        try:
+            await protocol.ack_surely(arrival.message)
+        except StoreUnavailable:
+            return False
+        return True
 
     def nack(self, arrival: Arrival) -> bool:
         """Give `arrival` back to the broker; False if its connection is gone."""

@@ -166,7 +166,7 @@ class Router:
         self._take(arrival)
 
     def _accept_alone(self, arrival: Arrival) -> None:
-        """Hold a suspect back until this process has acknowledged the message that it replaces.
+        """Hold a suspect back until the broker has confirmed the ACK of the message that it replaces.
 
         A broker may deliver it before it confirms it. If the suspect killed the process then, the broker would give
         back the message that it replaces, and this attempt would not count."""
@@ -240,7 +240,7 @@ class Router:
         solo = self._topology.solo(arrival.source.group)
         self._accused.setdefault(job.id, [])
         try:
-            await self._mover.replace(arrival, [Outgoing(job, solo, accused=suspect.owner)], at_once=True)
+            await self._mover.replace_surely(arrival, [Outgoing(job, solo, accused=suspect.owner)])
         finally:
             for early in self._accused.pop(job.id, ()):
                 self.sort(early)

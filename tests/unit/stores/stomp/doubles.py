@@ -85,7 +85,7 @@ class FakeConsumer:
     epoch: int = 1
     sources: dict[str, Source] = attrs.field(factory=dict)
     acked: list[str] = attrs.field(factory=list)
-    acked_at_once: list[str] = attrs.field(factory=list)
+    unconfirmed: list[Deferred[None]] = attrs.field(factory=list)
 
     def listen(self, source: Source, prefetch: int) -> None:
         self.sources[source.destination] = source
@@ -94,13 +94,17 @@ class FakeConsumer:
     def shrink(self, source: Source, prefetch: int) -> None:
         source.prefetch = prefetch
 
-    def ack(self, arrival: Arrival, at_once: bool = False) -> bool:
+    def ack(self, arrival: Arrival) -> bool:
         if arrival.epoch != self.epoch:
             return False
         self.acked.append(arrival.job.id)
-        if at_once:
-            self.acked_at_once.append(arrival.job.id)
         return True
+
+    async def ack_surely(self, arrival: Arrival) -> bool:
+        acked = self.ack(arrival)
+        self.unconfirmed.append(Deferred())
+        await self.unconfirmed[-1]
+        return acked
 
 
 class FakeSender:

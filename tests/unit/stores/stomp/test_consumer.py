@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+from twisted.internet.defer import Deferred
+
 from snqd.core.job import Job
 from snqd.stomp.frame import Frame
 from snqd.stomp.protocol import Login
@@ -73,13 +75,29 @@ def test_acknowledgements_go_out_before_the_broker_has_to_wait_for_them() -> Non
     assert commands(bench.sent()) == [("ACK", f"m-{number}") for number in range(3)]
 
 
-def test_an_acknowledgement_that_must_not_wait_takes_the_others_along() -> None:
+def test_an_acknowledgement_that_must_be_sure_takes_the_others_along_and_is_confirmed() -> None:
     bench = Bench()
     bench.deliver("m-1")
     bench.deliver("m-2")
     bench.consumer.ack(bench.arrived[0])
-    bench.consumer.ack(bench.arrived[1], at_once=True)
-    assert commands(bench.sent()) == [("ACK", "m-1"), ("ACK", "m-2")]
+    sure: list[bool] = []
+    Deferred.fromCoroutine(bench.consumer.ack_surely(bench.arrived[1])).addCallback(sure.append)
+    frames = bench.sent()
+    assert commands(frames) == [("ACK", "m-1"), ("ACK", "m-2")]
+    assert sure == []
+    bench.say("RECEIPT", receipt_id=frames[1].headers["receipt"])
+    assert sure == [True]
+    assert bench.source.unsettled == 0
+
+
+def test_an_acknowledgement_that_the_broker_has_not_confirmed_when_it_is_lost_is_not_sure() -> None:
+    bench = Bench()
+    bench.deliver("m-1")
+    sure: list[bool] = []
+    for _ in range(2):
+        Deferred.fromCoroutine(bench.consumer.ack_surely(bench.arrived[0])).addCallback(sure.append)
+        bench.lose()
+    assert sure == [False, False]
 
 
 def test_where_few_messages_may_be_here_each_is_acknowledged_at_once() -> None:
