@@ -8,11 +8,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from snqd.child.command_listener import CommandListener
 from snqd.child.idle_sites import IdleSites
-from snqd.child.parts import Parts, Switch
+from snqd.child.parts import Parent, Parts, Switch
 from snqd.child.site_managers import SiteManagers
 from snqd.child.unknown_sites import UnknownSites
 from snqd.config.group_sections import MAIN
@@ -33,6 +33,7 @@ from snqd.io.io_master import IoMaster
 from snqd.io.reports import ManagerReports
 from snqd.monitor.ping import SwitchedPinger, make_pinger
 from snqd.pipe.child_spec import EXCLUSIVE, NORMAL, SOLO, ChildSpec
+from snqd.pipe.commands import Recover, Responders, Wake
 from snqd.pipe.crash_ledger import LEDGERS, CrashLedger, read_ledger
 from snqd.queues.queue_manager import ManagerParts, QueueManager
 from snqd.queues.settler import Settler
@@ -46,16 +47,17 @@ from snqd.stores.morgue.writer import MorgueWriter
 from snqd.stores.subsystem import StoreContext
 from snqd.wire.own import check_body
 
+_WITHOUT_QUEUES: Responders = {Recover: lambda owner, suspects, cause: 0, Wake: lambda: None}
 MANAGERS = {NORMAL: QueueManager, EXCLUSIVE: ExclusiveQueueManager, SOLO: SoloQueueManager}
 
 
-def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
+def build(reactor: Any, settings: Settings, spec: ChildSpec, parent: Parent) -> Parts:
     """Put a child's I/O managers together: its queue manager, and those that installed packages bring (in a solo child
     none of these).
 
     :raises SnqdError: a boot failure, whose text says what to do.
     """
-    base = _Base(reactor, settings, spec)
+    base = _Base(reactor, settings, spec, parent)
     queueing = _Queueing(base) if settings.queue.enabled else None
     managers: list[IIoManager] = queueing.managers if queueing else []
     if queueing and spec.first and spec.group == MAIN:
@@ -71,10 +73,7 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
     def prepare(new: Settings) -> Switch:
         return _Switch(base, new, queueing, for_sites, io_master)
 
-    if queueing is None:
-        return Parts(io_master, base.counters, lambda owner, suspects, cause: succeed(0), lambda: None, prepare)
-    recover, wake = queueing.store.recover, queueing.manager.wake
-    return Parts(io_master, base.counters, recover, wake, prepare, base.missed_sites, ear)
+    return Parts(io_master, base.counters, queueing.at_work() if queueing else _WITHOUT_QUEUES, prepare)
 
 
 def _services(base: _Base, queueing: _Queueing | None) -> ChildServices:
@@ -103,7 +102,7 @@ class _Base:
     :ivar settings: those in force.
     """
 
-    def __init__(self, reactor: Any, settings: Settings, spec: ChildSpec) -> None:
+    def __init__(self, reactor: Any, settings: Settings, spec: ChildSpec, parent: Parent) -> None:
         self.reactor = reactor
         self.settings = settings
         self.spec = spec
@@ -111,14 +110,19 @@ class _Base:
         self.pinger = SwitchedPinger(lambda target: make_pinger(reactor, target, spec.id), settings.queue.monitor)
         self.counters = Counters()
         self.random = Random()
-        self.missed_sites = UnknownSites(reactor)
+        self.parent = parent
+        self.missed_sites = UnknownSites(reactor, parent.refresh_sites)
 
     def command_listener(self) -> CommandListener | None:
         """What hears commands to all daemons, in every child that is always there: while one is away, others hear."""
         if self.spec.role == SOLO or not self.settings.queue.control_trusted:
             return None
         channel = control_channel_of(self.settings)
-        return CommandListener(channel.control_listener(self.reactor, self.random)) if channel is not None else None
+        if channel is None:
+            return None
+        listener = channel.control_listener(self.reactor, self.random)
+        # Whatever was missed before it listens, sites are what it was about.
+        return CommandListener(listener, self.parent.heard, self.parent.refresh_sites)
 
     def handlers(self, settings: Settings) -> dict[str, HandlerSettings]:
         """Those of this child's group."""
@@ -224,6 +228,10 @@ class _Queueing:
         handlers = self._base.handlers(settings)
         self._slots.set_limits(*_limits(settings, handlers))
         self.manager.serve(_ordered(handlers), settings.queue.retry)
+
+    def at_work(self) -> Responders:
+        """By command what does it, once the store is open."""
+        return {Recover: self.store.recover, Wake: self.manager.wake}
 
     def foreign(self) -> Iterator[IIoManager]:
         """What takes jobs over from other programs' queues."""

@@ -101,13 +101,14 @@ class ChildReload:
         self._parts = parts
         self.drain_timeout = configuration.settings.daemon.drain_timeout
 
-    def prepare(self, changes: SourceChanges, check: Iterable[str]) -> Deferred[dict[str, Any]]:
+    def prepare(self, changes: dict[str, Any], check: Iterable[str]) -> Deferred[dict[str, Any]]:
         """Make what the configuration after `changes` needs.
 
+        :param changes: SourceChanges in JSON.
         :param check: queues of other groups whose handlers must be importable.
         :returns: fires with `problems`, a list that is empty if all is well, and `traceback`.
         """
-        return Deferred.fromCoroutine(self._prepare(changes, check)).addErrback(self._refused)
+        return Deferred.fromCoroutine(self._prepare(SourceChanges.from_json(changes), check)).addErrback(self._refused)
 
     async def _prepare(self, changes: SourceChanges, check: Iterable[str]) -> dict[str, Any]:
         if self._configuration is None or self._parts is None:

@@ -20,6 +20,7 @@ from snqd.core.errors import ConfigError
 from snqd.core.threads import InThread
 from snqd.daemon.child_process import ChildProcess
 from snqd.daemon.launcher import Launcher
+from snqd.pipe.commands import Commit, Drop, Prepare
 
 PREPARE_TIMEOUT = 30.0
 """Seconds that a child gets to prepare for another configuration."""
@@ -142,7 +143,7 @@ class Reload:
         if changes:
             ready = await self._prepare(sources, settings)
             self.take(sources, settings)
-            await self._all(child.commit(sources) for child in ready)
+            await self._all(self._commit(child, sources) for child in ready)
             self._say(changes)
         else:
             self._launcher.sources = sources
@@ -172,13 +173,14 @@ class Reload:
         refusals = [answer for answer in told if answer.problems]
         ready = [answer.child for answer in told if not answer.problems]
         if refusals:
-            await self._all(child.drop_prepared() for child in ready)
+            await self._all(child.ask(Drop) for child in ready)
             problems = list(dict.fromkeys(problem for answer in refusals for problem in answer.problems))
             raise NotTaken(problems, next((answer.traceback for answer in refusals if answer.traceback), ""))
         return ready
 
     def _ask(self, child: ChildProcess, sources: Sources, check: list[str]) -> Deferred[_Answer | None]:
-        asked = child.prepare(_changes_for(child, sources), check).addTimeout(PREPARE_TIMEOUT, self._clock)
+        asked = child.ask(Prepare, changes=_changes_for(child, sources).to_json(), check=check)
+        asked.addTimeout(PREPARE_TIMEOUT, self._clock)
 
         def answered(answer: dict[str, Any]) -> _Answer:
             return _Answer(child, answer["problems"], answer["traceback"])
@@ -190,6 +192,10 @@ class Reload:
             return _Answer(child, [what], "")
 
         return asked.addCallbacks(answered, failed)
+
+    def _commit(self, child: ChildProcess, sources: Sources) -> Deferred[Any]:
+        child.sources = sources
+        return child.ask(Commit)
 
     async def _all(self, asked: Iterable[Deferred[Any]]) -> list[Any]:
         results = await DeferredList(list(asked), consumeErrors=True)
@@ -217,7 +223,7 @@ class Reload:
             )
             child.stop()
         elif answer is not None:
-            await self._all([child.commit(sources)])
+            await self._all([self._commit(child, sources)])
 
     async def _look(self, files: bool, afresh: bool) -> Changes:
         old = self._launcher.sources

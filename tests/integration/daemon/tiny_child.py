@@ -13,13 +13,14 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 
 from snqd.child.child import main
-from snqd.child.parts import Parts
+from snqd.child.parts import Parent, Parts
 from snqd.config.settings import Settings
 from snqd.core.counters import Counters
 from snqd.io.interface import Master
 from snqd.io.io_manager import IoManager
 from snqd.io.io_master import IoMaster
 from snqd.pipe.child_spec import SOLO, ChildSpec
+from snqd.pipe.commands import Recover, Wake
 from snqd.pipe.crash_ledger import CrashLedger
 
 
@@ -70,7 +71,7 @@ class TinyManager(IoManager):
         return succeed(None)
 
 
-def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
+def build(reactor: Any, settings: Settings, spec: ChildSpec, parent: Parent) -> Parts:
     manager = TinyManager(reactor, settings, spec)
     counters = Counters()
     counters.of("mail", "alpha").handled += 7
@@ -80,7 +81,7 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
         manager.trace("recovered", owner, ",".join(suspects), cause.replace(" ", "_"))
         return succeed(1)
 
-    return Parts(IoMaster(reactor, [manager]), counters, recover, manager.wake)
+    return Parts(IoMaster(reactor, [manager]), counters, {Recover: recover, Wake: manager.wake})
 
 
 if __name__ == "__main__":

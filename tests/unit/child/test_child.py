@@ -77,34 +77,24 @@ class Parent(commands.Channel):
     """The parent's end: notes what it is told."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(
+            {
+                commands.Ready: self.ready,
+                commands.BootFailed: lambda message, traceback: self.heard.append(("boot failed", message, traceback)),
+                commands.RefreshSites: self.refresh,
+                commands.Heard: lambda body, way: self.heard.append(("heard", body, way)),
+                commands.Heartbeat: lambda report, counters: self.heard.append(("beat", report, counters)),
+            }
+        )
         self.heard: list[Any] = []
         self.refreshes = 0
 
-    @commands.Ready.responder
-    def ready(self, version: str) -> dict[str, Any]:
+    def ready(self, version: str) -> str:
         self.heard.append(("ready", version))
-        return {"version": version}
+        return version
 
-    @commands.BootFailed.responder
-    def boot_failed(self, message: str, traceback: str) -> dict[str, Any]:
-        self.heard.append(("boot failed", message, traceback))
-        return {}
-
-    @commands.RefreshSites.responder
-    def refresh(self) -> dict[str, Any]:
+    def refresh(self) -> None:
         self.refreshes += 1
-        return {}
-
-    @commands.Heard.responder
-    def hears(self, body: bytes, way: str) -> dict[str, Any]:
-        self.heard.append(("heard", body, way))
-        return {}
-
-    @commands.Heartbeat.responder
-    def heartbeat(self, report: Any, counters: Any) -> dict[str, Any]:
-        self.heard.append(("beat", report, counters))
-        return {}
 
     def told(self, what: str) -> list[Any]:
         return [each for each in self.heard if each[0] == what]
@@ -160,22 +150,23 @@ class Nursery:
         self.parent.makeConnection(self.to_child)
         self.child.channel.makeConnection(self.to_parent)
 
-    def _build(self, reactor: Any, settings: Any, spec: Any) -> Parts:
+    def _build(self, reactor: Any, settings: Any, spec: Any, parent: Any) -> Parts:
         if self.build_error is not None:
             raise self.build_error
-        self.missed = UnknownSites(reactor)
+        self.missed = UnknownSites(reactor, parent.refresh_sites)
         self.channel = ControlChannel()
-        ear = CommandListener(self.channel)
-        master = IoMaster(reactor, [self.manager, ear])
-        return Parts(master, self.counters, self._recover, self._wake, self._prepare, self.missed, ear)
+        listener = CommandListener(self.channel, parent.heard, parent.refresh_sites)
+        master = IoMaster(reactor, [self.manager, listener])
+        at_work = {commands.Recover: self._recover, commands.Wake: self._wake}
+        return Parts(master, self.counters, at_work, self._prepare)
 
     def _prepare(self, settings: Any) -> Any:
         if self.prepare_error is not None:
             raise self.prepare_error
         return Switched(settings, self.switched)
 
-    def _recover(self, *arguments: Any) -> Any:
-        self.recoveries.append(arguments)
+    def _recover(self, owner: str, suspects: list[str], cause: str) -> Any:
+        self.recoveries.append((owner, suspects, cause))
         return self.recovery
 
     def _wake(self) -> None:
@@ -379,7 +370,7 @@ def test_recover_fails_with_the_stores_words_and_the_channel_lives_on(nursery: N
     nursery.begun()
     nursery.recovery = fail(StoreUnavailable("disk full"))
     failure = nursery.ask(commands.Recover, owner="o", suspects=[], cause="killed")
-    assert failure.check(commands.RecoverFailed)
+    assert failure.check(commands.CommandFailed)
     assert failure.getErrorMessage() == "disk full"
     assert nursery.ask(commands.Report)["report"]["state"] == "listening"
 
@@ -387,7 +378,7 @@ def test_recover_fails_with_the_stores_words_and_the_channel_lives_on(nursery: N
 def test_recover_before_it_is_up_is_refused(nursery: Nursery) -> None:
     nursery.manager.started = Deferred()
     nursery.begun()
-    assert nursery.ask(commands.Recover, owner="o", suspects=[], cause="c").check(commands.RecoverFailed)
+    assert nursery.ask(commands.Recover, owner="o", suspects=[], cause="c").check(commands.CommandFailed)
     assert nursery.recoveries == []
 
 
@@ -472,7 +463,7 @@ def test_a_child_that_waits_starts_nothing_before_it_takes_over(tmp_path: Path) 
     nursery = Nursery(tmp_path, role="exclusive", standby=True).begun()
     assert nursery.parent.told("ready")
     assert nursery.manager.master is None
-    assert nursery.ask(commands.Recover, owner="o", suspects=[], cause="c").check(commands.RecoverFailed)
+    assert nursery.ask(commands.Recover, owner="o", suspects=[], cause="c").check(commands.CommandFailed)
     nursery.ask(commands.TakeOver)
     assert nursery.manager.master is not None
     assert nursery.ask(commands.Recover, owner="o", suspects=[], cause="c") == {"freed": 3}
