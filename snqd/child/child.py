@@ -21,10 +21,11 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger, globalLogBeginner
 from twisted.python.failure import Failure
 
-from snqd.child.configuration import ChildConfiguration, ChildReload
+from snqd.child.configuration import ChildConfiguration
 from snqd.child.parts import Builder, Parent, Parts
 from snqd.child.pulse import Pulse
 from snqd.child.single_process_timeout import SingleProcessTimeout
+from snqd.child.switch import Switch
 from snqd.config.settings import Settings
 from snqd.core.errors import SnqdError
 from snqd.core.threads import InThread
@@ -53,7 +54,6 @@ class Child:
     :param build: puts the parts together.
     :param in_thread: see :class:`~snqd.child.configuration.ChildConfiguration`.
     :ivar pulse: what it tells its parent again and again.
-    :ivar reload: how it goes over to another configuration.
     :ivar levels: of this process's log.
     :ivar exit_code: see :mod:`snqd.pipe.exit_codes`.
     """
@@ -65,10 +65,10 @@ class Child:
         self._spec = spec
         self._build = build
         self._in_thread = in_thread
+        self._configuration: ChildConfiguration | None = None
         self._parts: Parts | None = None
         self._ready = False
         self._leaving = False
-        self.reload = ChildReload()
         self._boot: Deferred[Any] = succeed(None)
         self._patience = SingleProcessTimeout()
         self.pulse = Pulse(reactor, self._send_heartbeat, self._look_at)
@@ -77,9 +77,6 @@ class Child:
         self.channel = commands.Channel(
             {
                 commands.Report: self.pulse.figures,
-                commands.Prepare: self.reload.prepare,
-                commands.Commit: self.reload.commit,
-                commands.Drop: self.reload.drop,
                 commands.SetLogLevel: self.levels.set,
                 commands.TakeOver: self.take_over,
                 commands.Stop: partial(self.leave, exit_codes.DONE),
@@ -102,10 +99,10 @@ class Child:
                 "run go on; stop and start the daemon to bring up the new version"
             )
         self.pulse.begin()
-        configuration = ChildConfiguration(self._spec, self._in_thread)
+        configuration = self._configuration = ChildConfiguration(self._spec, self._in_thread)
         self._spec = attrs.evolve(self._spec, sources="")  # of ten thousand sites it takes megabytes
         self._parts = self.pulse.parts = self._build(self._reactor, configuration.settings, self._spec, self)
-        self.reload.begin(configuration, self._parts)
+        self.channel.take(Switch(configuration, self._parts.participants).responders())
         self._parts.io_master.on_leave = self.leave
         if self._spec.standby:
             self._parts.io_master.hold(self._held)
@@ -186,8 +183,8 @@ class Child:
     def _drain(self) -> Any:
         self._leaving = True
         yield self._answered(self._boot)
-        if self._parts is not None:
-            yield self._parts.io_master.drain(self.reload.drain_timeout)
+        if self._parts is not None and self._configuration is not None:
+            yield self._parts.io_master.drain(self._configuration.settings.daemon.drain_timeout)
             yield self._parts.io_master.stop()
         self.pulse.stop()
         if self.channel.transport is not None:

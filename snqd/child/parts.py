@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import attrs
 
+from snqd.child.switch import Participant
 from snqd.config.settings import Settings
 from snqd.core.counters import Counters
 from snqd.io.io_master import IoMaster
 from snqd.pipe.child_spec import ChildSpec
 from snqd.pipe.commands import Responders
-
-
-class Switch(Protocol):
-    """Another configuration, everything that it needs made and nothing of it in use; one of the two is called, once."""
-
-    def commit(self) -> None:
-        """Go over to it. Must not fail; jobs that run end as they began."""
-
-    def drop(self) -> None:
-        """Let go of what was made."""
-
-
-class NoSwitch:
-    """For parts to which the configuration means nothing."""
-
-    def commit(self) -> None:
-        """Nothing changes."""
-
-    def drop(self) -> None:
-        """Nothing was made."""
-
-
-def _nothing_to_prepare(settings: Settings) -> Switch:
-    return NoSwitch()
 
 
 class Parent(Protocol):
@@ -54,13 +31,13 @@ class Parts:
 
     :ivar counters: taken with every heartbeat.
     :ivar at_work: by command what does it, while the IoMaster is up.
-    :ivar prepare: makes what other settings need; raises a SnqdError that says why that can't be.
+    :ivar participants: those that follow the configuration, in the order in which they go over to another one.
     """
 
     io_master: IoMaster
     counters: Counters
     at_work: Responders = attrs.field(factory=dict)
-    prepare: Callable[[Settings], Switch] = _nothing_to_prepare
+    participants: Sequence[Participant] = ()
 
 
 Builder = Callable[[Any, Settings, ChildSpec, Parent], Parts]

@@ -89,11 +89,22 @@ class _Variant(NamedTuple):
 
 @attrs.frozen
 class PreparedHandlers:
-    """Handlers that are built and not in use yet."""
+    """Handlers that are built and not in use yet; one of the two is called, once."""
 
+    _registry: HandlerRegistry
     settings: Mapping[str, HandlerSettings]
     shared: Mapping[str, Slot]
     built: Mapping[_Variant, Slot]
+
+    def commit(self) -> None:
+        """Go over to them. Handlers that are needed no more are closed when their last job has ended; those that sites
+        have for themselves are built again at their next job.
+        """
+        self._registry.replace(self)
+
+    def drop(self) -> None:
+        """Close what was built in vain."""
+        self._registry.drop(self)
 
 
 class HandlerRegistry:
@@ -122,10 +133,10 @@ class HandlerRegistry:
 
         :raises HandlerLoadError: for the first that can't be built.
         """
-        self.replace(self.prepare(self._settings))
+        self.prepare(self._settings).commit()
 
     def prepare(self, settings: Mapping[str, HandlerSettings]) -> PreparedHandlers:
-        """Build what `settings` need and is not there yet, for :meth:`replace` or :meth:`drop`.
+        """Build what `settings` need and is not there yet, to be committed or dropped.
 
         :raises HandlerLoadError: for the first that can't be built; the others that were built are closed.
         """
@@ -141,16 +152,14 @@ class HandlerRegistry:
         except HandlerLoadError:
             self._retire(built.values())
             raise
-        return PreparedHandlers(settings, shared, built)
+        return PreparedHandlers(self, settings, shared, built)
 
     def drop(self, prepared: PreparedHandlers) -> None:
-        """Close what was prepared in vain."""
+        """See :meth:`PreparedHandlers.drop`."""
         self._retire(prepared.built.values())
 
     def replace(self, prepared: PreparedHandlers) -> None:
-        """Go over to what was prepared. Handlers that are needed no more are closed when their last job has ended;
-        those that sites have for themselves are built again at their next job.
-        """
+        """See :meth:`PreparedHandlers.commit`."""
         old = self._variants
         self._settings = prepared.settings
         self._shared = dict(prepared.shared)

@@ -158,9 +158,10 @@ class Nursery:
         listener = CommandListener(self.channel, parent.heard, parent.refresh_sites)
         master = IoMaster(reactor, [self.manager, listener])
         at_work = {commands.Recover: self._recover, commands.Wake: self._wake}
-        return Parts(master, self.counters, at_work, self._prepare)
+        return Parts(master, self.counters, at_work, [self])
 
-    def _prepare(self, settings: Any) -> Any:
+    def prepare(self, settings: Any) -> Any:
+        """It takes part in changes of the configuration itself."""
         if self.prepare_error is not None:
             raise self.prepare_error
         return Switched(settings, self.switched)
@@ -444,7 +445,7 @@ def test_a_handler_that_can_not_be_loaded_is_answered_with_its_traceback(nursery
     nursery.prepare_error = KeyError("colour")
     answer = change(nursery, 9)
     assert answer["problems"] == ["KeyError('colour')"]
-    assert "in _prepare" in answer["traceback"]
+    assert "in prepare" in answer["traceback"]
     nursery.ask(commands.Commit)
     assert nursery.switched == []
 
