@@ -85,6 +85,7 @@ class Switch:
         self._participants = participants
         self._change: ParsedChange | None = None
         self._prepared: list[Prepared] = []
+        self._turn = object()
 
     def responders(self) -> Responders:
         """By command what does it."""
@@ -101,7 +102,10 @@ class Switch:
 
     async def _prepare(self, changes: SourceChanges, check: Iterable[str]) -> dict[str, Any]:
         self.drop()
+        turn = self._turn = object()
         change = await self._configuration.parse(changes)
+        if turn is not self._turn:
+            raise SnqdError("the parent has decided otherwise meanwhile")
         for queue in check:
             check_importable(change.settings.handlers[queue])
         self._prepared = self._prepare_all(change.settings)
@@ -128,7 +132,8 @@ class Switch:
             each.commit()
 
     def drop(self) -> None:
-        """Forget what was prepared."""
+        """Forget what was prepared, and what is being prepared."""
+        self._turn = object()
         self._change = None
         prepared, self._prepared = self._prepared, []
         _drop(prepared)

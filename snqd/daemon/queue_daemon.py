@@ -76,7 +76,7 @@ class QueueDaemon(MultiService):
         self._looks = LoopingCall(self._look)
         self._looks.clock = self._clock
         news.counted.subscribe(lambda counters: self._totals.add(counters, self._clock.seconds()))
-        news.child_up.subscribe(lambda child: self._recovery.attempt())
+        news.child_up.subscribe(self._child_up)
         news.child_reported.subscribe(self._memory.reported)
         news.end_wanted.subscribe(self.shut_down)
 
@@ -191,6 +191,12 @@ class QueueDaemon(MultiService):
     def retry(self) -> None:
         """Start at once what waits for its next start."""
         self._groups.retry()
+
+    def _child_up(self, child: ChildProcess) -> None:
+        self._recovery.attempt()
+        for namespace, level in self.levels.changed.items():
+            if child.spec.log_levels.get(namespace) != level:  # set while the child booted
+                child.tell(SetLogLevel, namespace=namespace, level=level)
 
     def tell_children(self, command: type[Command], **arguments: Any) -> None:
         """Send a command to all children that take requests."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
 
-from snqd.child.configuration import ChildConfiguration
+from snqd.child.configuration import BIG_CHARS, ChildConfiguration
 from snqd.child.switch import Following, NothingPrepared, Switch
 from snqd.config.settings import Settings
 from snqd.config.sources import SourceChanges, Sources
@@ -132,3 +132,28 @@ def test_a_participant_may_have_nothing_to_prepare() -> None:
     assert followed == [settings]
     NothingPrepared().commit()
     NothingPrepared().drop()
+
+
+def in_thread(switched: Switched, timeout: int) -> list[Any]:
+    """Prepare a configuration so large that it is parsed in a thread."""
+    return switched.prepare(timeout, BIG_CHARS + 1)
+
+
+def test_a_drop_also_ends_what_is_still_being_prepared(switched: Switched) -> None:
+    answers = in_thread(switched, 7)
+    switched.switch.drop()
+    switched.threads.pop()()
+    assert answers[0]["problems"] == ["the parent has decided otherwise meanwhile"]
+    assert switched.noted() == []
+
+
+def test_of_two_that_are_prepared_at_once_the_last_one_counts_however_long_it_takes(switched: Switched) -> None:
+    first, second = in_thread(switched, 7), in_thread(switched, 8)
+    one, two = switched.threads
+    two()
+    one()
+    assert first[0]["problems"]
+    assert second == [FINE]
+    switched.switch.commit()
+    assert switched.noted() == ["prepare one", "prepare two", "commit one", "commit two"]
+    assert switched.timeout == 8

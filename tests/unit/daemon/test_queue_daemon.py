@@ -487,6 +487,22 @@ def test_wake_reaches_the_children_that_are_up(stage: Any) -> None:
     assert (up.child.wakes, booting.child.wakes) == (1, 0)
 
 
+def test_a_log_level_that_is_set_while_a_child_boots_reaches_it_too(stage: Any) -> None:
+    s = stage(threads=2).start()
+    up, booting = s.reactor.processes
+    up.child.ready()
+    s.daemon.set_log_level("snqd.queues", "debug")
+    s.reactor.advance(0)
+    assert (up.child.levels, booting.child.levels) == ([("snqd.queues", "debug")], [])
+    booting.child.ready()
+    assert booting.child.levels == [("snqd.queues", "debug")]
+    booting.exits(0)
+    s.reactor.advance(1)
+    s.reactor.living[-1].child.ready()
+    assert s.reactor.living[-1].child.levels == []
+    assert s.reactor.living[-1].spec.log_levels == {"snqd.queues": "debug"}
+
+
 def test_one_daemon_a_state_dir(stage: Any) -> None:
     first, second = stage().start(), stage()
     with pytest.raises(AlreadyRunning, match=rf"pid {os.getpid()}\) works on state_dir {first.state_dir}"):
