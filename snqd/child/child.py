@@ -110,7 +110,7 @@ class Child:
         if not self._waits:
             self._at_work()
         self.pulse.beat()  # once it is ready nobody shall see it as one that still boots
-        yield self.channel.ask(commands.Ready, version=VERSION)
+        yield self.channel.ask(commands.Ready, version=VERSION, digest=configuration.digest)
         self.pulse.beat()  # the parent learns from it what a fresh child needs
         self.pulse.look_for_first_job()
 

@@ -24,16 +24,19 @@ class ParsedChange:
     """A configuration that is read and not in force.
 
     :ivar main: the main file's text.
+    :ivar digest: of all its sources.
     """
 
     main: str
     settings: Settings
+    digest: str
 
 
 class ChildConfiguration:
     """Keeps the main file's text and the settings; the texts of ten thousand sites are not kept.
 
     :ivar settings: those in force.
+    :ivar digest: of the sources that they come from.
     """
 
     def __init__(self, spec: ChildSpec, in_thread: InThread) -> None:
@@ -44,27 +47,30 @@ class ChildConfiguration:
         self._path = sources.path
         self._main = sources.main
         self.settings = self._whole(sources)
+        self.digest = sources.digest
 
-    def parse(self, changes: SourceChanges) -> Deferred[ParsedChange]:
+    def parse(self, changes: SourceChanges, digest: str) -> Deferred[ParsedChange]:
         """What the configuration is after `changes`, for :meth:`use`.
 
         :param changes: with the main file in it, all files.
+        :param digest: of all sources after them.
         :returns: fails with ConfigError.
         """
         call: Callable[..., Deferred[Any]] = self._in_thread if changes.size_chars() > BIG_CHARS else maybeDeferred
-        return call(self._parse, changes)
+        return call(self._parse, changes, digest)
 
     def use(self, change: ParsedChange) -> None:
         """Put `change` in force."""
-        self._main, self.settings = change.main, change.settings
+        self._main, self.settings, self.digest = change.main, change.settings, change.digest
 
-    def _parse(self, changes: SourceChanges) -> ParsedChange:
+    def _parse(self, changes: SourceChanges, digest: str) -> ParsedChange:
         path = str(self._path)
         if path in changes.files:
             sources = Sources(self._path, changes.files)
-            return ParsedChange(sources.main, self._whole(sources))
+            return ParsedChange(sources.main, self._whole(sources), digest)
         changed = Sources(self._path, {path: self._main, **changes.files})
-        return ParsedChange(self._main, load_sites(self.settings, changed, changes.gone, self._overrides))
+        settings = load_sites(self.settings, changed, changes.gone, self._overrides)
+        return ParsedChange(self._main, settings, digest)
 
     def _whole(self, sources: Sources) -> Settings:
         settings = load(sources, self._overrides)

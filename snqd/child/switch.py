@@ -17,7 +17,7 @@ from snqd.config.settings import Settings
 from snqd.config.sources import SourceChanges
 from snqd.core.errors import ConfigError, SnqdError
 from snqd.handlers.loading import HandlerLoadError, check_importable
-from snqd.pipe.commands import Commit, Drop, Prepare, Responders
+from snqd.pipe.commands import CommandFailed, Commit, Drop, Prepare, Responders
 
 
 class Prepared(Protocol):
@@ -91,19 +91,21 @@ class Switch:
         """By command what does it."""
         return {Prepare: self.prepare, Commit: self.commit, Drop: self.drop}
 
-    def prepare(self, changes: dict[str, Any], check: Iterable[str]) -> Deferred[dict[str, Any]]:
+    def prepare(self, changes: dict[str, Any], digest: str, check: Iterable[str]) -> Deferred[dict[str, Any]]:
         """Make what the configuration after `changes` needs; what was prepared before is dropped.
 
         :param changes: SourceChanges in JSON.
+        :param digest: of all sources after them.
         :param check: queues of other groups whose handlers must be importable.
         :returns: fires with `problems`, a list that is empty if all is well, and `traceback`.
         """
-        return Deferred.fromCoroutine(self._prepare(SourceChanges.from_json(changes), check)).addErrback(_problems)
+        prepared = self._prepare(SourceChanges.from_json(changes), digest, check)
+        return Deferred.fromCoroutine(prepared).addErrback(_problems)
 
-    async def _prepare(self, changes: SourceChanges, check: Iterable[str]) -> dict[str, Any]:
+    async def _prepare(self, changes: SourceChanges, digest: str, check: Iterable[str]) -> dict[str, Any]:
         self.drop()
         turn = self._turn = object()
-        change = await self._configuration.parse(changes)
+        change = await self._configuration.parse(changes, digest)
         if turn is not self._turn:
             raise SnqdError("the parent has decided otherwise meanwhile")
         for queue in check:
@@ -122,14 +124,30 @@ class Switch:
             raise
         return prepared
 
-    def commit(self) -> None:
-        """Go over to what was prepared; nothing if nothing was."""
-        change, self._change = self._change, None
-        prepared, self._prepared = self._prepared, []
-        if change is not None:
-            self._configuration.use(change)
-        for each in prepared:
-            each.commit()
+    def commit(self, digest: str) -> str:
+        """Go over to what was prepared.
+
+        :returns: the digest of the configuration that is then in force.
+        :raises CommandFailed: if that is not what was prepared, or if a participant could not go over to it, which is
+            logged: the others have, and the child must be told everything once more, or go.
+        """
+        change, prepared = self._change, self._prepared
+        if change is None or change.digest != digest:
+            raise CommandFailed("another configuration was prepared, or none")
+        self._change, self._prepared = None, []
+        self._configuration.use(change)
+        broken = [each for each in prepared if not self._committed(each)]
+        if broken:
+            raise CommandFailed("a part of the child could not go over to the configuration: see the log")
+        return self._configuration.digest
+
+    def _committed(self, prepared: Prepared) -> bool:
+        try:
+            prepared.commit()
+        except Exception:  # noqa: BLE001 - the others must not stay with the old configuration
+            self.log.failure("a part of the child could not go over to the configuration")
+            return False
+        return True
 
     def drop(self) -> None:
         """Forget what was prepared, and what is being prepared."""

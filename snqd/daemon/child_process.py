@@ -97,7 +97,9 @@ class ChildProcess(ProcessProtocol):
     :ivar ready_at: None until it is up.
     :ivar silence: seconds without a sign of life, once it is killed for that.
     :ivar last_beat: when it was last heard of.
-    :ivar sources: the configuration that it works by.
+    :ivar sources: the configuration that it was told.
+    :ivar digest: of the configuration that it said it has; empty while that is not known.
+    :ivar stopping: whether it was told to leave.
     :ivar report: its last one (:meth:`snqd.io.io_master.IoMaster.report`, with `handled`, `settled` and `rss_bytes`).
     :ivar trouble_since: when it began to report that its store does not take part, None while it does.
     """
@@ -111,6 +113,8 @@ class ChildProcess(ProcessProtocol):
         self._owner = owner
         self._news = news
         self.sources = sources
+        self.digest = ""
+        self.stopping = False
         self.spec = spec
         self.log = ChildLog(clock, spec.id)
         self.started = self.last_beat = clock.seconds()
@@ -180,7 +184,7 @@ class ChildProcess(ProcessProtocol):
         else:
             (self.log.stdout if childFD == 1 else self.log.stderr).feed(data)
 
-    def became_ready(self, version: str) -> str:
+    def became_ready(self, version: str, digest: str) -> str:
         """It is up, if it is of this version, which it is answered with."""
         self.last_beat = self._clock.seconds()
         if version != self.spec.version:
@@ -192,6 +196,7 @@ class ChildProcess(ProcessProtocol):
             self.stop()
         else:
             self.ready_at = self.last_beat
+            self.digest = digest
             self._owner.child_ready(self)
         return self.spec.version
 
@@ -248,6 +253,7 @@ class ChildProcess(ProcessProtocol):
 
     def stop(self) -> None:
         """Let it drain and exit: one that can't hear it yet is not yet at work, and its signal ends it at once."""
+        self.stopping = True
         if self.ready_at is None:
             self.signal(SIGTERM)
         else:

@@ -54,9 +54,9 @@ class Command(amp.Command):
 
 
 class Ready(Command):
-    """Child to parent: all is up, take me into account."""
+    """Child to parent: all is up, take me into account; `digest` is that of the configuration that I have."""
 
-    arguments = [(b"version", amp.Unicode())]
+    arguments = [(b"version", amp.Unicode()), (b"digest", amp.Unicode())]
     response = [(b"version", amp.Unicode())]
 
 
@@ -88,19 +88,29 @@ class Recover(Command):
 class Prepare(Command):
     """Parent to child: make what a changed configuration needs, for `Commit` or `Drop`.
 
-    `changes` are :class:`~snqd.config.sources.SourceChanges`; `check` are queues of other groups whose handlers only
-    have to be importable. Answered with what is wrong, nothing if it can be.
+    `changes` are :class:`~snqd.config.sources.SourceChanges` from the one that the child has; `digest` is that of the
+    other one; `check` are queues of other groups whose handlers only have to be importable. Answered with what is
+    wrong, nothing if it can be.
     """
 
     loads = True
-    arguments = [(b"changes", Json()), (b"check", Json())]  # type: ignore[no-untyped-call]
+    arguments = [
+        (b"changes", Json()),  # type: ignore[no-untyped-call]
+        (b"digest", amp.Unicode()),
+        (b"check", Json()),  # type: ignore[no-untyped-call]
+    ]
     response = [(b"problems", Json()), (b"traceback", Json())]  # type: ignore[no-untyped-call]
 
 
 class Commit(Command):
-    """Parent to child: go over to what was prepared."""
+    """Parent to child: go over to what was prepared, which is the configuration of that digest.
+
+    Answered with the digest of the configuration that the child then has.
+    """
 
     loads = True
+    arguments = [(b"digest", amp.Unicode())]
+    response = [(b"digest", amp.Unicode())]
 
 
 class Drop(Command):

@@ -89,8 +89,9 @@ class Parent(commands.Channel):
         self.heard: list[Any] = []
         self.refreshes = 0
 
-    def ready(self, version: str) -> str:
+    def ready(self, version: str, digest: str) -> str:
         self.heard.append(("ready", version))
+        self.digest = digest
         return version
 
     def refresh(self) -> None:
@@ -205,6 +206,11 @@ def nursery(tmp_path: Path) -> Nursery:
 def test_a_child_says_that_it_is_ready_with_its_version(nursery: Nursery) -> None:
     nursery.begun()
     assert nursery.parent.told("ready") == [("ready", VERSION)]
+
+
+def test_a_child_says_which_configuration_it_has(nursery: Nursery) -> None:
+    nursery.begun()
+    assert nursery.parent.digest == Sources.from_json(nursery.spec.sources).digest
 
 
 def test_it_beats_from_its_boot_on_once_a_second(nursery: Nursery) -> None:
@@ -408,14 +414,15 @@ def change(nursery: Nursery, drain_timeout: int, more: str = "") -> dict[str, An
     """Prepare with another main file; returns the answer."""
     path = json.loads(nursery.spec.sources)["path"]
     text = f"[snqd]\nid = t\ndrain_timeout = {drain_timeout}\n{more}"
-    return dict(nursery.ask(commands.Prepare, changes=SourceChanges({path: text}).to_json(), check=[]))
+    changes = SourceChanges({path: text}).to_json()
+    return dict(nursery.ask(commands.Prepare, changes=changes, digest=f"d{drain_timeout}", check=[]))
 
 
 def test_another_configuration_is_prepared_and_then_committed(nursery: Nursery) -> None:
     nursery.begun()
     assert change(nursery, 9) == {"problems": [], "traceback": ""}
     assert nursery.switched == []
-    nursery.ask(commands.Commit)
+    assert nursery.ask(commands.Commit, digest="d9") == {"digest": "d9"}
     assert nursery.switched == ["commit 9"]
     nursery.ask(commands.Stop)
     nursery.seconds(1)
@@ -427,7 +434,7 @@ def test_what_was_prepared_is_dropped_by_the_next_and_on_request(nursery: Nurser
     change(nursery, 9)
     change(nursery, 10)
     nursery.ask(commands.Drop)
-    nursery.ask(commands.Commit)
+    assert nursery.ask(commands.Commit, digest="d10").check(commands.CommandFailed)
     assert nursery.switched == ["drop 9", "drop 10"]
 
 
@@ -446,7 +453,7 @@ def test_a_handler_that_can_not_be_loaded_is_answered_with_its_traceback(nursery
     answer = change(nursery, 9)
     assert answer["problems"] == ["KeyError('colour')"]
     assert "in prepare" in answer["traceback"]
-    nursery.ask(commands.Commit)
+    assert nursery.ask(commands.Commit, digest="d9").check(commands.CommandFailed)
     assert nursery.switched == []
 
 
@@ -455,8 +462,8 @@ def test_handlers_of_other_groups_need_only_be_importable(nursery: Nursery) -> N
     path = json.loads(nursery.spec.sources)["path"]
     text = "[snqd]\nid = t\n[handlers]\ngood = snqd.demo.Greet\nbad = snqd.demo.Nope\n"
     changes = SourceChanges({path: text}).to_json()
-    assert nursery.ask(commands.Prepare, changes=changes, check=["good"])["problems"] == []
-    (problem,) = nursery.ask(commands.Prepare, changes=changes, check=["good", "bad"])["problems"]
+    assert nursery.ask(commands.Prepare, changes=changes, digest="d", check=["good"])["problems"] == []
+    (problem,) = nursery.ask(commands.Prepare, changes=changes, digest="d", check=["good", "bad"])["problems"]
     assert "can't import snqd.demo.Nope" in problem
 
 

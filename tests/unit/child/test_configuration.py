@@ -39,7 +39,7 @@ def configuration(start: str = "", threads: Any = None, text: str = TEXT) -> Chi
 def parsed(child: ChildConfiguration, *gone: str, **files: str) -> ParsedChange:
     named = {SITE if name == "site" else str(MAIN): text for name, text in files.items()}
     seen: list[Any] = []
-    child.parse(SourceChanges(named, gone)).addBoth(seen.append)
+    child.parse(SourceChanges(named, gone), "digest").addBoth(seen.append)
     assert not isinstance(seen[0], Failure), seen[0]
     change: ParsedChange = seen[0]
     return change
@@ -55,7 +55,9 @@ def test_a_site_that_changed_is_read_alone_and_holds_once_it_is_used() -> None:
     before = child.settings
     change = parsed(child, site="[site:alpha]\nname = A\n")
     assert child.settings is before
+    assert child.digest == Sources(MAIN, {str(MAIN): TEXT, SITE: "[site:alpha]\n"}).digest
     child.use(change)
+    assert child.digest == "digest"
     assert child.settings.sites["alpha"].name == "A"
     assert child.settings.handlers is before.handlers
     assert parsed(child, SITE).settings.sites == {}
@@ -72,7 +74,7 @@ def test_with_the_main_file_come_all() -> None:
 def test_what_is_wrong_changes_nothing() -> None:
     child = configuration()
     failures: list[Any] = []
-    child.parse(SourceChanges({SITE: "[site:alpha]\nwieght = 2\n"})).addErrback(failures.append)
+    child.parse(SourceChanges({SITE: "[site:alpha]\nwieght = 2\n"}), "digest").addErrback(failures.append)
     assert failures[0].check(ConfigError)
     assert child.settings.sites["alpha"].name == "alpha"
 

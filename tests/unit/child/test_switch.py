@@ -15,6 +15,7 @@ from snqd.config.settings import Settings
 from snqd.config.sources import SourceChanges, Sources
 from snqd.core.errors import SnqdError
 from snqd.pipe.child_spec import ChildSpec
+from snqd.pipe.commands import CommandFailed
 from snqd.pipe.version import VERSION
 
 MAIN = "/f/snq.ini"
@@ -67,7 +68,7 @@ class Switched:
     def prepare(self, timeout: int, padding: int = 0) -> list[Any]:
         text = f"[snqd]\nid = t\ndrain_timeout = {timeout}\n" + "#" * padding
         answers: list[Any] = []
-        self.switch.prepare(SourceChanges({MAIN: text}).to_json(), []).addBoth(answers.append)
+        self.switch.prepare(SourceChanges({MAIN: text}).to_json(), f"d{timeout}", []).addBoth(answers.append)
         return answers
 
     @property
@@ -93,7 +94,7 @@ def test_all_prepare_in_order_and_commit_in_order(switched: Switched) -> None:
     assert switched.prepare(7) == [FINE]
     assert switched.noted() == ["prepare one", "prepare two"]
     assert switched.timeout == 25
-    switched.switch.commit()
+    assert switched.switch.commit("d7") == "d7"
     assert switched.noted() == ["commit one", "commit two"]
     assert switched.timeout == 7
 
@@ -118,8 +119,32 @@ def test_what_was_prepared_is_dropped_by_the_next(switched: Switched) -> None:
     switched.noted()
     switched.prepare(8)
     assert switched.noted() == ["drop two", "drop one", "prepare one", "prepare two"]
-    switched.switch.commit()
+    switched.switch.commit("d8")
     assert switched.timeout == 8
+
+
+def test_what_was_not_prepared_is_not_committed(switched: Switched) -> None:
+    with pytest.raises(CommandFailed):
+        switched.switch.commit("d7")
+    switched.prepare(7)
+    with pytest.raises(CommandFailed):
+        switched.switch.commit("d8")
+    assert switched.timeout == 25
+    assert switched.switch.commit("d7") == "d7"
+
+
+def test_if_one_can_not_commit_the_others_do_and_the_parent_is_told(
+    switched: Switched, monkeypatch: pytest.MonkeyPatch, logged: list[str]
+) -> None:
+    def fails() -> None:
+        raise KeyError("colour")
+
+    switched.prepare(7)
+    monkeypatch.setattr(switched.one, "commit", fails)
+    with pytest.raises(CommandFailed, match="see the log"):
+        switched.switch.commit("d7")
+    assert switched.noted()[2:] == ["commit two"]
+    assert any(line.startswith("critical: a part of the child") for line in logged)
 
 
 def test_a_participant_may_have_nothing_to_prepare() -> None:
@@ -154,6 +179,6 @@ def test_of_two_that_are_prepared_at_once_the_last_one_counts_however_long_it_ta
     one()
     assert first[0]["problems"]
     assert second == [FINE]
-    switched.switch.commit()
+    switched.switch.commit("d8")
     assert switched.noted() == ["prepare one", "prepare two", "commit one", "commit two"]
     assert switched.timeout == 8

@@ -33,6 +33,7 @@ Wire = list[tuple[Callable[..., Any], tuple[Any, ...]]]
 class FakeChild(commands.Channel):
     """The child's end: remembers what the parent wants, and says what the test wants.
 
+    :ivar digest: of the configuration that it has.
     :ivar recover_answer: what Recover gives; a Deferred keeps the parent waiting.
     """
 
@@ -59,8 +60,11 @@ class FakeChild(commands.Channel):
         self.prepared: list[tuple[Any, list[str]]] = []
         self.prepare_answer: Any = {"problems": [], "traceback": ""}
         self.decisions: list[str] = []
-        self.commit_answer: Any = {}
+        self.commit_answer: Any = None
+        self.commit_errors: list[Exception] = []
         self.levels: list[tuple[str, str]] = []
+        self.digest = ""
+        self.next_digest = ""
         self.take_overs = 0
         self.take_over_answer: Any = {}
         self.makeConnection(self)
@@ -81,13 +85,21 @@ class FakeChild(commands.Channel):
     def stop(self) -> None:
         self.stops += 1
 
-    def prepare(self, changes: Any, check: list[str]) -> Any:
+    def prepare(self, changes: Any, digest: str, check: list[str]) -> Any:
         self.prepared.append((changes, check))
+        self.next_digest = digest
         return self.prepare_answer
 
-    def commit(self) -> Any:
+    def commit(self, digest: str) -> Any:
         self.decisions.append("commit")
-        return self.commit_answer
+        if self.commit_answer is not None:
+            return self.commit_answer
+        if self.commit_errors:
+            raise self.commit_errors.pop(0)
+        if digest != self.next_digest:
+            raise commands.CommandFailed("another one was prepared")
+        self.digest = digest
+        return digest
 
     def take_over(self) -> Any:
         self.take_overs += 1
@@ -102,7 +114,8 @@ class FakeChild(commands.Channel):
         pump(self.process.wire)
 
     def ready(self, version: str = VERSION) -> None:
-        self.says(commands.Ready, version=version)
+        self.digest = self.digest or Sources.from_json(self.process.spec.sources).digest
+        self.says(commands.Ready, version=version, digest=self.digest)
 
     def beat(self, counters: list[list[Any]] | None = None, **report: Any) -> None:
         self.says(commands.Heartbeat, report={"state": "listening", **report}, counters=counters or [])

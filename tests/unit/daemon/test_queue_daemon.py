@@ -336,7 +336,7 @@ def test_a_child_that_imports_for_another_configuration_does_not_hang(stage: Any
     _ask(s, asked)
     s.seconds(60)
     assert process.signals == []
-    answer.callback({"problems": [], "traceback": ""})
+    answer.callback({"problems": [], "traceback": "", "digest": "d"})
     s.reactor.advance(0)
     s.seconds(10)
     assert process.signals == []
@@ -346,8 +346,12 @@ def test_a_child_that_imports_for_another_configuration_does_not_hang(stage: Any
 
 def _ask(s: Any, asked: str) -> None:
     (child,) = s.daemon.children_at_work()
-    arguments: dict[str, Any] = {"changes": SourceChanges().to_json(), "check": []} if asked == "prepare" else {}
-    command = {"prepare": Prepare, "commit": Commit, "take_over": TakeOver}[asked]
+    prepare = {"changes": SourceChanges().to_json(), "digest": "d", "check": []}
+    command, arguments = {
+        "prepare": (Prepare, prepare),
+        "commit": (Commit, {"digest": "d"}),
+        "take_over": (TakeOver, {}),
+    }[asked]
     child.ask(command, **arguments).addTimeout(5, s.reactor).addErrback(lambda failure: failure.trap(TimeoutError))
 
 
