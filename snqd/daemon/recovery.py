@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from snqd.daemon.child_process import ChildProcess
+from snqd.pipe.commands import Recover
 from snqd.pipe.crash_ledger import LedgerContents, is_held, read_ledger
 
 LEDGERS = "*.ledger"
@@ -94,7 +95,8 @@ class Recovery(Service):
         self._cancel_retry()
         for estate in [each for each in self._estates if not each.in_hand]:
             estate.in_hand = True
-            asked = helper.recover(estate.remains.owner, estate.remains.started, estate.cause)
+            remains = estate.remains
+            asked = helper.ask(Recover, owner=remains.owner, suspects=remains.started, cause=estate.cause)
             asked.addCallbacks(self._recovered, self._failed, callbackArgs=(estate,), errbackArgs=(estate,))
             asked.addErrback(lambda failure: self.log.failure("recovery went wrong", failure))
 

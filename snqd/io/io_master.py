@@ -47,7 +47,7 @@ class IoMaster(MultiService):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
-        self._managers = managers
+        self._managers = list(managers)
         self._reports = reports
         self._log_of_states = StateLog(listener)
         self._states = make_states(self._log_of_states)
@@ -106,8 +106,13 @@ class IoMaster(MultiService):
 
     @inlineCallbacks
     def attach(self, manager: IIoManager) -> Any:
-        """Start one more manager, as :meth:`start` does; fails with ManagerFailed. Does nothing while it drains."""
-        if not self._leaving:
+        """Start one more manager, as :meth:`start` does; fails with ManagerFailed. Does nothing while it drains.
+
+        One that would be held back now is left for :meth:`start_held`.
+        """
+        if self._held(manager):
+            self._managers.append(manager)
+        elif not self._leaving:
             yield self._start_one(manager)
             if manager in self._started:
                 self._start_poll(manager)
@@ -115,8 +120,9 @@ class IoMaster(MultiService):
     @inlineCallbacks
     def detach(self, manager: IIoManager, timeout: float) -> Any:
         """Drain a manager within `timeout` seconds, and stop it; the others go on. One that is still starting has its
-        start cancelled.
+        start cancelled, and one that is held back never starts.
         """
+        self._managers = [each for each in self._managers if each is not manager]
         if manager in self._starting:
             self._starting[manager].cancel()
         if manager not in self._started:
@@ -138,8 +144,8 @@ class IoMaster(MultiService):
     def start_held(self) -> Any:
         """Start the managers that were held back; fails with ManagerFailed."""
         held, self._held = self._held, _none
-        for manager in self._managers:
-            if held(manager):
+        for manager in list(self._managers):
+            if held(manager) and manager in self._managers:  # it may have been detached meanwhile
                 yield self.attach(manager)
 
     def _attach(self, manager: IIoManager) -> None:

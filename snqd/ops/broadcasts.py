@@ -54,7 +54,11 @@ class Broadcasts:
 
     def __init__(self, clock: IReactorTime, daemon: QueueDaemon, changes: UpdateCommands) -> None:
         self._daemon = daemon
-        self._changes = changes
+        self._functions: dict[str, Callable[[ControlMessage], Any]] = {
+            "update": lambda message: changes.update({} if message.site is None else {"site": message.site}),
+            "restart": lambda message: changes.restart({}),
+            "stop": lambda message: daemon.shut_down(f"{message.sender} told all daemons to stop"),
+        }
         self._gate = ControlGate(clock.seconds)
         self._refusals = LineLimit(clock.seconds)
 
@@ -72,8 +76,6 @@ class Broadcasts:
             message = self._gate.hear(body, listener, trust_of(self._daemon.settings.queue))
         except (BadControlMessage, ConfigError) as error:
             self._refuse(error)
-        except Exception:  # noqa: BLE001 - it would cost the child that told of it its connection
-            self.log.failure("a command to all daemons broke")
         else:
             if message is not None:
                 self._obey(message)
@@ -90,14 +92,7 @@ class Broadcasts:
             sender=message.sender,
             command=f"{message.command} {message.site or ''}".strip(),
         )
-        maybeDeferred(self._do, message).addErrback(self._not_done, message)
-
-    def _do(self, message: ControlMessage) -> Any:
-        if message.command == "stop":
-            return self._daemon.shut_down(f"{message.sender} told all daemons to stop")
-        if message.command == "restart":
-            return self._changes.restart({})
-        return self._changes.update({} if message.site is None else {"site": message.site})
+        maybeDeferred(self._functions[message.command], message).addErrback(self._not_done, message)
 
     def _not_done(self, failure: Failure, message: ControlMessage) -> None:
         if failure.check(SnqdError) is None:

@@ -81,6 +81,7 @@ class QueueManager(IoManager):
         self._running = InFlight(equipment.reactor, slots, fair_turn, equipment.ledger)
         self._settling = 0
         self._suspects: frozenset[str] = frozenset()
+        self._open = False
         self._leaving = False
         self._quiet = False
         self._next_slice: IDelayedCall | None = None
@@ -89,7 +90,11 @@ class QueueManager(IoManager):
     def start(self, master: Master) -> Deferred[Any]:
         """Open the store and claim."""
         super().start(master)
-        return self._use.store.open(self._claimer.wake).addCallback(lambda _: self._claimer.wake())
+        return self._use.store.open(self.wake).addCallback(self._opened)
+
+    def _opened(self, _: Any) -> None:
+        self._open = True
+        self.wake()
 
     def report(self) -> dict[str, Any]:
         """See :class:`snqd.io.interface.Reporting`."""
@@ -122,8 +127,9 @@ class QueueManager(IoManager):
         return self._use.close()
 
     def wake(self) -> None:
-        """Look for work now."""
-        self._claimer.wake()
+        """Look for work now, if the store is open."""
+        if self._open:
+            self._claimer.wake()
 
     def serve(self, queues: Mapping[str, bool], policy: RetryPolicy) -> None:
         """Go on with other queues, and with what else was changed in the equipment meanwhile.
@@ -133,7 +139,7 @@ class QueueManager(IoManager):
         for queue in self._use.queues.keys() - queues.keys():
             self._give_back(self._fair_turn.drop(queue))
         self._use = attrs.evolve(self._use, queues=queues, policy=policy)
-        self._claimer.wake()
+        self.wake()
         self._run()
 
     def _ask(self) -> Deferred[Claim] | None:

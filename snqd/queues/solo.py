@@ -31,6 +31,10 @@ class SoloQueueManager(QueueManager):
         super()._settled(_, queue)
         self._claimer.claim()
 
+    def _given_back(self, _: Any) -> None:
+        super()._given_back(_)
+        self._claimer.claim()
+
 
 class ExclusiveQueueManager(QueueManager):
     """Runs suspects in the one process that its group may have: it lets what runs end, and starts nothing else before
@@ -54,10 +58,19 @@ class ExclusiveQueueManager(QueueManager):
             return claim
         self._alone = True
         self._start_alone(claim)
+        # A job of a queue that is served no more is given back, and one whose lease is lost is left alone.
+        self._alone = bool(self._running or self._settling)
         return Claim([], claim.next_due)  # the next claim tells whether more wait
 
     def _settled(self, _: Any, queue: str) -> None:
         super()._settled(_, queue)
+        self._go_on_alone()
+
+    def _given_back(self, _: Any) -> None:
+        super()._given_back(_)
+        self._go_on_alone()
+
+    def _go_on_alone(self) -> None:
         if self._alone and not (self._running or self._settling):
             self._alone = False
             self._claimer.wake()

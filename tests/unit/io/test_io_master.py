@@ -351,6 +351,26 @@ def test_what_is_held_back_starts_when_it_is_told_to(crew: Crew) -> None:
     assert crew.notes == ["a start"]
 
 
+def test_a_manager_that_comes_while_its_kind_is_held_back_waits_too(crew: Crew) -> None:
+    crew.master.hold(lambda manager: manager is not crew.a)
+    crew.began()
+    late = Recorder("late", crew.notes)
+    crew.master.attach(late)
+    assert crew.notes == []
+    crew.master.start_held()
+    assert crew.notes == ["b start", "late start"]
+
+
+def test_a_manager_that_goes_while_it_is_held_back_never_starts(crew: Crew) -> None:
+    crew.master.hold(lambda manager: True)
+    crew.began()
+    assert crew.master.detach(crew.b, 9.0).called
+    crew.a.started = Deferred()
+    crew.master.start_held()
+    crew.a.started.callback(None)
+    assert crew.notes == ["a start"]
+
+
 def test_what_is_held_back_and_can_not_start_is_named(crew: Crew) -> None:
     crew.master.hold(lambda manager: manager is crew.a)
     crew.began()

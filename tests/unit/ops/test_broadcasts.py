@@ -125,13 +125,6 @@ def test_a_command_that_could_not_be_done_is_logged(asked: Asked, lines: list[st
     assert lines[0].startswith("restart was not done: ")
 
 
-def test_a_defect_is_logged_and_costs_no_child(asked: Asked, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snqd.ops.control_gate.sha256", lambda body: None)
-    asked.tell("restart")
-    assert asked.calls == []
-    assert lines[0].startswith("a command to all daemons broke")
-
-
 def test_a_flood_of_refusals_is_counted_and_not_logged(asked: Asked, lines: list[str]) -> None:
     for number in range(LINES + 90):
         asked.broadcasts.heard(b"nonsense %d" % number, "one")

@@ -132,8 +132,10 @@ class Bench:
         """More sites."""
         self.sites.replace(settings(CONFIG + sections))
 
-    def manager(self, kind: type[QueueManager] = QueueManager, limit: int = 10, ordered: bool = False) -> QueueManager:
-        """A manager that has been started."""
+    def manager(
+        self, kind: type[QueueManager] = QueueManager, limit: int = 10, ordered: bool = False, start: bool = True
+    ) -> QueueManager:
+        """A manager that has been started, unless `start` is False."""
         self.store = MemoryStore(self.clock, "me", self.queue)
         random = Random(1)
         ledger = CrashLedger(self.ledger_path, "me", limit)
@@ -155,8 +157,9 @@ class Bench:
             Slots(limit, {}),
             FairTurn(lambda site: 1.0, lambda queue: 1.0),
         )
-        made.start(self.master)
-        self.turn()
+        if start:
+            made.start(self.master)
+            self.turn()
         return made
 
     def _called(self, job: RunningJob) -> Any:

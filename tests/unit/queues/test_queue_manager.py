@@ -205,6 +205,33 @@ def test_a_queue_that_is_served_from_now_on_is_claimed_at_once(bench: Any) -> No
     assert bench.handled == [waiting]
 
 
+def test_a_process_that_waits_for_its_turn_claims_nothing_when_the_configuration_changes(bench: Any) -> None:
+    manager = bench.manager(start=False)
+    bench.enqueue()
+    manager.serve({"work": False, "other": False}, bench.settings.queue.retry)
+    bench.turn()
+    assert bench.handled == []
+    assert bench.depth() == (1, 0, 0)
+    manager.start(bench.master)
+    bench.turn()
+    assert len(bench.handled) == 1
+
+
+def test_a_process_whose_store_is_not_open_yet_claims_nothing_when_the_configuration_changes(bench: Any) -> None:
+    manager = bench.manager(start=False)
+    opened: Deferred[None] = Deferred()
+    bench.store.open = lambda wake: opened
+    manager.start(bench.master)
+    bench.enqueue()
+    manager.serve({"work": False}, bench.settings.queue.retry)
+    manager.wake()
+    bench.turn()
+    assert bench.handled == []
+    opened.callback(None)
+    bench.turn()
+    assert len(bench.handled) == 1
+
+
 def test_a_job_that_its_site_has_switched_off_dies(bench: Any) -> None:
     bench.manager()
     bench.enqueue(site="beta", queue="other")
