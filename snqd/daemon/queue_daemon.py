@@ -11,6 +11,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from snqd.config.settings import GroupSettings, Settings
+from snqd.core.clocks import UnixTime, unix_time
 from snqd.core.counters import Totals
 from snqd.daemon.child_process import ChildEnd, ChildProcess
 from snqd.daemon.child_slot import ABORT_GRACE, ChildSlot
@@ -54,7 +55,7 @@ class QueueDaemon(MultiService):
         self._pid = pid
         self._end = end
         self._ending = False
-        self._started = 0.0
+        self._started = UnixTime(0.0)
         self._lock = DaemonLock(settings.daemon.state_dir)
         self._totals = Totals()
         self._launcher = launcher
@@ -87,8 +88,8 @@ class QueueDaemon(MultiService):
         """
         prepare(self._settings.daemon.state_dir)
         self._lock.take()
-        self._started = self._clock.seconds()
-        self._watch = HangWatch(self._settings.daemon.hang_timeout, self._started)
+        self._started = unix_time()
+        self._watch = HangWatch(self._settings.daemon.hang_timeout, self._clock.seconds())
         super().startService()  # type: ignore[no-untyped-call]
         self._groups.start()
         self._looks.start(LOOK_EVERY, now=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -12,6 +11,8 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+
+from snqd.core.clocks import monotonic
 
 READY = "READY=1"
 LOOK_EVERY = 1.0
@@ -178,4 +179,4 @@ class SystemdNotices(Service):
 
 
 def _monotonic_usec() -> int:
-    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    return int(monotonic() * 1e6)

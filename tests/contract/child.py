@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class Commands(LineReceiver):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         for number in range(int(count)):
-            job = Job(f"job-{number}", "alpha", "q", b"{}", created=reactor.seconds())
+            job = Job(f"job-{number}", "alpha", "q", b"{}", created=time.time())
             self.store.enqueue([job]).addCallback(one, job.id)
             await self.store.pauses()  # so that they do not all go with one commit
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from snqd.core.clocks import unix_time
 from snqd.core.job import JSON, Job
 from snqd.stores.interface import Depth, Pauses, Receipt
 from snqd.stores.settlement import Settlement
@@ -190,7 +190,7 @@ class QueueDatabase:
         """What waits, by queue and site; takes a second for some million jobs."""
         connection = self.file.open()
         with self.file.errors_in_words():
-            return read_depths(connection, time.time())
+            return read_depths(connection, unix_time())
 
 
 def set_pause(connection: sqlite3.Connection, queue: str | None, site: str | None, paused: bool) -> None:

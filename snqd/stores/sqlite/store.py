@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -14,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from snqd.core.clocks import unix_time
 from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
 from snqd.stores.doorbell import Ringer, bells_of
@@ -119,13 +119,13 @@ class SqliteStore:
     def claim(self, wants: Mapping[str, Want]) -> Deferred[Claim]:
         """See :meth:`IStore.claim`."""
         return self._claim(
-            lambda connection: self._fair_claim.claim(connection, self._owner, wants, time.time()),
+            lambda connection: self._fair_claim.claim(connection, self._owner, wants, unix_time()),
         )
 
     def claim_solo(self, queues: Collection[str]) -> Deferred[Claim]:
         """See :meth:`IStore.claim_solo`."""
         return self._claim(
-            lambda connection: self._fair_claim.claim_solo(connection, self._owner, queues, time.time()),
+            lambda connection: self._fair_claim.claim_solo(connection, self._owner, queues, unix_time()),
         )
 
     def ack(self, receipt: Receipt, follow_ups: Sequence[Job] = ()) -> Deferred[bool]:
@@ -161,7 +161,7 @@ class SqliteStore:
 
     def depths(self) -> Deferred[list[Depth]]:
         """See :meth:`IStore.depths`."""
-        return self._do(lambda connection: database.read_depths(connection, time.time()), durable=False)
+        return self._do(lambda connection: database.read_depths(connection, unix_time()), durable=False)
 
     def _do(self, action: Callable[[sqlite3.Connection], T], durable: bool = True) -> Deferred[T]:
         operation: Operation[sqlite3.Connection, T] = Operation(action, Deferred(), durable)
@@ -212,7 +212,7 @@ class SqliteStore:
 
 
 def _settle(connection: sqlite3.Connection, settlement: Settlement) -> tuple[set[Receipt], None]:
-    return database.settle(connection, settlement, time.time()), None
+    return database.settle(connection, settlement, unix_time()), None
 
 
 class _ForeignCommits:

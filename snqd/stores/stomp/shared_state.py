@@ -5,7 +5,6 @@ Blocking; :class:`NoteReader` keeps a copy for the reactor's thread.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -18,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from snqd.core.clocks import unix_time
 from snqd.core.errors import StoreError
 from snqd.stores.interface import Pauses
 from snqd.stores.morgue.morgue import APPLICATION_ID, MIGRATIONS, plain
@@ -138,7 +138,7 @@ class FileSharedState:
     def suspect(self, owner: str, ids: Collection[str], cause: str) -> int:
         """See :class:`SharedState`."""
         with self._file.transaction() as connection:
-            now = time.time()
+            now = unix_time()
             connection.execute("DELETE FROM suspect WHERE since < ?", (now - FORGET_AFTER,))
             return connection.executemany(
                 "INSERT INTO suspect (id, owner, cause, since, queue, site) VALUES (?, ?, ?, ?, '', '') "
