@@ -223,6 +223,28 @@ def test_the_jobs_of_a_host_that_vanished_are_done_by_another_after_its_lease(ma
     assert 0.5 * LEASE < min(run.started for run in again) - killed < 1.25 * LEASE + 2
 
 
+def test_a_host_that_stood_still_begins_nothing_that_another_has_done(make_farm: Callable[..., Farm]) -> None:
+    limits = {"queue": {"lease": LEASE, "concurrency": 4}, "snqd": {"threads": 1}}
+    one, two = make_farm(limits), make_farm({"queue": {"lease": LEASE}})
+    one.start()
+    # Jobs that take nothing are claimed by the dozen.
+    one.enqueue("alpha", "note", "--count", 200)
+    wait_until(lambda: len(one.journal.handled()) == 200, 30, "two hundred jobs")
+    one.enqueue("alpha", "note", '{"seconds": 3}', "--count", 60)
+    wait_until(lambda: len(one.journal.runs()) == 204, 30, "four more in hand")
+    stopped = [process.pid for process in one.processes()]
+    for pid in stopped:
+        one.kill(pid, signal.SIGSTOP)
+    two.start()
+    wait_until(lambda: len(one.journal.handled()) == 260, 60, "the other host's work")
+    for pid in stopped:
+        one.kill(pid, signal.SIGCONT)
+    wait_until(lambda: "its jobs were given to others" in one.log(), 30, "that it has noticed")
+    assert one.stop() == 0
+    again = [runs for runs in one.journal.by_job().values() if len(runs) > 1]
+    assert {runs[0].job for runs in again} == {run.job for run in one.journal.runs()[200:204]}, "those that ran"
+
+
 def test_a_host_that_comes_back_finds_its_suspects_and_its_innocents(make_farm: Callable[..., Farm]) -> None:
     farm = make_farm({"queue": {"concurrency": 2, "lease": 600}, "snqd": {"threads": 1}})
     farm.start()

@@ -112,6 +112,10 @@ class MemoryStore:
                 self._queue.free(kept)
         return self._changed(len(claimed))
 
+    def renew(self) -> Deferred[None]:
+        """See :meth:`IStore.renew`."""
+        return succeed(None)
+
     def pause(self, queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
         """See :meth:`IStore.pause`."""
         self._queue.pause(queue, site, paused)

@@ -145,10 +145,11 @@ def recover(connection: sqlite3.Connection, name: str, suspects: Collection[str]
     return freed
 
 
-def beat(connection: sqlite3.Connection, owner: int) -> list[tuple[str, int]]:
-    """Show that `owner` lives, inside a transaction; returns the other owners' names and beats."""
-    connection.execute("UPDATE owner SET beat = beat + 1 WHERE n = ?", (owner,))
-    return connection.execute("SELECT name, beat FROM owner WHERE n <> ?", (owner,)).fetchall()
+def beat(connection: sqlite3.Connection, owner: int) -> tuple[bool, list[tuple[str, int]]]:
+    """Show that `owner` lives, inside a transaction; returns whether it is known, and the other owners' names and
+    beats."""
+    known = connection.execute("UPDATE owner SET beat = beat + 1 WHERE n = ?", (owner,)).rowcount == 1
+    return known, connection.execute("SELECT name, beat FROM owner WHERE n <> ?", (owner,)).fetchall()
 
 
 class QueueDatabase:

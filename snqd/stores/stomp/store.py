@@ -274,6 +274,11 @@ class StompStore:
             return succeed(0)
         return Deferred.fromCoroutine(self._notes.write(lambda notes: notes.suspect(owner, suspects, cause)))
 
+    def renew(self) -> Deferred[None]:
+        """See :meth:`IStore.renew`."""
+        asked = DeferredList([consumer.renew() for consumer in self._consumers])
+        return asked.addCallback(lambda _: None)
+
     def pause(self, queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
         """See :meth:`IStore.pause`."""
         if not queue and not site:
