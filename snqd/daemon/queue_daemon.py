@@ -7,7 +7,6 @@ from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from snqd.config.settings import GroupSettings, Settings
@@ -24,6 +23,7 @@ from snqd.daemon.memory_total import Memory
 from snqd.daemon.recovery import Recovery
 from snqd.daemon.state_dir import DaemonLock, prepare
 from snqd.pipe.crash_ledger import LEDGERS
+from snqd.pipe.periodic import PeriodicCall
 from snqd.pipe.version import VERSION
 
 REPORT_TIMEOUT = 1.0
@@ -68,8 +68,7 @@ class QueueDaemon(MultiService):
         self.on_child_up: Callable[[ChildProcess], Any] = lambda child: None
         self.on_sites_missed: Callable[[], Any] = lambda: None
         self.on_heard: Callable[[bytes, str], Any] = lambda body, listener: None
-        self._looks = LoopingCall(self._look)
-        self._looks.clock = self._clock
+        self._looks = PeriodicCall(self._clock, self._look)
 
     def check(self) -> None:
         """Whether this daemon could start here.

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from snqd.core.clocks import BootTime, boot_time
 from snqd.core.errors import StoreError
 from snqd.core.lease_watch import LeaseWatch
 from snqd.core.tenure import LOST, Tenure
+from snqd.pipe.periodic import PeriodicCall
 from snqd.stores.interface import Claimed
 
 CERTAIN = 0.7
@@ -122,15 +122,14 @@ class Rounds:
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._loops: list[LoopingCall] = []
+        self._loops: list[PeriodicCall] = []
 
     def start(self, interval: float, call: Callable[[], Any]) -> Callable[[], None]:
         """Make `call` every `interval` seconds, the first time after one of them.
 
         :returns: puts the next one off, until `interval` seconds from then.
         """
-        loop = LoopingCall(call)
-        loop.clock = self._reactor
+        loop = PeriodicCall(self._reactor, call)
         self._loops.append(loop)
         loop.start(interval, now=False)
         return lambda: loop.reset() if loop.running else None

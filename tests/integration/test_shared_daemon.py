@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -18,6 +19,7 @@ from typing import Any
 import attrs
 import psutil
 import pytest
+from faketime_clock import SetClock, needs_faketime
 from farm import STOP_TIMEOUT, Farm, start_all
 from journal import Run
 from waiting import wait_until
@@ -243,6 +245,22 @@ def test_a_host_that_stood_still_begins_nothing_that_another_has_done(make_farm:
     assert one.stop() == 0
     again = [runs for runs in one.journal.by_job().values() if len(runs) > 1]
     assert {runs[0].job for runs in again} == {run.job for run in one.journal.runs()[200:204]}, "those that ran"
+
+
+@pytest.mark.parametrize("step", [-300, 300])
+def test_a_host_whose_clock_is_set_keeps_what_it_runs(make_farm: Callable[..., Farm], step: int) -> None:
+    needs_faketime()
+    one = make_farm({"queue": {"lease": LEASE}})
+    two = make_farm({"queue": {"lease": LEASE}})
+    clock = SetClock(one)
+    one.start()
+    one.enqueue("alpha", "note", json.dumps({"seconds": 3 * LEASE}), "--count", 4)
+    wait_until(lambda: len(one.journal.runs()) == 4, 30, "jobs in hand")
+    two.start()
+    clock.step(step)
+    wait_until(lambda: len(one.journal.handled()) == 4, 60, "their end")
+    assert len(one.journal.runs()) == 4
+    assert "gave no sign of life" not in one.log() + two.log()
 
 
 def test_a_host_that_comes_back_finds_its_suspects_and_its_innocents(make_farm: Callable[..., Farm]) -> None:

@@ -11,7 +11,6 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,6 +18,7 @@ from twisted.python.threadpool import ThreadPool
 
 from snqd.core.clocks import unix_time
 from snqd.core.errors import StoreError
+from snqd.pipe.periodic import PeriodicCall
 from snqd.stores.interface import Pauses
 from snqd.stores.morgue.morgue import APPLICATION_ID, MIGRATIONS, plain
 from snqd.stores.sqlite.connection import SqliteFile
@@ -186,8 +186,7 @@ class NoteReader:
         self._notes = notes
         self._changed = changed
         self._pool = ThreadPool(0, 1, "notes")
-        self._look = LoopingCall(self._look_once)
-        self._look.clock = reactor
+        self._look = PeriodicCall(reactor, self._look_once)
         self.noted = SharedStateSnapshot()
 
     async def open(self) -> None:
