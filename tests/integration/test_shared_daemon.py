@@ -250,8 +250,8 @@ def test_a_host_that_stood_still_begins_nothing_that_another_has_done(make_farm:
 @pytest.mark.parametrize("step", [-300, 300])
 def test_a_host_whose_clock_is_set_keeps_what_it_runs(make_farm: Callable[..., Farm], step: int) -> None:
     needs_faketime()
-    one = make_farm({"queue": {"lease": LEASE}})
-    two = make_farm({"queue": {"lease": LEASE}})
+    one = make_farm({"queue": {"lease": LEASE}, "snqd": {"threads": 1}})
+    two = make_farm({"queue": {"lease": LEASE}, "snqd": {"threads": 1}})
     clock = SetClock(one)
     one.start()
     one.enqueue("alpha", "note", json.dumps({"seconds": 3 * LEASE}), "--count", 4)
