@@ -16,6 +16,7 @@ from twisted.python import usage
 
 from snqd.config.load import Overrides, load
 from snqd.config.source_reader import SourceReader
+from snqd.core.clocks import make_steady
 from snqd.core.errors import SnqdError
 from snqd.daemon.folder_watch import FolderWatch
 from snqd.daemon.launcher import CHILD_MODULE, Launcher
@@ -59,6 +60,7 @@ def makeService(options: Options) -> LoggedService:
     from twisted.internet import reactor
 
     write_utf8(sys.stdout, sys.stderr)
+    make_steady(reactor)
     try:
         daemon = make_service(reactor, Path(options["config"]), Overrides(options["threads"], options["id"]))
     except SnqdError as error:
@@ -82,7 +84,7 @@ def make_service(reactor: Any, config: Path, overrides: Overrides, child_module:
     reload = Reload(reactor, launcher, daemon, reader, partial(_in_thread, reactor))
     notices = SystemdNotices(reactor, daemon, SdNotify(manager_of(os.environ, os.getpid())))
     changes = UpdateCommands(daemon, reload, RollingRestart(daemon, reload), notices)
-    broadcasts = Broadcasts(reactor, daemon, changes)
+    broadcasts = Broadcasts(daemon, changes)
     folders = FolderWatch(reactor, lambda: watch.changed())
     watch = SiteWatch(reactor, reload, folders)
     news.heard.subscribe(broadcasts.heard)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -20,6 +19,7 @@ from snqd.config.group_sections import MAIN
 from snqd.config.schema import MOST_AT_ONCE
 from snqd.config.settings import HandlerSettings, Settings
 from snqd.config.values import GNUSOCIAL_DB, GNUSOCIAL_REDIS
+from snqd.core.clocks import unix_time
 from snqd.core.counters import Counters
 from snqd.core.errors import NoHandler, UnknownSite
 from snqd.core.fair_turn import FairTurn
@@ -207,7 +207,7 @@ class _Queueing:
             handlers=self.handlers,
             sites=base.sites,
             ledger=self._ledger,
-            surroundings=JobContext(base.check_target, time.time, base.check_body),
+            surroundings=JobContext(base.check_target, unix_time, base.check_body),
             queues=_ordered(handlers),
             policy=settings.queue.retry,
             random=base.random,

@@ -27,6 +27,7 @@ from snqd.child.pulse import Pulse
 from snqd.child.single_process_timeout import SingleProcessTimeout
 from snqd.child.switch import Switch
 from snqd.config.settings import Settings
+from snqd.core.clocks import make_steady
 from snqd.core.errors import SnqdError
 from snqd.core.threads import InThread
 from snqd.io.interface import IIoManager, Scope
@@ -218,6 +219,7 @@ def main(build: Builder) -> None:
     prepare_process()
     from twisted.internet import reactor, stdio
 
+    make_steady(reactor)
     in_thread = partial(deferToThreadPool, cast(Any, reactor), reactor.getThreadPool())  # type: ignore[attr-defined]
     child = Child(reactor, ChildSpec.from_json(sys.stdin.buffer.read()), build, in_thread)
     observer = child.levels.filtering(LevelledLines(sys.stderr))

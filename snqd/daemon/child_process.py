@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from snqd.config.sources import Sources
+from snqd.core.clocks import UnixTime, unix_time
 from snqd.core.counters import Total
 from snqd.daemon.restart_policy import Life
 from snqd.pipe import commands
@@ -92,16 +93,17 @@ class ChildNews(Protocol):
 
 
 class ChildProcess(ProcessProtocol):
-    """Speaks with one child and keeps what it knows of it. Times are the clock's seconds.
+    """Speaks with one child and keeps what it knows of it.
 
-    :ivar ready_at: None until it is up.
+    :ivar started: the date.
+    :ivar ready_at: the clock's seconds, None until it is up.
     :ivar silence: seconds without a sign of life, once it is killed for that.
-    :ivar last_beat: when it was last heard of.
+    :ivar last_beat: the clock's seconds when it was last heard of.
     :ivar sources: the configuration that it was told.
     :ivar digest: of the configuration that it said it has; empty while that is not known.
     :ivar stopping: whether it was told to leave.
     :ivar report: its last one (:meth:`snqd.io.io_master.IoMaster.report`, with `handled`, `settled` and `rss_bytes`).
-    :ivar trouble_since: when it began to report that its store does not take part, None while it does.
+    :ivar trouble_since: the date when it began to report that its store does not take part, None while it does.
     """
 
     transport: Any
@@ -117,11 +119,12 @@ class ChildProcess(ProcessProtocol):
         self.stopping = False
         self.spec = spec
         self.log = ChildLog(clock, spec.id)
-        self.started = self.last_beat = clock.seconds()
+        self.started = unix_time()
+        self.last_beat = clock.seconds()
         self.ready_at: float | None = None
         self.silence = 0.0
         self.report: dict[str, Any] = {}
-        self.trouble_since: float | None = None
+        self.trouble_since: UnixTime | None = None
         self._loads = 0
         self._total = Total()
         self._channel = commands.Channel(
@@ -211,7 +214,7 @@ class ChildProcess(ProcessProtocol):
         if not report.get("trouble"):
             self.trouble_since = None
         elif self.trouble_since is None:
-            self.trouble_since = self.last_beat
+            self.trouble_since = unix_time()
         for _, _, *numbers in counters:
             self._total.add(numbers, self.last_beat)
         self._news.counted(counters)

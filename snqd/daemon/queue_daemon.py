@@ -7,10 +7,10 @@ from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from snqd.config.settings import GroupSettings, Settings
+from snqd.core.clocks import UnixTime, unix_time
 from snqd.core.counters import Totals
 from snqd.daemon.child_process import ChildProcess
 from snqd.daemon.child_slot import ABORT_GRACE, ChildSlot
@@ -25,6 +25,7 @@ from snqd.daemon.recovery import Recovery
 from snqd.daemon.state_dir import DaemonLock, prepare
 from snqd.pipe.commands import Command, SetLogLevel
 from snqd.pipe.crash_ledger import LEDGERS
+from snqd.pipe.periodic import PeriodicCall
 from snqd.pipe.version import VERSION
 
 REPORT_TIMEOUT = 1.0
@@ -60,7 +61,7 @@ class QueueDaemon(MultiService):
         self._pid = pid
         self._end = end
         self._ending = False
-        self._started = 0.0
+        self._started = UnixTime(0.0)
         self._lock = DaemonLock(settings.daemon.state_dir)
         self._totals = Totals()
         self._launcher = launcher
@@ -73,8 +74,7 @@ class QueueDaemon(MultiService):
         self.addService(self._recovery)  # type: ignore[no-untyped-call]
         self._watch = HangWatch(settings.daemon.hang_timeout, 0.0)
         self._memory = MemoryGuard(self._clock, memory, settings)
-        self._looks = LoopingCall(self._look)
-        self._looks.clock = self._clock
+        self._looks = PeriodicCall(self._clock, self._look)
         news.counted.subscribe(lambda counters: self._totals.add(counters, self._clock.seconds()))
         news.child_up.subscribe(self._child_up)
         news.child_reported.subscribe(self._memory.reported)
@@ -97,8 +97,8 @@ class QueueDaemon(MultiService):
         """
         prepare(self._settings.daemon.state_dir)
         self._lock.take()
-        self._started = self._clock.seconds()
-        self._watch = HangWatch(self._settings.daemon.hang_timeout, self._started)
+        self._started = unix_time()
+        self._watch = HangWatch(self._settings.daemon.hang_timeout, self._clock.seconds())
         super().startService()  # type: ignore[no-untyped-call]
         self._groups.start()
         self._looks.start(LOOK_EVERY, now=False)

@@ -9,13 +9,13 @@ from typing import Any
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from snqd.io.entry_points import ManagerFailed
 from snqd.io.interface import IIoManager
 from snqd.io.polling import PollLoop
 from snqd.io.states import StateListener, StateLog, make_states
+from snqd.pipe.periodic import PeriodicCall
 
 IDLE_EVERY = 1.0
 DRAIN_GRACE = 2.0
@@ -57,8 +57,7 @@ class IoMaster(MultiService):
         self._busy = False
         self._leaving = False
         self._held: Callable[[IIoManager], bool] = _none
-        self._idle_calls = LoopingCall(self._idle)
-        self._idle_calls.clock = clock
+        self._idle_calls = PeriodicCall(clock, self._idle)
         self.on_leave = leave
 
     @property

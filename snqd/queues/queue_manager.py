@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from snqd.core.clocks import boot_time
 from snqd.core.fair_turn import FairTurn, Turn
 from snqd.core.outcome import Outcome
 from snqd.core.retry import RetryPolicy, site_patience
@@ -84,6 +85,7 @@ class QueueManager(IoManager):
         self._open = False
         self._leaving = False
         self._quiet = False
+        self._unsure = False
         self._next_slice: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
 
@@ -143,6 +145,8 @@ class QueueManager(IoManager):
         self._run()
 
     def _ask(self) -> Deferred[Claim] | None:
+        if self._unsure:
+            return None
         wants = self._wants()
         return self._use.store.claim(wants).addCallback(self._note_dry, wants) if wants else None
 
@@ -188,7 +192,7 @@ class QueueManager(IoManager):
             return
         seconds, open_to = self._reactor.seconds, self._slots.open_to
         end = seconds() + SLICE
-        while not self._quiet and self._may_start():
+        while not (self._quiet or self._unsure) and self._may_start():
             turn = self._fair_turn.next(open_to)
             if turn is None:
                 return
@@ -211,8 +215,8 @@ class QueueManager(IoManager):
             self._start(self._fair_turn.out_of_turn(claimed.job.queue, claimed.job.site, claimed))
 
     def _start(self, turn: Turn[Claimed]) -> None:
-        if turn.item.is_lost():
-            self._fair_turn.refund(turn)
+        if turn.item.tenure.until < boot_time():
+            self._begin_nothing(turn)
             return
         use = self._use
         match admit(turn.item.job, use.sites, use.handlers, use.policy):
@@ -225,6 +229,22 @@ class QueueManager(IoManager):
             case SiteMissing(reason):
                 self._fair_turn.refund(turn)
                 self._wait_for_site(turn, reason)
+
+    def _begin_nothing(self, turn: Turn[Claimed]) -> None:
+        """The job is another process's, or may be: then nothing begins until the store has told."""
+        self._fair_turn.refund(turn)
+        if turn.item.tenure.ended:
+            return
+        if not self._unsure:
+            self._unsure = True
+            self.log.warn("this process stood still for long: it asks its store what is still its own")
+            self._use.store.renew().addCallback(self._sure_again)
+        self._give_back([turn.item])
+
+    def _sure_again(self, _: None) -> None:
+        self._unsure = False
+        self._run()
+        self._claimer.wake()
 
     def _wait_for_site(self, turn: Turn[Claimed], reason: str) -> None:
         self._use.site_missed(turn.site)

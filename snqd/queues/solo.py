@@ -14,7 +14,7 @@ class SoloQueueManager(QueueManager):
     """Runs suspects one at a time and nothing else, in a process of their own."""
 
     def _ask(self) -> Deferred[Claim] | None:
-        if self._running or self._settling or self._claimer.dry:
+        if self._unsure or self._running or self._settling or self._claimer.dry:
             return None
         return self._use.store.claim_solo(frozenset(self._use.queues))
 
@@ -47,7 +47,7 @@ class ExclusiveQueueManager(QueueManager):
         return not (self._suspects or self._alone)
 
     def _ask(self) -> Deferred[Claim] | None:
-        if (self._suspects or self._alone) and (self._running or self._settling):
+        if self._unsure or ((self._suspects or self._alone) and self._busy):
             return None
         if self._suspects:
             return self._use.store.claim_solo(self._suspects).addCallback(self._take_solo)
@@ -59,19 +59,23 @@ class ExclusiveQueueManager(QueueManager):
         self._alone = True
         self._start_alone(claim)
         # A job of a queue that is served no more is given back, and one whose lease is lost is left alone.
-        self._alone = bool(self._running or self._settling)
+        self._alone = self._busy
         return Claim([], claim.next_due)  # the next claim tells whether more wait
 
     def _settled(self, _: Any, queue: str) -> None:
         super()._settled(_, queue)
-        self._go_on_alone()
+        self._go_on_together()
 
     def _given_back(self, _: Any) -> None:
         super()._given_back(_)
-        self._go_on_alone()
+        self._go_on_together()
 
-    def _go_on_alone(self) -> None:
-        if self._alone and not (self._running or self._settling):
+    @property
+    def _busy(self) -> bool:
+        return bool(self._running or self._settling)
+
+    def _go_on_together(self) -> None:
+        if self._alone and not self._busy:
             self._alone = False
             self._claimer.wake()
             self._run()

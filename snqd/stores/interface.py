@@ -10,6 +10,7 @@ import attrs
 from zope.interface import Attribute, Interface
 
 from snqd.core.job import Job
+from snqd.core.tenure import ENDLESS, Tenure
 
 if TYPE_CHECKING:  # programs that only enqueue do without Twisted
     from twisted.internet.defer import Deferred
@@ -27,20 +28,16 @@ class Receipt:
     epoch: int
 
 
-def _never() -> bool:
-    return False
-
-
 @attrs.define
 class Claimed:
     """A job in this process's hands; not frozen for its speed, but nobody changes one.
 
-    :ivar is_lost: whether the store has given it to others meanwhile, so that it should not be started here.
+    :ivar tenure: until when it is this process's to begin.
     """
 
     job: Job
     receipt: Receipt
-    is_lost: Callable[[], bool] = attrs.field(default=_never, eq=False, repr=False)
+    tenure: Tenure = attrs.field(default=ENDLESS, eq=False, repr=False)
 
 
 @attrs.frozen
@@ -161,6 +158,10 @@ class IJobs(Interface):
 
 class ISteering(Interface):
     """Lets an operator see and hold what waits."""
+
+    def renew() -> Deferred[None]:
+        """Ask whether what is claimed is still this process's, since a tenure has run out; fires, however late, when
+        the tenures tell it. Fails never."""
 
     def pause(queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
         """Stop, or go on, handing out jobs of a queue, of a site (`queue` None), or of one site's share of a queue.

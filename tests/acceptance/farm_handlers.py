@@ -113,6 +113,17 @@ class Stuck(QueueHandler):
             pass
 
 
+class Blocks(QueueHandler):
+    """Keeps its whole process from running for `payload["seconds"]`; done at once where `payload["file"]` exists."""
+
+    def handle(self, job: Any) -> None:
+        mark(job, "start")
+        if not Path(job.payload["file"]).exists():
+            Path(job.payload["file"]).touch()
+            time.sleep(job.payload["seconds"])
+        mark(job, "end")
+
+
 class Killer(QueueHandler):
     """Kills its process after `payload["seconds"]`."""
 

@@ -15,6 +15,7 @@ import attrs
 
 from snqd.core.job import Job
 from snqd.stores.interface import Claim, Claimed, Receipt, Want
+from snqd.stores.lease import LeaseLost
 from snqd.stores.share_out import FEW_SITES, share_out
 
 READY = "owner = 0 AND due = 0 AND solo = 0"
@@ -107,10 +108,6 @@ class _Look:
     def claim(self, jobs: list[Claimed], now: float) -> Claim:
         next_due = None if self.next_due is None else max(self.next_due - now, 0.0)
         return Claim(jobs, next_due, self.suspects)
-
-
-class LeaseLost(Exception):
-    """The store no longer knows this owner: its claims were given to others."""
 
 
 class SqliteFairClaim:

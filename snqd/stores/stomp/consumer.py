@@ -8,11 +8,12 @@ from random import Random
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from snqd.core.errors import StoreUnavailable
 from snqd.core.job import Job
+from snqd.core.tenure import LOST, Tenure
 from snqd.stomp.connection import StompConnection, Subscription
 from snqd.stomp.frame import Frame
 from snqd.stomp.protocol import Login, StompProtocol
@@ -198,6 +199,17 @@ class Consumer:
     def trouble(self) -> str | None:
         """See :attr:`StompConnection.trouble`."""
         return self._connection.trouble
+
+    @property
+    def tenure(self) -> Tenure:
+        """Of what has come over the present connection."""
+        protocol = self._connection.protocol
+        return protocol.tenure.tenure if protocol is not None else LOST
+
+    def renew(self) -> Deferred[None]:
+        """Fires when the tenure holds on, or has ended with the connection."""
+        protocol = self._connection.protocol
+        return protocol.tenure.renew() if protocol is not None else succeed(None)
 
     @property
     def peer(self) -> Any:

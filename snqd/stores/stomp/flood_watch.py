@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from snqd.pipe.periodic import PeriodicCall
 from snqd.stores.interface import Want
 from snqd.stores.stomp.consumer import Source
 from snqd.stores.stomp.inbox import Inbox
@@ -42,8 +42,7 @@ class FloodWatch:
         self._sources = sources
         self._claims = self._idle_claims = self._taken = 0
         self._lately: list[int] = []
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = reactor
+        self._loop = PeriodicCall(reactor, self._look)
 
     def start(self) -> None:
         """Begin."""

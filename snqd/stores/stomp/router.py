@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
@@ -13,6 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from snqd.core.backoff import Backoff
+from snqd.core.clocks import unix_time
 from snqd.core.errors import BadPayload, StoreUnavailable
 from snqd.core.job import PHP, Job, digest_id
 from snqd.stomp.frame import Frame
@@ -81,7 +81,7 @@ class Router:
             source.consumer.ack(Arrival(Job("", "", "", b""), message, source, epoch))
             return
         try:
-            job = messages.read(message, time.time())
+            job = messages.read(message, unix_time())
         except BadPayload as error:
             self._mover.begin_alone(self._to_the_morgue(message, source, epoch, str(error)))
             return
@@ -98,7 +98,7 @@ class Router:
         if not is_current(arrival):
             return
         job, noted = arrival.job, self._notes.noted
-        early = job.not_before - time.time() if job.not_before else 0.0
+        early = job.not_before - unix_time() if job.not_before else 0.0
         suspect = self._accusation(arrival) if noted.suspects else None
         if early > 0:
             self._too_early(arrival, early)
@@ -253,8 +253,8 @@ class Router:
             queue=source.group,
             body=message.body,
             encoding=PHP,
-            created=time.time(),
-            died=time.time(),
+            created=unix_time(),
+            died=unix_time(),
             reason=f"{reason} (from {source.destination})",
         )
         self.log.error("a message on {source} is a dead letter: {reason}", source=source.destination, reason=reason)

@@ -6,7 +6,6 @@ and a claim is answered from there.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 from typing import Any
@@ -17,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from snqd.core.clocks import unix_time
 from snqd.core.errors import StoreError
 from snqd.core.job import JSON, Job
 from snqd.stores.interface import Claim, IStore, Pauses, Promise, Promises, Receipt, Want
@@ -215,7 +215,7 @@ class StompStore:
         arrival = self._release(receipt)
         if arrival is None:
             return succeed(False)
-        due = time.time() + delay if delay > 0 else 0.0
+        due = unix_time() + delay if delay > 0 else 0.0
         attempt = arrival.job.attempt + attempted
         job = attrs.evolve(arrival.job, attempt=attempt, solo=False, not_before=due, reason=reason)
         self._inbox.went_away(job)
@@ -264,7 +264,7 @@ class StompStore:
         return Deferred.fromCoroutine(self._sender.send_once([self._outgoing(job) for job in jobs]))
 
     def _outgoing(self, job: Job) -> Outgoing:
-        return Outgoing(job, delay=max(job.not_before - time.time(), 0.0) if job.not_before else 0.0)
+        return Outgoing(job, delay=max(job.not_before - unix_time(), 0.0) if job.not_before else 0.0)
 
     # Suspects and pauses.
 
@@ -273,6 +273,11 @@ class StompStore:
         if not suspects:
             return succeed(0)
         return Deferred.fromCoroutine(self._notes.write(lambda notes: notes.suspect(owner, suspects, cause)))
+
+    def renew(self) -> Deferred[None]:
+        """See :meth:`IStore.renew`."""
+        asked = DeferredList([consumer.renew() for consumer in self._consumers])
+        return asked.addCallback(lambda _: None)
 
     def pause(self, queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
         """See :meth:`IStore.pause`."""

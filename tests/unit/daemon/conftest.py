@@ -17,6 +17,7 @@ from snqd.config.load import Overrides, load
 from snqd.config.settings import Settings
 from snqd.config.source_reader import SourceReader
 from snqd.config.sources import Sources
+from snqd.daemon import child_process, queue_daemon
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.memory_total import Memory
 from snqd.daemon.news import DaemonNews
@@ -25,6 +26,7 @@ from snqd.daemon.reload import Reload
 from snqd.pipe import commands
 from snqd.pipe.child_spec import ChildSpec
 from snqd.pipe.version import VERSION
+from tests.unit.dates import Dates
 
 MB = 1024**2
 Wire = list[tuple[Callable[..., Any], tuple[Any, ...]]]
@@ -239,10 +241,14 @@ class Steady(Random):
 
 
 class Stage:
-    """:ivar ends: how often the daemon asked for the end of its process."""
+    """
+    :ivar ends: how often the daemon asked for the end of its process.
+    :ivar dates: the system's clock.
+    """
 
     def __init__(self, folder: Path, more: str, threads: int) -> None:
         self.reactor = FakeReactor()
+        self.dates = Dates(self.reactor)
         self.config = folder / "snq.ini"
         given = sources(folder, more, threads)
         self.state_dir = folder / "state"
@@ -309,12 +315,14 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Stage]]:
     """Makes a daemon; at the end it is stopped, and no timer is left."""
     made: list[Stage] = []
 
     def make(more: str = "", threads: int = 1) -> Stage:
         made.append(Stage(tmp_path, more, threads))
+        for module in (queue_daemon, child_process):
+            monkeypatch.setattr(module, "unix_time", made[-1].dates)
         return made[-1]
 
     yield make

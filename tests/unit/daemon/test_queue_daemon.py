@@ -75,7 +75,7 @@ def test_status_shows_what_children_report(stage: Any) -> None:
         "id": "t.main.1",
         "pid": 1000,
         "state": "queue",
-        "started": 0.0,
+        "started": s.dates(),
         "restarts": 0,
         "rss_bytes": 5,
         "in_flight": 2,
@@ -93,7 +93,7 @@ def test_status_tells_why_a_childs_store_is_away_and_since_when(stage: Any) -> N
     s = stage().started_ready()
     child = s.reactor.processes[0].child
     child.beat(trouble="no connection")
-    since = s.reactor.seconds()
+    since = s.dates()
     s.reactor.advance(5)
     child.report_answer = {"report": {"state": "idle", "trouble": "still none"}, "counters": []}
     (shown,) = s.status()["groups"][0]["children"]

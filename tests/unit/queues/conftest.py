@@ -29,6 +29,7 @@ from snqd.sites.registry import SiteRegistry
 from snqd.sites.site import Site
 from snqd.stores.memory.store import MemoryQueue, MemoryStore
 from snqd.stores.morgue.morgue import Letter
+from tests.unit.dates import Dates
 
 CONFIG = """
 [queue]
@@ -112,7 +113,8 @@ class Bench:
         self.clock = Clock()
         self.clock.advance(1_000_000)
         self.queue = MemoryQueue()
-        self.outside = MemoryStore(self.clock, "outside", self.queue)
+        self.dates = Dates(self.clock)
+        self.outside = MemoryStore(self.clock, "outside", self.queue, self.dates)
         self.outside.open(lambda: None)
         self.settings = settings(CONFIG)
         self.sites = SiteRegistry(self.settings)
@@ -136,7 +138,7 @@ class Bench:
         self, kind: type[QueueManager] = QueueManager, limit: int = 10, ordered: bool = False, start: bool = True
     ) -> QueueManager:
         """A manager that has been started, unless `start` is False."""
-        self.store = MemoryStore(self.clock, "me", self.queue)
+        self.store = MemoryStore(self.clock, "me", self.queue, self.dates)
         random = Random(1)
         ledger = CrashLedger(self.ledger_path, "me", limit)
         made = kind(
@@ -147,7 +149,7 @@ class Bench:
                 handlers=Handlers(self.clock, self.settings, self._called),
                 sites=self.sites,
                 ledger=ledger,
-                surroundings=JobContext(lambda site, queue: None, self.clock.seconds),
+                surroundings=JobContext(lambda site, queue: None, self.dates),
                 queues={"work": ordered, "other": False},
                 policy=self.settings.queue.retry,
                 random=random,
@@ -184,7 +186,7 @@ class Bench:
     def enqueue(self, number: int = 1, site: str = "alpha", queue: str = "work", body: bytes = b"null") -> list[str]:
         """Enqueue jobs from another process; returns their ids."""
         ids = [self._ids.next() for _ in range(number)]
-        self.outside.enqueue([Job(each, site, queue, body, created=self.clock.seconds()) for each in ids])
+        self.outside.enqueue([Job(each, site, queue, body, created=self.dates()) for each in ids])
         self.turn()
         return ids
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
@@ -13,7 +12,7 @@ from snqd.core.errors import StoreUnavailable
 from snqd.core.job import Job
 from snqd.handlers import Reject, RetryLater
 from snqd.queues.queue_manager import SLICE
-from snqd.stores.interface import Claimed, Want
+from snqd.stores.interface import Want
 
 
 def test_a_job_is_handled_acknowledged_and_counted(bench: Any) -> None:
@@ -367,25 +366,3 @@ def test_a_claim_that_fails_is_tried_again_while_running_jobs_go_on(
     bench.advance(1)
     assert bench.handled == [running, waiting]
     assert manager.report()["in_flight"] == 1
-
-
-def test_a_claimed_job_that_the_store_has_given_to_others_is_not_started(bench: Any) -> None:
-    bench.handle = bench.wait
-    bench.manager(limit=1)
-    (first,) = bench.enqueue(1)
-    bench.waits[first].callback(None)
-    bench.turn()
-    lost: set[str] = set()
-    claim = bench.store.claim
-
-    def losable(claimed: Claimed) -> Claimed:
-        return attrs.evolve(claimed, is_lost=lambda: claimed.job.id in lost)
-
-    bench.store.claim = lambda wants: claim(wants).addCallback(
-        lambda got: attrs.evolve(got, jobs=[losable(each) for each in got.jobs])
-    )
-    running, waiting, *_ = bench.enqueue(2)
-    lost.add(waiting)
-    bench.waits[running].callback(None)
-    bench.turn()
-    assert bench.handled == [first, running]

@@ -135,7 +135,7 @@ def test_tables_read_well_in_80_columns(operator: Any, monkeypatch: pytest.Monke
 
 
 def test_a_child_whose_store_is_away_is_seen_as_such_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snqd.snqctl.tables.time.time", lambda: 200.0)
+    monkeypatch.setattr("snqd.snqctl.tables.unix_time", lambda: 200.0)
     out = Console(file=io.StringIO(), width=80)
     away = {**CHILD, "trouble": "Redis at here refuses: [it] is full", "trouble_since": 75.0}
     groups = [{"name": "main", "state": "running", "children": [away, {**CHILD, "n": 2, "trouble": None}]}]

@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from snqd.core.job import Job
+from snqd.core.tenure import Tenure
 from snqd.stomp.connection import LONGEST_DELAY
 from snqd.stomp.encoder import encode
 from snqd.stomp.errors import NotConnected
@@ -86,6 +87,8 @@ class FakeConsumer:
     sources: dict[str, Source] = attrs.field(factory=dict)
     acked: list[str] = attrs.field(factory=list)
     unconfirmed: list[Deferred[None]] = attrs.field(factory=list)
+    acked_at_once: list[str] = attrs.field(factory=list)
+    tenure: Tenure = attrs.field(factory=Tenure)
 
     def listen(self, source: Source, prefetch: int) -> None:
         self.sources[source.destination] = source
