@@ -186,8 +186,8 @@ class IoMaster(MultiService):
         self._each("reloaded", [*self._started, *self._starting], added, changed, removed)
 
     def report(self) -> dict[str, Any]:
-        """What the managers report, added up, and the `state`, see :class:`~snqd.io.interface.Reporting`; and `managers`,
-        what those of installed packages show, by their names.
+        """What the managers report, added up; see :class:`~snqd.io.interface.Reporting`. Also the `state`, and
+        `managers`: what those of installed packages show, by their names.
         """
         total: dict[str, Any] = {
             "state": self.state,

@@ -267,10 +267,9 @@ class QueueManager(IoManager):
             self.master.leave(1)
 
     def _go_on_after(self, _: None) -> None:
-        """A handler that waited has ended: its slot is free. The store is asked first: it may have something for a
-        site that is behind all those whose jobs wait here."""
-        self._claimer.claim()
+        """A handler that waited has ended: its slot is free."""
         self._run()
+        self._claimer.claim()
 
     def _settle(self, queue: str, ended: Ended) -> None:
         self._settling += 1
