@@ -224,6 +224,8 @@ def _child_status(slot: ChildSlot) -> dict[str, Any]:
         "restarts": max(slot.restarts, 0),
         "rss_bytes": report.get("rss_bytes"),
         "in_flight": report.get("in_flight", 0),
+        "claimed": sum(report.get("claimed", {}).values()),
+        "unsettled": sum(report.get("unsettled", {}).values()),
         "handled": report.get("handled", 0),
         "rate": child.rate if child else 0.0,
         "error": slot.error,

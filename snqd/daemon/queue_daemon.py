@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -212,8 +213,9 @@ class QueueDaemon(MultiService):
         self.tell_children(SetLogLevel, namespace=namespace, level=level)
 
     def status(self) -> Deferred[dict[str, Any]]:
-        """What ``snqctl status`` shows of this daemon, and the raw counters
-        ``[queue, site, enqueued, handled, retried, dead, in_flight, rate]``; children get a second to report afresh.
+        """What ``snqctl status`` shows of this daemon, with the raw counters ``[queue, site, enqueued, handled,
+        retried, dead, in_flight, rate]``, and `claimed` and `unsettled` by queue; children get a second to report
+        afresh.
         """
         fresh = [child.refresh().addTimeout(REPORT_TIMEOUT, self._clock) for child in self._groups.up()]
         asked: Deferred[Any] = DeferredList(fresh, consumeErrors=True)
@@ -229,7 +231,14 @@ class QueueDaemon(MultiService):
             "state": "stopping" if self._ending else "running",
         }
         groups = [group.status() for group in self._groups]
-        return {"daemon": daemon, "groups": groups, "counters": self._counter_rows()}
+        by_queue = {name: self._by_queue(name) for name in ("claimed", "unsettled")}
+        return {"daemon": daemon, "groups": groups, "counters": self._counter_rows(), **by_queue}
+
+    def _by_queue(self, name: str) -> dict[str, int]:
+        sums: Counter[str] = Counter()
+        for _, child in self._groups.living():
+            sums.update(child.report.get(name, {}))
+        return sums
 
     def _counter_rows(self) -> list[list[Any]]:
         in_flight = self._in_flight()

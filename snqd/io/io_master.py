@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -190,12 +191,14 @@ class IoMaster(MultiService):
         self._each("reloaded", [*self._started, *self._starting], added, changed, removed)
 
     def report(self) -> dict[str, Any]:
-        """What the managers report, added up: `state`, `in_flight`, `solo_waiting`, `trouble`, `shares`; and
-        `managers`, what those of installed packages show, by their names.
+        """What the managers report, added up; see :class:`~snqd.io.interface.Reporting`. Also the `state`, and
+        `managers`: what those of installed packages show, by their names.
         """
         total: dict[str, Any] = {
             "state": self.state,
             "in_flight": 0,
+            "claimed": Counter(),
+            "unsettled": Counter(),
             "solo_waiting": False,
             "trouble": None,
             "shares": [],
@@ -213,6 +216,8 @@ class IoMaster(MultiService):
             figures = report()
             return {
                 "in_flight": total["in_flight"] + figures.get("in_flight", 0),
+                "claimed": total["claimed"] + Counter(figures.get("claimed", {})),
+                "unsettled": total["unsettled"] + Counter(figures.get("unsettled", {})),
                 "solo_waiting": total["solo_waiting"] or bool(figures.get("solo_waiting")),
                 "trouble": total["trouble"] or figures.get("trouble"),
                 "shares": [*total["shares"], *figures.get("shares", ())],

@@ -23,6 +23,7 @@ from snqd.io.interface import Master
 from snqd.io.io_manager import IoManager
 from snqd.pipe.crash_ledger import CrashLedger
 from snqd.queues.admission import Admitted, Refusal, SiteMissing, admit
+from snqd.queues.claimed_ahead import ClaimedAhead
 from snqd.queues.claimer import Claimer
 from snqd.queues.in_flight import InFlight, Running
 from snqd.queues.settler import Ended, Settler
@@ -80,7 +81,11 @@ class QueueManager(IoManager):
         self._fair_turn = fair_turn
         self._claimer = Claimer(equipment.reactor, equipment.random, self._ask, self._take)
         self._running = InFlight(equipment.reactor, slots, fair_turn, equipment.ledger)
+        self._claimed_ahead = ClaimedAhead(
+            equipment.reactor, slots, fair_turn, self._running, self._give_back, equipment.store.pauses
+        )
         self._settling = 0
+        self._unsettled: Counter[str] = Counter()
         self._suspects: frozenset[str] = frozenset()
         self._open = False
         self._leaving = False
@@ -102,6 +107,8 @@ class QueueManager(IoManager):
         """See :class:`snqd.io.interface.Reporting`."""
         return {
             "in_flight": len(self._running),
+            "claimed": {queue: self._fair_turn.waiting(queue) for queue in self._fair_turn.queues()},
+            "unsettled": {queue: number for queue, number in self._unsettled.items() if number},
             "solo_waiting": bool(self._suspects),
             "trouble": self._use.store.trouble,
             "shares": [[queue, site, number] for (queue, site), number in self._running.by_queue_and_site().items()],
@@ -112,6 +119,7 @@ class QueueManager(IoManager):
         if not self._quiet:
             self._quiet = True
             self._claimer.stop()
+            self._claimed_ahead.stop()
             self._give_back(self._fair_turn.clear())
 
     def drain(self, timeout: float) -> Deferred[Any]:
@@ -138,9 +146,10 @@ class QueueManager(IoManager):
 
         :param queues: as in :class:`ManagerParts`; what was claimed of others is given back, what runs ends.
         """
-        for queue in self._use.queues.keys() - queues.keys():
-            self._give_back(self._fair_turn.drop(queue))
+        gone = self._use.queues.keys() - queues.keys()
         self._use = attrs.evolve(self._use, queues=queues, policy=policy)
+        for queue in gone:
+            self._give_back(self._fair_turn.drop(queue))
         self.wake()
         self._run()
 
@@ -176,6 +185,7 @@ class QueueManager(IoManager):
         for claimed in self._served(claim):
             self._fair_turn.add(claimed.job.queue, claimed.job.site, claimed)
         self._run()
+        self._claimed_ahead.trim()
 
     def _served(self, claim: Claim) -> list[Claimed]:
         """The jobs of `claim`, but for those of queues that this process has ceased to serve meanwhile."""
@@ -192,6 +202,7 @@ class QueueManager(IoManager):
             return
         seconds, open_to = self._reactor.seconds, self._slots.open_to
         end = seconds() + SLICE
+        self._claimed_ahead.watch()
         while not (self._quiet or self._unsure) and self._may_start():
             turn = self._fair_turn.next(open_to)
             if turn is None:
@@ -250,6 +261,7 @@ class QueueManager(IoManager):
         self._use.site_missed(turn.site)
         age = self._use.surroundings.now() - turn.item.job.created
         self._settling += 1
+        self._unsettled[turn.queue] += 1
         self._use.settler.hold_back(turn.item, site_patience(age), reason).addCallback(self._settled, turn.queue)
 
     def _call(self, running: Running) -> None:
@@ -287,10 +299,12 @@ class QueueManager(IoManager):
 
     def _settle(self, queue: str, ended: Ended) -> None:
         self._settling += 1
+        self._unsettled[queue] += 1
         self._use.settler.settle(ended).addCallback(self._settled, queue)
 
     def _settled(self, _: Any, queue: str) -> None:
         self._settling -= 1
+        self._unsettled[queue] -= 1
         if self._use.queues.get(queue):  # ordered: the site's next job could not be claimed before
             self._claimer.dry.discard(queue)
             self._claimer.claim()
@@ -305,6 +319,7 @@ class QueueManager(IoManager):
 
     def _given_back(self, _: Any) -> None:
         self._settling -= 1
+        self._claimer.wake()  # the store has them again, and may have had no more before
         self._check_drained()
 
     def _interrupt(self) -> None:

@@ -145,7 +145,7 @@ _CHILD_COLUMNS = {
     "up": "right",
     "restarts": "right",
     "memory": "right",
-    "running": "right",
+    "run+claimed": "right",
     "handled": "right",
     "rate/s": "right",
 }
@@ -164,10 +164,16 @@ def _children(groups: Iterable[Mapping[str, Any]]) -> Iterable[Sequence[object]]
                 "" if started is None else duration(unix_time() - started),
                 child["restarts"],
                 "" if not rss else f"{rss / 1024 / 1024:.0f} MB",
-                child["in_flight"],
+                _begun_and_not(child),
                 child["handled"],
                 child["rate"],
             )
+
+
+def _begun_and_not(row: Mapping[str, Any]) -> object:
+    """What runs and, behind a plus where there is some, what is claimed and has not begun."""
+    running, claimed = row["in_flight"], row.get("claimed")
+    return f"{cell(running)}+{number(claimed)}" if claimed else running
 
 
 _QUEUE_COLUMNS = {
@@ -175,7 +181,7 @@ _QUEUE_COLUMNS = {
     "waiting": "right",
     "delayed": "right",
     "oldest": "right",
-    "running": "right",
+    "run+claimed": "right",
     "handled": "right",
     "retried": "right",
     "dead": "right",
@@ -191,7 +197,7 @@ def _queue(row: Mapping[str, Any]) -> Sequence[object]:
         row["waiting"],
         row["delayed"],
         "" if age is None else duration(age),
-        row["in_flight"],
+        _begun_and_not(row),
         *(row[name] for name in ("handled", "retried", "dead", "rate")),
         _paused(row["paused"], row["paused_sites"]),
     )

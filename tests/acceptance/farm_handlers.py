@@ -50,6 +50,18 @@ class Until(QueueHandler):
         mark(job, "end")
 
 
+class Mixed(QueueHandler):
+    """Does nothing without a payload, at once and without a mark; else it is as Note."""
+
+    def handle(self, job: Any) -> Deferred[None] | None:
+        return Deferred.fromCoroutine(self._work(job)) if job.payload else None
+
+    async def _work(self, job: Any) -> None:
+        mark(job, "start")
+        await deferLater(self.reactor, job.payload["seconds"])
+        mark(job, "end")
+
+
 class Reader(QueueHandler):
     """Reads its payload, whatever that is."""
 

@@ -93,8 +93,8 @@ class FloodWatch:
     def _make_room(self, sources: Sequence[Source]) -> None:
         enough = min(self._inbox.in_hand() + SIFT_ROOM, MAX_PREFETCH)
         for source in sources:
-            if source.is_full and source.prefetch < enough:
-                source.consumer.listen(source, enough - source.prefetch)
+            if source.is_full and source.most < enough and not source.is_shut:
+                source.consumer.listen(source, enough - source.most)
 
     def _sift(self, site: str) -> None:
         if not self._sorter.flooding:

@@ -84,8 +84,8 @@ class Intake:
         now = self._reactor.seconds()
         for source in self.sources():
             most = min(limit if alone else limit * source.consumer.dialect.lump, MAX_PREFETCH)
-            if source.alone == alone and source.prefetch < most and source.wants_room(now):
-                source.consumer.listen(source, most - source.prefetch)
+            if source.alone == alone and source.most < most and not source.is_shut and source.wants_room(now):
+                source.consumer.listen(source, most - source.most)
 
     def _look_for_rest(self) -> None:
         # The most that was asked for lately: what the manager takes when it has nothing to do.

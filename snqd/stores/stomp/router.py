@@ -87,7 +87,7 @@ class Router:
             return
         redelivered = message.headers.get("redelivered", "").strip() == "true"
         self.doubting = self.doubting or not redelivered
-        arrival = Arrival(job, message, source, epoch)
+        arrival = Arrival(job, message, source, epoch, self._reactor.seconds())
         if redelivered and self.doubting:
             self._doubt(arrival)
         else:
@@ -143,7 +143,13 @@ class Router:
     def noted(self) -> None:
         """What is noted has changed: look again at what was put aside, and at what waits."""
         shelved, self._shelved = self._shelved, []
-        for arrival in shelved + self._inbox.withdraw(self.is_misplaced):
+        for arrival in shelved:
+            self.sort(arrival)
+        self.sort_misplaced()
+
+    def sort_misplaced(self) -> None:
+        """Look at what waits in the inbox alone."""
+        for arrival in self._inbox.withdraw(self.is_misplaced):
             self.sort(arrival)
 
     def close(self) -> None:

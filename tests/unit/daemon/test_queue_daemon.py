@@ -56,6 +56,7 @@ def test_a_child_is_told_who_it_is_and_gets_the_whole_environment(stage: Any) ->
 def test_status_shows_what_children_report(stage: Any) -> None:
     s = stage().started_ready()
     child = s.reactor.processes[0].child
+    held = {"claimed": {"q": 3, "r": 1}, "unsettled": {"q": 5}}
     child.report_answer = {
         "report": {
             "state": "queue",
@@ -63,6 +64,7 @@ def test_status_shows_what_children_report(stage: Any) -> None:
             "handled": 9,
             "rss_bytes": 5,
             "shares": [["q", "a", 2]],
+            **held,
             "managers": {"inbox": {"taken": 1}},
         },
         "counters": [["q", "a", 1, 9, 3, 1, 0.5]],
@@ -79,6 +81,8 @@ def test_status_shows_what_children_report(stage: Any) -> None:
         "restarts": 0,
         "rss_bytes": 5,
         "in_flight": 2,
+        "claimed": 4,
+        "unsettled": 5,
         "handled": 9,
         "rate": pytest.approx(0.9),
         "error": "",

@@ -150,11 +150,14 @@ def test_an_idle_call_that_raises_does_not_keep_the_others_from_theirs(crew: Cre
 
 def test_reports_are_added_up(crew: Crew) -> None:
     crew.began()
-    crew.a.figures = {"in_flight": 2, "shares": [["mail", "alpha", 2]]}
-    crew.b.figures = {"in_flight": 1, "shares": [["feed", "beta", 1]], "solo_waiting": True, "trouble": "down"}
+    crew.a.figures = {"in_flight": 2, "claimed": {"mail": 3}, "shares": [["mail", "alpha", 2]]}
+    held = {"claimed": {"mail": 1, "feed": 2}, "unsettled": {"feed": 4}}
+    crew.b.figures = {"in_flight": 1, "shares": [["feed", "beta", 1]], "solo_waiting": True, "trouble": "down", **held}
     assert crew.master.report() == {
         "state": "listening",
         "in_flight": 3,
+        "claimed": {"mail": 4, "feed": 2},
+        "unsettled": {"feed": 4},
         "solo_waiting": True,
         "trouble": "down",
         "shares": [["mail", "alpha", 2], ["feed", "beta", 1]],

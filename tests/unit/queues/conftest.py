@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -123,6 +123,7 @@ class Bench:
         self.pings = Pings()
         self.counters = Counters()
         self.handled: list[str] = []
+        self._sites_of: dict[str, str] = {}
         self.waits: dict[str, Deferred[Any]] = {}
         self.handle: Callable[[RunningJob], Any] = lambda job: None
         self.master = Master()
@@ -166,7 +167,12 @@ class Bench:
 
     def _called(self, job: RunningJob) -> Any:
         self.handled.append(job.id)
+        self._sites_of[job.id] = job.site.nickname
         return self.handle(job)
+
+    def site_of(self, jobs: Iterable[str]) -> set[str]:
+        """The sites of jobs that were handled."""
+        return {self._sites_of[job] for job in jobs}
 
     def wait(self, job: RunningJob) -> Deferred[Any]:
         """A handler that waits until the test fires its Deferred."""

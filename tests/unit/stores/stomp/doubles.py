@@ -87,8 +87,8 @@ class FakeConsumer:
     sources: dict[str, Source] = attrs.field(factory=dict)
     acked: list[str] = attrs.field(factory=list)
     unconfirmed: list[Deferred[None]] = attrs.field(factory=list)
-    acked_at_once: list[str] = attrs.field(factory=list)
     tenure: Tenure = attrs.field(factory=Tenure)
+    returned: list[str] = attrs.field(factory=list)
 
     def listen(self, source: Source, prefetch: int) -> None:
         self.sources[source.destination] = source
@@ -96,6 +96,13 @@ class FakeConsumer:
 
     def shrink(self, source: Source, prefetch: int) -> None:
         source.prefetch = prefetch
+
+    def give_back(self, source: Source, arrivals: Sequence[Arrival], shut: bool) -> None:
+        self.returned += [arrival.job.id for arrival in arrivals]
+        source.prefetch = 0 if shut else 1
+
+    def reopen(self, source: Source) -> None:
+        source.prefetch = 1
 
     def ack(self, arrival: Arrival) -> bool:
         if arrival.epoch != self.epoch:
