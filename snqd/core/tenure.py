@@ -35,6 +35,10 @@ class Tenure:
         return self.until == -math.inf
 
 
+class LeaseLost(Exception):
+    """The store no longer knows this process: its claims were given to others."""
+
+
 ENDLESS = Tenure()
 """Where a process's jobs are its own as long as it lives."""
 LOST = Tenure(-math.inf)

@@ -143,6 +143,10 @@ class IJobs(Interface):
     def claim_solo(queues: Collection[str]) -> Deferred[Claim]:
         """Take one suspect of `queues`, unless one is in hand anywhere."""
 
+    def renew() -> Deferred[None]:
+        """Ask whether what is claimed is still this process's, since a tenure has run out; fires, however late, when
+        the tenures tell it. Fails never."""
+
     def ack(receipt: Receipt, follow_ups: Sequence[Job] = ()) -> Deferred[bool]:
         """Remove the job once its follow-ups are durable; fires when that is so, with False if the receipt is stale
         (then the follow-ups are dropped)."""
@@ -158,10 +162,6 @@ class IJobs(Interface):
 
 class ISteering(Interface):
     """Lets an operator see and hold what waits."""
-
-    def renew() -> Deferred[None]:
-        """Ask whether what is claimed is still this process's, since a tenure has run out; fires, however late, when
-        the tenures tell it. Fails never."""
 
     def pause(queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
         """Stop, or go on, handing out jobs of a queue, of a site (`queue` None), or of one site's share of a queue.

@@ -79,13 +79,10 @@ def test_id_and_delay_are_the_callers_to_say(queue: Queue, path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_clock_that_is_set_changes_the_dates_of_later_jobs_alone(
-    path: Path, step: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clock_that_is_set_changes_the_dates_of_later_jobs_alone(path: Path, step: float) -> None:
     steady = Clock()
     dates = Dates(steady)
-    monkeypatch.setattr("snqd.client.unix_time", dates)
-    with Queue(LiveTargets(path, monotonic_of(steady))) as queue:
+    with Queue(LiveTargets(path, monotonic_of(steady)), dates) as queue:
         queue.enqueue("alpha", "greet", 1, delay=60)
         dates.step(step)
         queue.enqueue("alpha", "greet", 2, delay=60)
