@@ -113,10 +113,6 @@ class Lease:
             self.log.info("the lease is renewed again")
 
 
-class LeaseLost(Exception):
-    """The store no longer knows this process: its claims were given to others."""
-
-
 class Rounds:
     """Calls that are made again and again until they are all stopped."""
 

@@ -30,6 +30,7 @@ from snqd.core.errors import (
 from snqd.core.job import Job
 from snqd.sites.live_targets import LiveTargets
 from snqd.stores.sqlite.database import QueueDatabase
+from snqd.wire.job_builder import JobBuilder
 from tests.unit.dates import START, STEPS, Dates
 
 CONFIG = """
@@ -84,7 +85,7 @@ def test_a_clock_that_is_set_changes_the_dates_of_later_jobs_alone(
 ) -> None:
     steady = Clock()
     dates = Dates(steady)
-    monkeypatch.setattr("snqd.client.unix_time", dates)
+    monkeypatch.setattr("snqd.client.JobBuilder", lambda settings: JobBuilder(settings, dates))
     with Queue(LiveTargets(path, monotonic_of(steady))) as queue:
         queue.enqueue("alpha", "greet", 1, delay=60)
         dates.step(step)

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from snqd.core.tenure import LeaseLost
 from snqd.stores.interface import Claim, Claimed, Want
-from snqd.stores.lease import LeaseLost
 from snqd.stores.share_out import FEW_SITES, share_out
 from snqd.stores.sql.postgresql import only_share, only_share_arguments
 from snqd.stores.sql.statements import Outlook, Statements, Walk

@@ -21,9 +21,10 @@ from snqd.core.backoff import Backoff
 from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
+from snqd.core.tenure import LeaseLost
 from snqd.stores.group_commit import Operation, Writer
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Promises, Receipt, Want
-from snqd.stores.lease import Lease, LeaseLost, Rounds
+from snqd.stores.lease import Lease, Rounds
 from snqd.stores.settlement import Settlement
 from snqd.stores.settlement_queue import SettlementQueue
 from snqd.stores.sql.bells import BELLS, Doorbell, Notifications, SqlBell

@@ -14,8 +14,8 @@ from typing import Any
 import attrs
 
 from snqd.core.job import Job
+from snqd.core.tenure import LeaseLost
 from snqd.stores.interface import Claim, Claimed, Receipt, Want
-from snqd.stores.lease import LeaseLost
 from snqd.stores.share_out import FEW_SITES, share_out
 
 READY = "owner = 0 AND due = 0 AND solo = 0"

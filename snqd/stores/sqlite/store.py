@@ -16,11 +16,12 @@ from zope.interface import implementer
 from snqd.core.clocks import unix_time
 from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
+from snqd.core.tenure import LeaseLost
 from snqd.stores.doorbell import Ringer, bells_of
 from snqd.stores.doorbell_listener import Bell
 from snqd.stores.group_commit import Operation, Writer
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Promises, Receipt, Want
-from snqd.stores.lease import Lease, LeaseLost, Rounds
+from snqd.stores.lease import Lease, Rounds
 from snqd.stores.settlement import Settlement
 from snqd.stores.settlement_queue import SettlementQueue
 from snqd.stores.sqlite import database

@@ -8,6 +8,7 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from snqd.core.job import Job
+from snqd.core.tenure import LOST
 from snqd.queues.solo import ExclusiveQueueManager, SoloQueueManager
 from snqd.stores.interface import Want
 
@@ -170,7 +171,7 @@ def test_an_exclusive_process_goes_on_where_it_lost_the_lease_of_a_suspect_while
     held = held_claims(bench, manager)
     make_suspects_beside(bench, 1)
     waiting, claim = held.pop(0)
-    lost = attrs.evolve(claim, jobs=[attrs.evolve(claimed, is_lost=lambda: True) for claimed in claim.jobs])
+    lost = attrs.evolve(claim, jobs=[attrs.evolve(claimed, tenure=LOST) for claimed in claim.jobs])
     waiting.callback(lost)
     bench.turn()
     assert bench.handled == []
