@@ -46,10 +46,29 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("t")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which tests run beside the usual ones."""
+    parser.addoption("--today", action="store_true", help="also the tests on Debian 13's servers, in their short form")
+    parser.addoption("--long", action="store_true", help="the long form of tests that have one, as with SNQD_FULL=1")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """An environment variable tells the processes of the suite, and the modules that ask as they are imported."""
+    if config.getoption("--long"):
+        os.environ["SNQD_FULL"] = "1"
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what must run in one process, one after the other, where several run the suite: all of the contract on one
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what was not asked for.
+
+    Then say what must run in one process, one after the other, where several run the suite: all of the contract on one
     server, which is started once for it, and elsewhere a file's tests of one server. Unit tests share nothing."""
+    if not config.getoption("--today"):
+        left_out = [item for item in items if item.get_closest_marker("today")]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if not item.get_closest_marker("today")]
     for item in items:
         if "unit" not in item.path.parts:
             room = "contract" if "contract" in item.path.parts else item.path.stem

@@ -2,6 +2,9 @@
 # Everything that must hold before a change lands: lint, format, types, documentation and the whole suite.
 # Arguments go to pytest. Exits 1 if anything failed, after all of it ran.
 #
+#   --today     also the tests on Debian 13's servers, which tests/servers/debian13-root.sh lays beside this system
+#   --long      the long form of tests that have one
+#
 # The suite runs against the checkout, by an editable install: what is edited is what is tested, in the daemons and snqctl
 # processes that tests start too. What `pip install .` would ship is a test's own business (tests/integration/test_packaging.py).
 set -eu
@@ -41,6 +44,7 @@ need faketime faketime
 
 PATH=$PWD/.venv-test/bin:$PATH
 export PATH
+case " $* " in *" --today "*) step bash tests/servers/debian13-root.sh ;; esac
 step ruff check .
 step ruff format --check .
 step mypy
