@@ -120,7 +120,8 @@ class QueueManager(IoManager):
             self._quiet = True
             self._claimer.stop()
             self._claimed_ahead.stop()
-            self._give_back(self._fair_turn.clear())
+            unbegun = [claimed.receipt for claimed in self._fair_turn.clear()]
+            self._gives_back(self._use.store.stop_claims(unbegun))
 
     def drain(self, timeout: float) -> Deferred[Any]:
         """Let running jobs end, interrupt and give back those that have not after `timeout` seconds; fires when all is
@@ -312,10 +313,12 @@ class QueueManager(IoManager):
 
     def _give_back(self, jobs: Collection[Claimed]) -> None:
         if jobs:
-            self._settling += 1
-            given = self._use.store.give_back([claimed.receipt for claimed in jobs])
-            given.addErrback(lambda failure: self.log.failure("jobs could not be given back", failure))
-            given.addCallback(self._given_back)
+            self._gives_back(self._use.store.give_back([claimed.receipt for claimed in jobs]))
+
+    def _gives_back(self, given: Deferred[None]) -> None:
+        self._settling += 1
+        given.addErrback(lambda failure: self.log.failure("jobs could not be given back", failure))
+        given.addCallback(self._given_back)
 
     def _given_back(self, _: Any) -> None:
         self._settling -= 1

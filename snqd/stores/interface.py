@@ -159,6 +159,10 @@ class IJobs(Interface):
     def give_back(receipts: Collection[Receipt]) -> Deferred[None]:
         """Free jobs that were not run, or not to their end for no fault of theirs: the attempt does not count."""
 
+    def stop_claims(receipts: Collection[Receipt]) -> Deferred[None]:
+        """As :meth:`give_back`, and no claim follows: a store that is sent jobs unasked lets no more come, and gives
+        back those that were not claimed."""
+
 
 class ISteering(Interface):
     """Lets an operator see and hold what waits."""

@@ -117,6 +117,36 @@ async def test_jobs_given_back_come_again_as_the_same_attempt(broker_bench: Any)
     assert await one.store.ack(claimed[0].receipt) is False
 
 
+@ensureDeferred
+async def test_a_process_that_claims_no_more_leaves_to_others_all_that_it_has_not_begun(broker_bench: Any) -> None:
+    one = await broker_bench.process()
+    jobs = broker_bench.jobs(6)
+    await one.enqueue(*jobs)
+    begun, unbegun = await one.claim(2)
+    await until(lambda: _come(one))
+    await one.store.stop_claims([unbegun.receipt])
+    if broker_bench.kind == "activemq":  # a NACK would make a dead letter of its own there
+        assert await one.store.ack(begun.receipt)
+        await broker_bench.close(one)
+    two = await broker_bench.process()
+    others = await until(two.claim)
+    while len(others) < 5:
+        others += await until(two.claim)
+    assert sorted(ids(others)) == sorted(job.id for job in jobs if job.id != begun.job.id)
+    if broker_bench.kind != "activemq":
+        assert one.store.inspect().waiting == []
+        assert await one.store.ack(begun.receipt)
+        await broker_bench.close(one)
+    assert await gatherResults([two.store.ack(each.receipt) for each in others]) == [True] * 5
+    await broker_bench.close(two)
+    assert await (await broker_bench.process()).claim() == []
+
+
+async def _come(process: Any) -> bool:
+    """Whether jobs wait in the process beside those that it has claimed."""
+    return bool(process.store.inspect().waiting)
+
+
 # Order
 
 

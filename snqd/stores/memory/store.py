@@ -101,6 +101,10 @@ class MemoryStore:
                 self._queue.free(kept)
         return self._changed(None)
 
+    def stop_claims(self, receipts: Collection[Receipt]) -> Deferred[None]:
+        """See :meth:`IStore.stop_claims`."""
+        return self.give_back(receipts)
+
     def recover(self, owner: str, suspects: Collection[str], cause: str) -> Deferred[int]:
         """See :meth:`IStore.recover`."""
         epoch = self._queue.forget(owner)

@@ -185,6 +185,10 @@ class RedisStore:
         """See :meth:`IStore.give_back`."""
         return Deferred.fromCoroutine(self._give_back(receipts))
 
+    def stop_claims(self, receipts: Collection[Receipt]) -> Deferred[None]:
+        """See :meth:`IStore.stop_claims`."""
+        return self.give_back(receipts)
+
     def recover(self, owner: str, suspects: Collection[str], cause: str) -> Deferred[int]:
         """See :meth:`IStore.recover`."""
         words = (self._owner, owner, json.dumps(list(suspects)), json.dumps(cause))

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -209,6 +209,10 @@ class SqlStore:
     def give_back(self, receipts: Collection[Receipt]) -> Deferred[None]:
         """See :meth:`IStore.give_back`."""
         return Deferred.fromCoroutine(self._give_back(receipts))
+
+    def stop_claims(self, receipts: Collection[Receipt]) -> Deferred[None]:
+        """See :meth:`IStore.stop_claims`."""
+        return self.give_back(receipts) if receipts else succeed(None)
 
     def recover(self, owner: str, suspects: Collection[str], cause: str) -> Deferred[int]:
         """See :meth:`IStore.recover`."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -144,6 +144,10 @@ class SqliteStore:
     def give_back(self, receipts: Collection[Receipt]) -> Deferred[None]:
         """See :meth:`IStore.give_back`."""
         return Deferred.fromCoroutine(self._give_back(receipts))
+
+    def stop_claims(self, receipts: Collection[Receipt]) -> Deferred[None]:
+        """See :meth:`IStore.stop_claims`."""
+        return self.give_back(receipts) if receipts else succeed(None)
 
     def recover(self, owner: str, suspects: Collection[str], cause: str) -> Deferred[int]:
         """See :meth:`IStore.recover`."""

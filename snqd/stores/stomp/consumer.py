@@ -186,6 +186,11 @@ class Consumer:
             for name in names[1:]:
                 self._subscribe_again(name, 1)
 
+    def shut(self, source: Source) -> None:
+        """Take nothing more from `source`, where the broker puts back what goes back after that."""
+        if self.dialect.nack_requeues:
+            self.give_back(source, (), shut=True)
+
     def give_back(self, source: Source, arrivals: Sequence[Arrival], shut: bool) -> None:
         """Give `arrivals` of `source` back to a broker that puts them to their places, in their order, and take as few
         more of it as can be: with `shut` none before :meth:`reopen`.

@@ -36,13 +36,15 @@ class Intake:
         self._room_asked = 0
         self._at_rest: dict[Source, int] = {}
         self._loop = PeriodicCall(reactor, self._look_for_rest)
+        self._stopped = False
 
     def start(self) -> None:
         """Begin to take room back from sources at rest, which other processes may need more."""
         self._loop.start(REST, now=False)
 
     def stop(self) -> None:
-        """End."""
+        """End: nothing more is listened to."""
+        self._stopped = True
         if self._loop.running:
             self._loop.stop()
 
@@ -120,5 +122,5 @@ class Intake:
 
     def _add(self, destination: str, group: str, prefetch: int, sifted: bool = False, alone: bool = False) -> None:
         for consumer in self._consumers:
-            if destination not in consumer.sources:
+            if destination not in consumer.sources and not self._stopped:
                 consumer.listen(Source(destination, group, consumer, sifted, alone, prefetch), prefetch)

@@ -32,6 +32,11 @@ class Solo:
         """A suspect was not run."""
         self._waiting.insert(0, arrival)
 
+    def withdraw(self) -> list[Arrival]:
+        """Take out all that wait here."""
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
     def drop(self, epoch: int) -> None:
         """Forget what a lost connection has brought."""
         self._waiting = [arrival for arrival in self._waiting if arrival.epoch != epoch]

@@ -19,16 +19,18 @@ from zope.interface import implementer
 from snqd.core.clocks import unix_time
 from snqd.core.errors import StoreError
 from snqd.core.job import JSON, Job
-from snqd.stores.interface import Claim, IStore, Pauses, Promise, Promises, Receipt, Want
+from snqd.stomp.frame import Frame
+from snqd.stores.interface import Claim, IStore, Pauses, Receipt, Want
 from snqd.stores.morgue.writer import MorgueWriter
 from snqd.stores.stomp.ack_marks import AckMarks
 from snqd.stores.stomp.brokers import Brokers
-from snqd.stores.stomp.consumer import Arrival, Consumer
+from snqd.stores.stomp.consumer import Arrival, Consumer, Source
 from snqd.stores.stomp.flood_watch import FloodWatch
 from snqd.stores.stomp.inbox import Inbox
 from snqd.stores.stomp.inspection import Inspection
 from snqd.stores.stomp.intake import Intake
 from snqd.stores.stomp.mover import Mover
+from snqd.stores.stomp.promises import PROMISES
 from snqd.stores.stomp.returns import Returns
 from snqd.stores.stomp.router import Router
 from snqd.stores.stomp.sender import Outgoing, Sender
@@ -40,20 +42,6 @@ TIMEOUT = 600.0
 """Seconds: what ``[queue] timeout`` is where nothing is said."""
 CLOSE_PATIENCE = 5.0
 """Seconds that settlements under way have when the store is closed."""
-
-PROMISES = Promises(
-    {
-        Promise.FAIR_CLAIMS: "brokers are fair among sites only within what they have sent, and by lanes in a flood",
-        Promise.COMPLETE_CLAIMS: "a broker pushes jobs, and some may still be on their way",
-        Promise.NEXT_DUE: "a broker does not tell when a job that it delays is due",
-        Promise.DEPTHS: "a broker tells no depths over STOMP",
-        Promise.WAKES_ALL: "a broker sends a job, and so the wake-up, to one of the processes that listen",
-        Promise.KEEPS_PLACE: "a job that is given back may come behind jobs that another process holds already",
-        Promise.KNOWS_HOLDERS: "a broker does not tell which process holds a job, so the crash ledger is believed",
-        Promise.ORDER_ACROSS_PROCESSES: "order is kept by the one process of an exclusive group",
-        Promise.ONE_SUSPECT: "each daemon has one process that takes suspects; a broker does not know of the others",
-    }
-)
 
 
 @implementer(IStore)
@@ -101,7 +89,7 @@ class StompStore:
                 random,
                 broker.name,
                 topology.nowhere(),
-                self._sorter.arrived,
+                self._arrived,
                 self._came_up,
                 self._went_down,
             )
@@ -116,6 +104,7 @@ class StompStore:
         self._flood_watch = FloodWatch(reactor, self._inbox, self._sorter, self._intake.sources)
         self._waking: IDelayedCall | None = None
         self._lost_before = False
+        self._stopped_claims = False
         self._closing = False
 
     @property
@@ -202,8 +191,16 @@ class StompStore:
             self._intake.make_room(room, alone=True)
         return succeed(Claim([suspect] if suspect is not None else [], None, self._solo.queues(noted)))
 
+    def _arrived(self, message: Frame, source: Source, epoch: int) -> None:
+        if self._stopped_claims and source.consumer.dialect.nack_requeues:
+            source.consumer.nack(Arrival(Job("", "", "", b""), message, source, epoch))
+        else:
+            self._sorter.arrived(message, source, epoch)
+
     def _accept(self, arrival: Arrival) -> None:
-        if arrival.source.alone:
+        if self._stopped_claims:
+            self._give_back(arrival)
+        elif arrival.source.alone:
             self._solo.add(arrival)
         else:
             self._inbox.add(arrival)
@@ -242,10 +239,33 @@ class StompStore:
         for receipt in sorted(receipts, key=lambda receipt: receipt.key, reverse=True):  # each before those behind it
             arrival = self._release(receipt)
             if arrival is not None:
-                (self._solo if arrival.source.alone else self._inbox).put_back(arrival)
+                self._give_back(arrival)
         self._sorter.sort_misplaced()
         self._wake_soon()
         return succeed(None)
+
+    def stop_claims(self, receipts: Collection[Receipt]) -> Deferred[None]:
+        """See :meth:`IStore.stop_claims`; only RabbitMQ can take back what it has sent.
+
+        A quorum queue counts how often it has sent a message, and drops it beyond a limit. So the subscriptions end
+        before anything goes back: otherwise it would come again at once.
+        """
+        self._stopped_claims = True
+        for part in (self._flood_watch, self._returns, self._intake):
+            part.stop()
+        for source in self._intake.sources():
+            source.consumer.shut(source)
+        released = filter(None, map(self._release, receipts))
+        for arrival in [*released, *self._solo.withdraw(), *self._inbox.withdraw(lambda arrival: True)]:
+            self._give_back(arrival)
+        return succeed(None)
+
+    def _give_back(self, arrival: Arrival) -> None:
+        consumer = arrival.source.consumer
+        if self._stopped_claims and consumer.dialect.nack_requeues:
+            consumer.nack(arrival)
+        else:
+            (self._solo if arrival.source.alone else self._inbox).put_back(arrival)
 
     def _release(self, receipt: Receipt) -> Arrival | None:
         arrival = self._inbox.held(receipt)

@@ -151,6 +151,33 @@ def test_on_rabbitmq_each_subscription_of_a_source_that_shrinks_begins_anew_in_t
     assert (bench.transport.writes, bench.source.prefetch) == (1, 5)
 
 
+def test_on_rabbitmq_a_source_that_is_shut_listens_where_nothing_comes_so_that_what_is_here_can_be_settled() -> None:
+    bench = Bench()
+    bench.consumer.listen(bench.source, 90)
+    bench.confirm()
+    bench.deliver("m-1")
+    bench.transport.writes = 0
+    bench.consumer.shut(bench.source)
+    bench.consumer.nack(bench.arrived[0])
+    frames = bench.confirm()
+    assert commands(frames) == [
+        *[("UNSUBSCRIBE", "1"), ("SUBSCRIBE", "1"), ("UNSUBSCRIBE", "2"), ("SUBSCRIBE", "2")],
+        ("NACK", "m-1"),
+    ]
+    assert {frame.headers["destination"] for frame in frames if frame.command == "SUBSCRIBE"} == {"/queue/nowhere"}
+    assert (bench.transport.writes, bench.source.prefetch) == (1, 0)
+    bench.lose()
+    assert {frame.headers["destination"] for frame in bench.log_in() if frame.command == "SUBSCRIBE"} == {
+        "/queue/nowhere"
+    }
+
+
+def test_a_source_on_a_broker_that_takes_nothing_back_is_not_shut() -> None:
+    bench = Bench("ActiveMQ/5.17.2")
+    bench.consumer.shut(bench.source)
+    assert bench.sent() == []
+
+
 def test_rabbitmq_leaves_here_what_was_on_its_way_when_a_source_shrank_so_that_it_can_be_settled() -> None:
     bench = Bench()
     bench.consumer.shrink(bench.source, 5)
