@@ -67,6 +67,7 @@ class Intake:
         self._listen_to_breakouts(room)
         for group in groups:
             self._listen_to_group(group, room)
+            self._add(self._topology.dropped(), group, SMALL_PREFETCH)
         self.listen_to_resumed(resumed)
         return True
 

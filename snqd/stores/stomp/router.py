@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from snqd.core.backoff import Backoff
 from snqd.core.clocks import unix_time
 from snqd.core.errors import BadPayload, StoreUnavailable
-from snqd.core.job import PHP, Job, digest_id
+from snqd.core.job import Job
 from snqd.stomp.frame import Frame
 from snqd.stores.morgue.morgue import Letter
 from snqd.stores.stomp import message as messages
@@ -24,6 +24,7 @@ from snqd.stores.stomp.mover import Mover, is_current
 from snqd.stores.stomp.sender import PROBE, Outgoing
 from snqd.stores.stomp.shared_state import NoteReader, Suspect
 from snqd.stores.stomp.topology import Topology
+from snqd.stores.stomp.unrun import given_up, unreadable
 
 GRACE = 0.25
 """Seconds that a message waits that another process may have died with, so that its parent can say so."""
@@ -80,10 +81,14 @@ class Router:
         if PROBE in message.headers:
             source.consumer.ack(Arrival(Job("", "", "", b""), message, source, epoch))
             return
+        if source.destination == self._topology.dropped():
+            self._mover.begin_alone(self._to_the_morgue(message, source, epoch, given_up(message, source.destination)))
+            return
         try:
             job = messages.read(message, unix_time())
         except BadPayload as error:
-            self._mover.begin_alone(self._to_the_morgue(message, source, epoch, str(error)))
+            letter = unreadable(message, source.group, source.destination, str(error))
+            self._mover.begin_alone(self._to_the_morgue(message, source, epoch, letter))
             return
         redelivered = message.headers.get("redelivered", "").strip() == "true"
         self.doubting = self.doubting or not redelivered
@@ -251,19 +256,10 @@ class Router:
             for early in self._accused.pop(job.id, ()):
                 self.sort(early)
 
-    async def _to_the_morgue(self, message: Frame, source: Source, epoch: int, reason: str) -> None:
-        created = message.headers.get("created", "").strip()
-        letter = Letter(
-            id=digest_id(message.body, created),
-            site="",
-            queue=source.group,
-            body=message.body,
-            encoding=PHP,
-            created=unix_time(),
-            died=unix_time(),
-            reason=f"{reason} (from {source.destination})",
+    async def _to_the_morgue(self, message: Frame, source: Source, epoch: int, letter: Letter) -> None:
+        self.log.error(
+            "a message on {source} is a dead letter: {reason}", source=source.destination, reason=letter.reason
         )
-        self.log.error("a message on {source} is a dead letter: {reason}", source=source.destination, reason=reason)
         backoff = Backoff(0.5, 15.0, self._random)
         while True:
             try:

@@ -63,6 +63,10 @@ class Topology:
         """Where suspects wait to run alone."""
         return self._own(group, "solo")
 
+    def dropped(self) -> str:
+        """Where a policy of RabbitMQ sends what a limit of a queue drops."""
+        return f"{self.base}snq.dropped"
+
     def nowhere(self) -> str:
         """Where nobody sends anything, for subscriptions that are to bring nothing."""
         return f"{self.base}snq.nowhere"

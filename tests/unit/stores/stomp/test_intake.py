@@ -25,9 +25,10 @@ def bench(room: int = 40) -> tuple[Clock, Intake, Any]:
     return clock, intake, consumer.sources
 
 
-def test_a_group_is_its_destination_what_is_due_and_all_lanes() -> None:
+def test_a_group_is_its_destination_what_is_due_all_lanes_and_what_a_limit_drops() -> None:
     _, intake, sources = bench()
-    assert len(sources) == 2 + LANES
+    assert len(sources) == 2 + LANES + 1
+    assert sources[TOPOLOGY.dropped()].prefetch == SMALL_PREFETCH
     assert (sources[MAIN].prefetch, sources[DUE].prefetch) == (40, 10)
     assert {sources[lane].prefetch for lane in TOPOLOGY.lanes("main")} == {SMALL_PREFETCH}
     assert not intake.listen({"q": Want(40)}, ())

@@ -147,6 +147,38 @@ def test_what_cannot_be_read_is_acknowledged_when_the_morgue_has_it() -> None:
     assert (bench.consumer.acked, bench.bad_items) == ([letter.id], [("main", "")])
 
 
+WHY_GIVEN_UP = (
+    "the broker gave it up after more deliveries than its queue's delivery-limit allows (queue snqd.main); "
+    "lift that limit by a policy"
+)
+
+
+def test_what_the_broker_gave_up_is_a_dead_letter_and_acknowledged_when_the_morgue_has_it() -> None:
+    bench = RouterBench()
+    said = {"x_first_death_reason": "delivery_limit", "x_first_death_queue": "snqd.main"}
+    headers = {name.replace("_", "-"): value for name, value in said.items()}
+    bench.arrive(job("a", attempt=3), source=bench.source(TOPOLOGY.dropped()), **headers)
+    (letter,) = bench.buried
+    assert (letter.id, letter.site, letter.queue, letter.body) == ("a", "alpha", "q", b"1")
+    assert (letter.attempts, letter.created, letter.reason) == (2, 1.0, WHY_GIVEN_UP)
+    assert (bench.consumer.acked, bench.bad_items, bench.waiting()) == (["a"], [("q", "alpha")], [])
+
+
+def test_of_what_the_broker_gave_up_and_nobody_can_read_the_bytes_are_kept() -> None:
+    bench = RouterBench()
+    bench.sorter.arrived(Frame("MESSAGE", {}, b"O:6:"), bench.source(TOPOLOGY.dropped()), 1)
+    (letter,) = bench.buried
+    assert letter.body == b"O:6:"
+    assert letter.reason.startswith("the broker gave it up; the message is no envelope")
+    assert bench.consumer.acked == [letter.id]
+
+
+def test_marks_that_expire_into_what_is_dropped_are_settled_and_no_letters() -> None:
+    bench = RouterBench()
+    bench.sorter.arrived(Frame("MESSAGE", {PROBE: "1"}, b""), bench.source(TOPOLOGY.dropped()), 1)
+    assert (bench.buried, len(bench.consumer.acked)) == ([], 1)
+
+
 def test_what_is_moved_says_what_it_said_before_and_no_more() -> None:
     bench = RouterBench()
     bench.arrive(job("a", solo=True, attempt=3, reason="it failed"), subscription="7", redelivered="false")
