@@ -23,7 +23,7 @@ from snqd.config.key import (
     optional_key,
 )
 from snqd.config.redis_address import RedisAddress, redis_address
-from snqd.config.stomp_servers import broker, brokers
+from snqd.config.stomp_servers import broker, brokers, management_url
 from snqd.config.values import (
     WIRES,
     SoftLimit,
@@ -126,6 +126,13 @@ class QueueKeys(SectionKeys):
     stomp_password: str = optional_key(one_line, "password that goes with it", STOP, empty="", secret=True)
     stomp_password_file: Path | None = optional_key(path, "file that holds the password instead", STOP)
     stomp_vhost: str = key("/", one_line, "virtual host of the brokers that the farm is on; ActiveMQ has none", STOP)
+    stomp_management: str = optional_key(
+        management_url,
+        "URL of RabbitMQ's management API, which snqctl check asks for limits that drop jobs",
+        NOW,
+        empty="",
+        secret=True,
+    )
     stomp_manual_failover: bool = key("yes", boolean, "yes: listen to all brokers; no: to one that is up", STOP)
     stomp_enqueue_on: str = optional_key(
         broker, "the broker that jobs are sent to; empty: one that is up", STOP, empty=""

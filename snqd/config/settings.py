@@ -53,6 +53,7 @@ class QueueSettings(QueueKeys):
             password=self.stomp_password,
             password_file=self.stomp_password_file,
             vhost=self.stomp_vhost,
+            management=self.stomp_management,
             manual_failover=self.stomp_manual_failover,
             enqueue_on=self.stomp_enqueue_on,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -24,6 +25,7 @@ class StompSettings:
     :ivar username: empty where none is wanted.
     :ivar password_file: what holds the password; wins over `password`. None where there is none.
     :ivar vhost: the virtual host on each of them.
+    :ivar management: URL of RabbitMQ's management API; empty where it is not to be asked.
     :ivar manual_failover: listen to all servers, and not only to one that is up.
     :ivar enqueue_on: the one of `servers` that jobs are sent to; empty for any that is up.
     """
@@ -33,6 +35,7 @@ class StompSettings:
     password: str = attrs.field(default="", repr=False)
     password_file: Path | None = None
     vhost: str = "/"
+    management: str = attrs.field(default="", repr=False)
     manual_failover: bool = True
     enqueue_on: str = ""
 
@@ -46,6 +49,18 @@ def broker(text: str) -> str:
     if not plain and "://" not in text and _ENDPOINT.fullmatch(text):
         return text
     raise BadValue(f"{quoted(text)} is no broker: {_FORMS}")
+
+
+def management_url(text: str) -> str:
+    """``http://`` or ``https://``, with a user and password or without. A message never shows them."""
+    try:
+        url = urlsplit(text)
+        is_fine = url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
+    except ValueError:
+        is_fine = False
+    if not is_fine or url.query or url.fragment or re.search(r"[^\x21-\x7e]", text):
+        raise BadValue("it is no URL of RabbitMQ's management API: write http://user:password@host:15672")
+    return text
 
 
 def brokers(text: str) -> tuple[str, ...]:

@@ -68,7 +68,8 @@ class ISubsystem(Interface):
         """
 
     def notes() -> Iterable[tuple[str, str]]:
-        """Keys of ``[queue]`` that are set and have no effect on this kind of store, each with the reason."""
+        """Keys of ``[queue]`` about which the operator is told something that is no error, such as that they have no
+        effect on this kind of store; for ``snqctl check``, where :meth:`problems` has found none."""
 
 
 class IControlChannel(Interface):

@@ -22,7 +22,7 @@ from snqd.stomp.parser import Parser
 from snqd.stores.blocking import IBlockingQueue
 from snqd.stores.interface import Pauses
 from snqd.stores.stomp.brokers import login_of
-from snqd.stores.stomp.dialects import BrokerDialect, dialect_of
+from snqd.stores.stomp.dialects import BrokerDialect, dialect_of, has_default_limit
 from snqd.stores.stomp.message import ID
 from snqd.stores.stomp.sender import Outgoing, frames_of
 from snqd.stores.stomp.shared_state import SharedState
@@ -131,6 +131,21 @@ def problems_of(settings: StompSettings) -> list[str]:
     return problems
 
 
+def may_have_limits(settings: StompSettings) -> bool:
+    """Whether one of the brokers that answer may be a RabbitMQ whose quorum queues have a limit by default."""
+    login = login_of(settings)
+    for server in settings.servers:
+        try:
+            session = _Session(_connected(server), login)
+        except (OSError, StoreUnavailable, ProtocolError):
+            continue  # which problems_of() has told, or another one does for it
+        session.close()
+        kind, _, version = session.server.partition("/")
+        if kind in ("", "rabbitmq") and has_default_limit(version):
+            return True
+    return False
+
+
 def send_once(server: str, login: Login, headers: dict[str, str], body: bytes) -> None:
     """Send one message over a connection of its own; returns when the broker has confirmed it.
 
@@ -146,6 +161,7 @@ def send_once(server: str, login: Login, headers: dict[str, str], body: bytes) -
 class _Session:
     """One connection, past its handshake.
 
+    :ivar server: how the broker calls itself, in small letters, as ``rabbitmq/4.0.5``; empty where it does not.
     :ivar made: see :func:`snqd.stores.stomp.sender.frames_of`.
     :ivar unconfirmed: ids of the jobs that were sent and that the broker has not confirmed.
     """
@@ -160,6 +176,7 @@ class _Session:
         try:
             connected = self._log_in(login)
             self.dialect: BrokerDialect = dialect_of(connected)
+            self.server = connected.headers.get("server", "").strip().lower()
         except BaseException:
             connection.close()
             raise

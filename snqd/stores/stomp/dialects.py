@@ -143,3 +143,9 @@ def dialect_of(connected: Frame) -> BrokerDialect:
     if server.startswith("rabbitmq/"):
         return RabbitMq()
     return ActiveMq() if server.startswith("activemq/") else Plain()
+
+
+def has_default_limit(version: str) -> bool:
+    """Whether quorum queues of that RabbitMQ have a limit by default, or may have one, since no version is known."""
+    major = version.partition(".")[0]
+    return not major.isdigit() or int(major) >= 4

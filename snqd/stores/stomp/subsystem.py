@@ -77,13 +77,24 @@ class StompSubsystem:
         with closing(self.blocking_queue()) as queue:
             queue.pauses()
             if stomp.manual_failover:
-                return problems_of(stomp)  # jobs are taken from every broker: one that answers is not enough
-            queue.depths()
-        return ()
+                yield from problems_of(stomp)  # jobs are taken from every broker: one that answers is not enough
+            else:
+                queue.depths()
+        if stomp.management:
+            from snqd.stores.stomp.brokers import login_of
+            from snqd.stores.stomp.limits import complaints
+            from snqd.stores.stomp.management import look
+
+            host = look(stomp.management, login_of(stomp))
+            yield from complaints(host, topology_of(lambda: self.settings), self.settings.groups)
 
     def notes(self) -> Iterable[tuple[str, str]]:
-        """See :meth:`ISubsystem.notes`."""
-        return ()
+        """See :meth:`ISubsystem.notes`; nobody knows what a broker with limits drops unless it can be asked."""
+        from snqd.stores.stomp.blocking import may_have_limits
+        from snqd.stores.stomp.limits import unknown
+
+        if not self.settings.queue.stomp.management and may_have_limits(self.settings.queue.stomp):
+            yield "stomp_management", unknown(topology_of(lambda: self.settings), self.settings.groups)
 
     def control_listener(self, reactor: Any, random: Random) -> IControlListener:
         """See :meth:`IControlChannel.control_listener`."""

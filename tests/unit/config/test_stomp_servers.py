@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from snqd.config.settings import Settings
-from snqd.config.stomp_servers import brokers
+from snqd.config.stomp_servers import brokers, management_url
 from snqd.config.values import BadValue
 
 SERVERS = [
@@ -33,6 +33,21 @@ WRONG = ["http://broker", "broker:0", "broker:70000", "tcp://user:secret@broker"
 def test_what_is_no_broker_is_refused(text: str) -> None:
     with pytest.raises(BadValue, match=r"is no broker|names no broker|names a twice"):
         brokers(text)
+
+
+@pytest.mark.parametrize("text", ["http://127.0.0.1:15672", "https://me:it%40@broker.example/rabbit"])
+def test_the_url_of_a_management_api_is_kept_as_it_is(text: str) -> None:
+    assert management_url(text) == text
+
+
+NO_URLS = ["127.0.0.1:15672", "tcp://a:1", "http://", "http://me:secret@a:x", "http://a b", "http://a?b"]
+
+
+@pytest.mark.parametrize("text", NO_URLS)
+def test_any_other_is_refused_without_its_password(text: str) -> None:
+    with pytest.raises(BadValue, match="no URL of RabbitMQ's management API") as refused:
+        management_url(text)
+    assert "secret" not in str(refused.value)
 
 
 def test_settings(settings_of: Callable[..., Settings]) -> None:

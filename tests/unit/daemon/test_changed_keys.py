@@ -42,6 +42,7 @@ AFTER: Mapping[str, Sections] = {
             "memory_limit": "512m",
         },
         "queue": {
+            "stomp_management": "http://127.0.0.1:15672",
             "breakout": "main/mail",
             "concurrency": "40",
             "timeout": "500",
