@@ -11,6 +11,7 @@ from snqd.core.clocks import unix_time
 from snqd.core.errors import DaemonNotRunning, StoreError
 from snqd.ops.control import ControlFailed, call
 from snqd.snqctl.invocation import Invocation, complain, say
+from snqd.stores.control import Unheard
 from snqd.stores.factory import control_channel_of
 from snqd.stores.subsystem import IControlChannel
 from snqd.wire.control_message import ControlMessage, encode, new_message
@@ -81,6 +82,9 @@ def _told(published: Future[None], running: bool) -> bool:
     """Whether all others were told, which is said, whatever becomes of this host's daemon."""
     try:
         published.result()
+    except Unheard as error:
+        complain(f"other daemons may not have been told: {error}")
+        return False
     except StoreError as error:
         complain(f"other daemons were not told: {error}")
         return False

@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import Interface
 
+from snqd.core.errors import StoreError
+
 if TYPE_CHECKING:  # snqctl publishes without Twisted
     from twisted.internet.defer import Deferred
+
+
+class Unheard(StoreError):
+    """The store has taken a command, and lets nobody listen for it."""
 
 
 class IControlListener(Interface):
@@ -35,6 +41,7 @@ class IControlPublisher(Interface):
     def publish(body: bytes) -> None:
         """Tell all listeners; returns when the store has taken it.
 
+        :raises Unheard: where the store has taken it, and nobody can listen.
         :raises StoreError: where the store does not take part.
         """
 

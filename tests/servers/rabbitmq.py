@@ -138,6 +138,13 @@ class RabbitMq4(RabbitMq):
         self.ask("PUT", f"policies/{quote(vhost, '')}/{name}", policy)
 
 
+class StrictRabbitMq4(RabbitMq4):
+    """The same, where queues that end with a connection must be exclusive, as they must be in later versions."""
+
+    name = "RabbitMQ 4, strict"
+    more = ("deprecated_features.permit.transient_nonexcl_queues = false",)
+
+
 def _environment(process: psutil.Process) -> dict[str, str]:
     try:
         return process.environ()

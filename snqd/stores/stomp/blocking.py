@@ -158,6 +158,18 @@ def send_once(server: str, login: Login, headers: dict[str, str], body: bytes) -
         session.close()
 
 
+def try_to_listen(server: str, login: Login, topic: str) -> None:
+    """Subscribe to `topic` as daemons do, over a connection of its own; returns when the broker has confirmed it.
+
+    :raises OSError, StoreUnavailable, ProtocolError: saying why nobody can listen there.
+    """
+    session = _Session(_connected(server), login)
+    try:
+        session.listen(topic)
+    finally:
+        session.close()
+
+
 class _Session:
     """One connection, past its handshake.
 
@@ -207,6 +219,15 @@ class _Session:
             ) from error
         except ProtocolError as error:
             raise NotConnected(f"the broker said what is no STOMP ({error})") from error
+
+    def listen(self, topic: str) -> None:
+        """SUBSCRIBE, and wait until that is confirmed."""
+        headers = {"id": "control", "destination": topic, "ack": "auto", "receipt": "listen", **self.dialect.topic}
+        self._write(encode("SUBSCRIBE", headers, b"", self._parser.version), CONFIRM_TIMEOUT)
+        try:
+            self._next("RECEIPT", CONFIRM_TIMEOUT)
+        except TimeoutError as error:
+            raise NotConnected(f"the broker has not confirmed it within {CONFIRM_TIMEOUT:g} s") from error
 
     def _confirm(self, waiting: dict[str, list[str]], timeout: float) -> None:
         number = self._next("RECEIPT", timeout).headers.get("receipt-id", "")

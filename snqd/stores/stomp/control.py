@@ -16,9 +16,10 @@ from snqd.stomp.connection import StompConnection, Subscription
 from snqd.stomp.endpoints import make_endpoint
 from snqd.stomp.errors import ProtocolError
 from snqd.stomp.frame import Frame
-from snqd.stores.control import IControlListener, IControlPublisher
-from snqd.stores.stomp.blocking import send_once
+from snqd.stores.control import IControlListener, IControlPublisher, Unheard
+from snqd.stores.stomp.blocking import send_once, try_to_listen
 from snqd.stores.stomp.brokers import login_of
+from snqd.stores.stomp.dialects import dialect_of
 from snqd.wire.control_message import MAX_BYTES
 
 
@@ -31,8 +32,6 @@ class StompControlListener:
 
     def __init__(self, reactor: Any, settings: StompSettings, topic: str, random: Random) -> None:
         login = login_of(settings)
-        # Without acknowledgements, and without arguments that only one kind of broker knows.
-        subscription = Subscription("control", topic, {"ack": "auto"})
         self._connections = [
             StompConnection(
                 reactor,
@@ -42,7 +41,10 @@ class StompControlListener:
                 f"{server} for the control channel {topic}",
                 partial(self._message, server),
                 lambda: self._up(),
-                subscriptions=lambda connected: (subscription,),
+                subscriptions=lambda connected: (
+                    # Without acknowledgements: who is away has missed it.
+                    Subscription("control", topic, {"ack": "auto", **dialect_of(connected).topic}),
+                ),
             )
             for server in settings.servers
         ]
@@ -70,16 +72,26 @@ class StompControlPublisher:
         self._topic = topic
 
     def publish(self, body: bytes) -> None:
-        """See :class:`~snqd.stores.control.IControlPublisher`; one broker is enough."""
+        """See :class:`~snqd.stores.control.IControlPublisher`; one broker is enough.
+
+        A broker confirms what nobody hears. So it must let this program listen as daemons do.
+        """
         login = login_of(self._settings)
-        problems = []
+        problems, unheard = [], []
         for server in self._settings.servers:
             try:
                 send_once(server, login, {"destination": self._topic}, body)
             except (OSError, StoreUnavailable, ProtocolError) as error:
                 problems.append(f"{server}: {error}")
+                continue
+            try:
+                try_to_listen(server, login, self._topic)
+            except (OSError, StoreUnavailable, ProtocolError) as error:
+                unheard.append(f"{server} has taken it, and lets nobody listen to {self._topic}: {error}")
         if len(problems) == len(self._settings.servers):
             raise StoreUnavailable("; ".join(problems))
+        if len(problems) + len(unheard) == len(self._settings.servers):
+            raise Unheard("; ".join([*unheard, *problems]))
 
     def close(self) -> None:
         """See :class:`~snqd.stores.control.IControlPublisher`: each connection was closed at once."""

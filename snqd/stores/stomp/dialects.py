@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import attrs
@@ -27,6 +28,7 @@ class SendTarget:
 class BrokerDialect(Protocol):
     """One kind of broker.
 
+    :ivar topic: headers of a SUBSCRIBE to a topic, whose queue then ends with the connection.
     :ivar nack_requeues: whether NACK puts a message back to its place.
     :ivar unsubscribe_frees: whether what is unsettled goes back at the end of its subscription, and not at that of the
         connection; None where that is not known.
@@ -36,6 +38,7 @@ class BrokerDialect(Protocol):
     :ivar buffers_acks: whether acknowledgements stay in its memory until the queue rests or has a message to confirm.
     """
 
+    topic: Mapping[str, str]
     nack_requeues: bool
     unsubscribe_frees: bool | None
     keeps_transactions: bool
@@ -56,6 +59,8 @@ class BrokerDialect(Protocol):
 class RabbitMq:
     """RabbitMQ: delays by queues whose messages expire into another. No slash within a name."""
 
+    # Of the queues that end with a connection, RabbitMQ 4 may be told to refuse those that are not exclusive.
+    topic: Mapping[str, str] = {"exclusive": "true", "auto-delete": "true", "durable": "false"}
     nack_requeues = True
     unsubscribe_frees: bool | None = False
     keeps_transactions = False
@@ -93,6 +98,7 @@ MAX_SCHEDULED_DELAY = 30 * 86_400.0
 class ActiveMq:
     """ActiveMQ: a scheduler for delays. NACK makes a dead letter of the broker's."""
 
+    topic: Mapping[str, str] = {}
     nack_requeues = False
     unsubscribe_frees: bool | None = True
     keeps_transactions = True
@@ -117,6 +123,7 @@ class ActiveMq:
 class Plain:
     """Any other broker: what is delayed stays with the child that got it, unsettled, until it is due."""
 
+    topic: Mapping[str, str] = {}
     nack_requeues = False
     unsubscribe_frees: bool | None = None
     keeps_transactions = False

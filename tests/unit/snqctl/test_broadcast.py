@@ -10,6 +10,7 @@ import pytest
 from snqd.core.errors import DaemonNotRunning, StoreUnavailable
 from snqd.ops.control import ControlFailed
 from snqd.snqctl import broadcast, steer, update
+from snqd.stores.control import Unheard
 from snqd.stores.factory import control_channel_of
 from snqd.wire.control_message import ControlMessage, Received
 
@@ -159,6 +160,14 @@ def test_a_store_that_is_away_fails_it_but_not_the_daemon_here(world: World, far
     assert result.exit_code == 1
     assert "other daemons were not told: Redis is away" in result.stderr
     assert "2 children were replaced" in result.stdout
+
+
+def test_where_the_store_lets_nobody_listen_others_may_not_have_been_told(world: World, farmer: Any) -> None:
+    world.store_failing = Unheard("the broker lets nobody listen to /topic/x")
+    result = farmer("restart")
+    assert result.exit_code == 1
+    assert "other daemons may not have been told: the broker lets nobody listen to /topic/x" in result.stderr
+    assert "were told" not in result.stdout
 
 
 def test_what_the_daemon_here_refuses_the_others_are_told_all_the_same(world: World, farmer: Any) -> None:
