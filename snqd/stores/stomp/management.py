@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 import attrs
 
 from snqd.core.errors import ConfigError
-from snqd.stomp.protocol import Login
+from snqd.stomp.login import Login
 from snqd.stores.stomp.dialects import has_default_limit
 
 TIMEOUT = 10.0
