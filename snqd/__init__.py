@@ -3,7 +3,7 @@
 The house, in the order of its story. Each room imports only from itself and those above it:
 
 - ``core/`` is pure: ``core/job.py``, ``core/names.py``, ``core/outcome.py``, ``core/retry.py``,
-  ``core/fair_turn.py``, ``core/counters.py``, and ``core/errors.py`` with every error in one tree.
+  ``core/fair_turn.py``, ``core/counters.py``, ``core/clocks.py``, and ``core/errors.py`` with every error in one tree.
 - ``config/`` declares each key once (``config/schema.py``), and reads files (``config/load.py``) into frozen settings
   (``config/settings.py``).
 - ``sites/`` layers them for each site: ``sites/registry.py``, ``sites/site.py``; ``sites/live_targets.py`` learns of

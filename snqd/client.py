@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from snqd.config.settings import Settings
+from snqd.core.clocks import UnixTime, unix_time
 from snqd.core.errors import NoHandler, SnqdError, StoreUnavailable, Unconfirmed, UnknownSite
 from snqd.core.job import Job
 from snqd.sites.live_targets import LiveTargets
@@ -53,8 +54,9 @@ class Queue:
     Opened by the first job; made by :func:`connect`.
     """
 
-    def __init__(self, targets: LiveTargets) -> None:
+    def __init__(self, targets: LiveTargets, now: Callable[[], UnixTime] = unix_time) -> None:
         self._targets = targets
+        self._now = now
         self._settings = targets.settings  # the store stays what it was
         self._inherited: list[_Store | _AtOnce] = []
         self._begin()
@@ -62,7 +64,7 @@ class Queue:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._job_builder = JobBuilder(lambda: self._settings)
+        self._job_builder = JobBuilder(lambda: self._settings, self._now)
         self._outlet = _outlet(self._settings)
 
     def enqueue(self, site: str, queue: str, payload: Any, delay: float = 0.0, id: str | None = None) -> str:

@@ -10,17 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python import usage
 
 from snqd.config.load import Overrides, load
 from snqd.config.source_reader import SourceReader
+from snqd.core.clocks import make_steady
 from snqd.core.errors import SnqdError
 from snqd.daemon.folder_watch import FolderWatch
 from snqd.daemon.launcher import CHILD_MODULE, Launcher
 from snqd.daemon.memory_total import system_memory
+from snqd.daemon.news import DaemonNews
 from snqd.daemon.operator_signals import OperatorSignals
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.daemon.reload import Reload
@@ -59,6 +60,7 @@ def makeService(options: Options) -> LoggedService:
     from twisted.internet import reactor
 
     write_utf8(sys.stdout, sys.stderr)
+    make_steady(reactor)
     try:
         daemon = make_service(reactor, Path(options["config"]), Overrides(options["threads"], options["id"]))
     except SnqdError as error:
@@ -74,34 +76,32 @@ def make_service(reactor: Any, config: Path, overrides: Overrides, child_module:
     reader = SourceReader(config)
     sources = reader.read()
     settings = load(sources, overrides)
-    launcher = Launcher(reactor, settings.daemon.id, sources, overrides, child_module)
-    daemon = QueueDaemon(launcher, settings, system_memory(), os.getpid, reactor.stop)
+    news = DaemonNews()
+    launcher = Launcher(reactor, settings.daemon.id, sources, overrides, news, child_module)
+    daemon = QueueDaemon(launcher, news, settings, system_memory(), os.getpid, reactor.stop)
     daemon.check()
     trust_of(settings.queue)  # a key that can't be read is better told now
     reload = Reload(reactor, launcher, daemon, reader, partial(_in_thread, reactor))
     notices = SystemdNotices(reactor, daemon, SdNotify(manager_of(os.environ, os.getpid())))
     changes = UpdateCommands(daemon, reload, RollingRestart(daemon, reload), notices)
-    broadcasts = Broadcasts(reactor, daemon, changes)
-    daemon.on_heard = broadcasts.heard
+    broadcasts = Broadcasts(daemon, changes)
+    folders = FolderWatch(reactor, lambda: watch.changed())
+    watch = SiteWatch(reactor, reload, folders)
+    news.heard.subscribe(broadcasts.heard)
+    news.sites_missed.subscribe(watch.missed)
+    news.child_up.subscribe(reload.bring_up_to_date)
     commands = {**daemon_commands(daemon), **changes.commands(), **broadcasts.commands()}
     services = [
         # Below the daemon, since only the holder of its lock may replace a socket that is there.
         ControlServer(reactor, settings.daemon.control, commands),
         OperatorSignals(reactor, {signal.SIGHUP: changes.hang_up, signal.SIGUSR2: changes.user_signal}),
         notices,
-        *_site_watch(reactor, daemon, reload),
+        folders,
+        watch,
     ]
     for service in services:
         service.setServiceParent(daemon)
     return daemon
-
-
-def _site_watch(reactor: Any, daemon: QueueDaemon, reload: Reload) -> list[Service]:
-    folders = FolderWatch(reactor, lambda: watch.changed())
-    watch = SiteWatch(reactor, reload, folders)
-    daemon.on_child_up = reload.bring_up_to_date
-    daemon.on_sites_missed = watch.missed
-    return [folders, watch]
 
 
 def _in_thread(reactor: Any, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:

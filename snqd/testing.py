@@ -15,6 +15,7 @@ from snqd.config.config_diff import compare_sites
 from snqd.config.load import load
 from snqd.config.settings import HandlerSettings, Settings, SiteSettings
 from snqd.config.sources import Sources
+from snqd.core.clocks import UnixTime, unix_time
 from snqd.core.job import JSON, Job
 from snqd.core.names import check_queue, check_site
 from snqd.core.outcome import Ack, Outcome
@@ -65,17 +66,20 @@ def run_job(
     options: Mapping[str, str] | None = None,
     app: Mapping[str, Mapping[str, str]] | None = None,
     attempt: int = 1,
+    time: float | None = None,
 ) -> JobResult:
     """Run one job through a new `handler_class` that is done at once.
 
     :param options: the handler's own keys of ``[handler:QUEUE]``.
     :param app: what ``job.site.config(NAME, KEY)`` finds, as ``{NAME: {KEY: text}}``.
+    :param time: what ``job.time()`` says at first, in Unix seconds, by default the real time; the reactor
+        moves it on.
     :raises AssertionError: if the handler waits for something: that takes :func:`run_job_async`.
     """
     settings = _settings(handler_class, site, queue, options or {}, app or {})
     results: list[JobResult] = []
     failures: list[Failure] = []
-    waiting = _run(handler_class, settings, _job(payload, site, queue, attempt), Clock())
+    waiting = _run(handler_class, settings, _job(payload, site, queue, attempt), Clock(), time)
     waiting.addCallbacks(results.append, failures.append)
     if failures:
         failures[0].raiseException()
@@ -95,6 +99,7 @@ def run_job_async(
     options: Mapping[str, str] | None = None,
     app: Mapping[str, Mapping[str, str]] | None = None,
     attempt: int = 1,
+    time: float | None = None,
 ) -> Deferred[JobResult]:
     """Run one job through a new `handler_class`; fires when the outcome is known.
 
@@ -102,15 +107,17 @@ def run_job_async(
     :class:`~twisted.internet.task.Clock`, which the test advances, or a real one.
     """
     settings = _settings(handler_class, site, queue, options or {}, app or {})
-    return _run(handler_class, settings, _job(payload, site, queue, attempt), reactor)
+    return _run(handler_class, settings, _job(payload, site, queue, attempt), reactor, time)
 
 
-def _run(handler_class: type[QueueHandler], settings: Settings, job: Job, reactor: Any) -> Deferred[JobResult]:
+def _run(
+    handler_class: type[QueueHandler], settings: Settings, job: Job, reactor: Any, time: float | None
+) -> Deferred[JobResult]:
     handler = handler_class(settings.handlers[job.queue])
     handler.reactor = reactor
     handler.start()
     site = Site(settings.sites[job.site], settings)
-    running = RunningJob(job, site, JobContext(lambda site, queue: None, reactor.seconds))
+    running = RunningJob(job, site, JobContext(lambda site, queue: None, _dates(reactor, time)))
     outcome = run(handler, running, reactor)
     ended: Deferred[Outcome] = outcome if isinstance(outcome, Deferred) else succeed(outcome)
     result = ended.addCallback(_result, running)
@@ -121,13 +128,19 @@ def _run(handler_class: type[QueueHandler], settings: Settings, job: Job, reacto
     return result.addBoth(close)
 
 
+def _dates(reactor: Any, time: float | None) -> Callable[[], UnixTime]:
+    ahead = (unix_time() if time is None else time) - reactor.seconds()
+    return lambda: UnixTime(reactor.seconds() + ahead)
+
+
 def _result(outcome: Outcome, running: RunningJob) -> JobResult:
     acknowledged = running.follow_ups if isinstance(outcome, Ack) else []
     return JobResult(outcome, [_follow_up(job) for job in acknowledged])
 
 
 def _follow_up(job: Job) -> FollowUp:
-    delay = job.not_before - job.created if job.not_before else 0.0
+    # Dates are exact to a quarter of a microsecond.
+    delay = round(job.not_before - job.created, 6) if job.not_before else 0.0
     return FollowUp(job.site, job.queue, wire.decode(job.body, job.encoding), delay)
 
 
@@ -189,7 +202,7 @@ class IoBench:
         self._sites = SiteRegistry(self._settings)
         self._reports = ManagerReports()
         enqueuer = Enqueuer(
-            lambda: self._settings, self._sites, self._put, lambda job: None, lambda: None, self.clock.seconds
+            lambda: self._settings, self._sites, self._put, lambda job: None, lambda: None, _dates(self.clock, None)
         )
         services = ChildServices(
             self.clock, lambda: self._settings, self._sites, enqueuer, self._reports, lambda reactor, name: _NoThreads()

@@ -37,6 +37,7 @@ need mariadbd mariadb-server
 need rabbitmq-server rabbitmq-server
 need activemq activemq
 need php php-cli
+need faketime faketime
 
 PATH=$PWD/.venv-test/bin:$PATH
 export PATH

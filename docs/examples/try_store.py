@@ -12,7 +12,7 @@ async def one_job(clock: Clock) -> list[str]:
     """What happens to it, line by line."""
     told = []
     shared = MemoryQueue()  # three processes work on one queue
-    web, one, two = (MemoryStore(clock, owner, shared) for owner in ("web", "one", "two"))
+    web, one, two = (MemoryStore(clock, owner, shared, clock.seconds) for owner in ("web", "one", "two"))
     await web.open(lambda: None)
     await one.open(lambda: told.append("child one is woken"))
     await two.open(lambda: None)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from snqd.child.command_listener import CommandListener
 from snqd.child.idle_sites import IdleSites
-from snqd.child.parts import Parts, Switch
+from snqd.child.parts import Parent, Parts
 from snqd.child.site_managers import SiteManagers
+from snqd.child.switch import Following, NothingPrepared, Participant, Prepared
 from snqd.child.unknown_sites import UnknownSites
 from snqd.config.group_sections import MAIN
 from snqd.config.schema import MOST_AT_ONCE
 from snqd.config.settings import HandlerSettings, Settings
 from snqd.config.values import GNUSOCIAL_DB, GNUSOCIAL_REDIS
+from snqd.core.clocks import unix_time
 from snqd.core.counters import Counters
 from snqd.core.errors import NoHandler, UnknownSite
 from snqd.core.fair_turn import FairTurn
 from snqd.core.job import JSON, Job
-from snqd.handlers.registry import HandlerRegistry, PreparedHandlers
+from snqd.handlers.registry import HandlerRegistry
 from snqd.handlers.running_job import JobContext
 from snqd.io.context import ChildServices
 from snqd.io.enqueuer import Enqueuer, no_queue
@@ -33,6 +34,7 @@ from snqd.io.io_master import IoMaster
 from snqd.io.reports import ManagerReports
 from snqd.monitor.ping import SwitchedPinger, make_pinger
 from snqd.pipe.child_spec import EXCLUSIVE, NORMAL, SOLO, ChildSpec
+from snqd.pipe.commands import Recover, Responders, Wake
 from snqd.pipe.crash_ledger import LEDGERS, CrashLedger, read_ledger
 from snqd.queues.queue_manager import ManagerParts, QueueManager
 from snqd.queues.settler import Settler
@@ -46,16 +48,17 @@ from snqd.stores.morgue.writer import MorgueWriter
 from snqd.stores.subsystem import StoreContext
 from snqd.wire.own import check_body
 
+_WITHOUT_QUEUES: Responders = {Recover: lambda owner, suspects, cause: 0, Wake: lambda: None}
 MANAGERS = {NORMAL: QueueManager, EXCLUSIVE: ExclusiveQueueManager, SOLO: SoloQueueManager}
 
 
-def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
+def build(reactor: Any, settings: Settings, spec: ChildSpec, parent: Parent) -> Parts:
     """Put a child's I/O managers together: its queue manager, and those that installed packages bring (in a solo child
     none of these).
 
     :raises SnqdError: a boot failure, whose text says what to do.
     """
-    base = _Base(reactor, settings, spec)
+    base = _Base(reactor, settings, spec, parent)
     queueing = _Queueing(base) if settings.queue.enabled else None
     managers: list[IIoManager] = queueing.managers if queueing else []
     if queueing and spec.first and spec.group == MAIN:
@@ -68,13 +71,14 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
     managers = [*managers, *_plugin_managers(services, settings, place), *for_sites.make(settings.sites)]
     io_master = IoMaster(reactor, managers, base.pinger.state, reports=services.reports.latest)
 
-    def prepare(new: Settings) -> Switch:
-        return _Switch(base, new, queueing, for_sites, io_master)
-
-    if queueing is None:
-        return Parts(io_master, base.counters, lambda owner, suspects, cause: succeed(0), lambda: None, prepare)
-    recover, wake = queueing.store.recover, queueing.manager.wake
-    return Parts(io_master, base.counters, recover, wake, prepare, base.missed_sites, ear)
+    participants: list[Participant] = [
+        Following(base.use),
+        Following(base.sites.replace),
+        Following(lambda new: base.pinger.switch(new.queue.monitor)),
+        *(queueing.participants() if queueing else []),
+        Following(lambda new: for_sites.follow(new, io_master)),
+    ]
+    return Parts(io_master, base.counters, queueing.at_work() if queueing else _WITHOUT_QUEUES, participants)
 
 
 def _services(base: _Base, queueing: _Queueing | None) -> ChildServices:
@@ -103,7 +107,7 @@ class _Base:
     :ivar settings: those in force.
     """
 
-    def __init__(self, reactor: Any, settings: Settings, spec: ChildSpec) -> None:
+    def __init__(self, reactor: Any, settings: Settings, spec: ChildSpec, parent: Parent) -> None:
         self.reactor = reactor
         self.settings = settings
         self.spec = spec
@@ -111,14 +115,23 @@ class _Base:
         self.pinger = SwitchedPinger(lambda target: make_pinger(reactor, target, spec.id), settings.queue.monitor)
         self.counters = Counters()
         self.random = Random()
-        self.missed_sites = UnknownSites(reactor)
+        self.parent = parent
+        self.missed_sites = UnknownSites(reactor, parent.refresh_sites)
+
+    def use(self, settings: Settings) -> None:
+        """Go over to `settings`; a store looks at them at each need."""
+        self.settings = settings
 
     def command_listener(self) -> CommandListener | None:
         """What hears commands to all daemons, in every child that is always there: while one is away, others hear."""
         if self.spec.role == SOLO or not self.settings.queue.control_trusted:
             return None
         channel = control_channel_of(self.settings)
-        return CommandListener(channel.control_listener(self.reactor, self.random)) if channel is not None else None
+        if channel is None:
+            return None
+        listener = channel.control_listener(self.reactor, self.random)
+        # Whatever was missed before it listens, sites are what it was about.
+        return CommandListener(listener, self.parent.heard, self.parent.refresh_sites)
 
     def handlers(self, settings: Settings) -> dict[str, HandlerSettings]:
         """Those of this child's group."""
@@ -194,7 +207,7 @@ class _Queueing:
             handlers=self.handlers,
             sites=base.sites,
             ledger=self._ledger,
-            surroundings=JobContext(base.check_target, time.time, base.check_body),
+            surroundings=JobContext(base.check_target, unix_time, base.check_body),
             queues=_ordered(handlers),
             policy=settings.queue.retry,
             random=base.random,
@@ -206,24 +219,27 @@ class _Queueing:
         self.manager = MANAGERS[spec.role](equipment, self._slots, fair_turn)
         self.managers: list[IIoManager] = [self.manager, IdleSites(base.reactor, base.sites, self.handlers)]
 
-    def prepare(self, settings: Settings) -> PreparedHandlers:
+    def participants(self) -> list[Participant]:
+        """Those that follow the configuration: handlers before what runs them."""
+        return [self, Following(self._follow)]
+
+    def prepare(self, settings: Settings) -> Prepared:
         """Make the handlers that `settings` need.
 
         :raises HandlerLoadError: for the first that can't be made.
         """
+        if settings.handlers is self._base.settings.handlers:
+            return NothingPrepared()
         return self.handlers.prepare(self._base.handlers(settings))
 
-    def commit(self, prepared: PreparedHandlers | None) -> None:
-        """Go over to the settings that the base has by now.
-
-        :param prepared: the handlers, None where they stay the same.
-        """
-        settings = self._base.settings
-        if prepared is not None:
-            self.handlers.replace(prepared)
+    def _follow(self, settings: Settings) -> None:
         handlers = self._base.handlers(settings)
         self._slots.set_limits(*_limits(settings, handlers))
         self.manager.serve(_ordered(handlers), settings.queue.retry)
+
+    def at_work(self) -> Responders:
+        """By command what does it, once the store is open."""
+        return {Recover: self.store.recover, Wake: self.manager.wake}
 
     def foreign(self) -> Iterator[IIoManager]:
         """What takes jobs over from other programs' queues."""
@@ -269,42 +285,6 @@ class _Queueing:
         await self.store.close()
         # Only now: a store that could not take back what it handed out leaves that to whoever reads the ledger.
         self._ledger.close()
-
-
-class _Switch:
-    """A child's way to other settings."""
-
-    def __init__(
-        self,
-        base: _Base,
-        settings: Settings,
-        queueing: _Queueing | None,
-        for_sites: SiteManagers,
-        io_master: IoMaster,
-    ) -> None:
-        self._base = base
-        self._settings = settings
-        self._queueing = queueing
-        self._for_sites = for_sites
-        self._io_master = io_master
-        self._prepared: PreparedHandlers | None = None
-        if queueing is not None and settings.handlers is not base.settings.handlers:
-            self._prepared = queueing.prepare(settings)
-
-    def commit(self) -> None:
-        """See :class:`~snqd.child.parts.Switch`."""
-        base, settings = self._base, self._settings
-        base.settings = settings
-        base.sites.replace(settings)
-        base.pinger.switch(settings.queue.monitor)
-        if self._queueing is not None:
-            self._queueing.commit(self._prepared)
-        self._for_sites.follow(settings, self._io_master)
-
-    def drop(self) -> None:
-        """See :class:`~snqd.child.parts.Switch`."""
-        if self._queueing is not None and self._prepared is not None:
-            self._queueing.handlers.drop(self._prepared)
 
 
 def _ordered(handlers: Mapping[str, HandlerSettings]) -> dict[str, bool]:

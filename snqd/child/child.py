@@ -11,23 +11,23 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
 import attrs
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred, succeed
-from twisted.internet.protocol import connectionDone
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger, globalLogBeginner
 from twisted.python.failure import Failure
 
-from snqd.child.configuration import ChildConfiguration, ChildReload
-from snqd.child.parts import Builder, Parts
+from snqd.child.configuration import ChildConfiguration
+from snqd.child.parts import Builder, Parent, Parts
 from snqd.child.pulse import Pulse
 from snqd.child.single_process_timeout import SingleProcessTimeout
+from snqd.child.switch import Switch
 from snqd.config.settings import Settings
-from snqd.config.sources import SourceChanges
+from snqd.core.clocks import make_steady
 from snqd.core.errors import SnqdError
 from snqd.core.threads import InThread
 from snqd.io.interface import IIoManager, Scope
@@ -49,77 +49,12 @@ class VersionsDiffer(SnqdError):
     """Parent and child are of different versions."""
 
 
-class ChildChannel(commands.Channel):
-    """The child's end of the pipes; translates only."""
-
-    def __init__(self, child: Child) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._child = child
-
-    @commands.Recover.responder
-    def recover(self, owner: str, suspects: list[str], cause: str) -> Deferred[dict[str, Any]]:
-        """Answer once it is durable."""
-        return self._child.recover(owner, suspects, cause).addCallback(lambda freed: {"freed": freed})
-
-    @commands.Report.responder
-    def report(self) -> dict[str, Any]:
-        """Answer what a heartbeat would carry."""
-        return self._child.pulse.figures()
-
-    @commands.Prepare.responder
-    def prepare(self, changes: dict[str, Any], check: list[str]) -> Deferred[dict[str, Any]]:
-        """Answer with what is wrong."""
-        return self._child.reload.prepare(SourceChanges.from_json(changes), check)
-
-    @commands.Commit.responder
-    def commit(self) -> dict[str, Any]:
-        """Pass it on."""
-        self._child.reload.commit()
-        return {}
-
-    @commands.Drop.responder
-    def drop(self) -> dict[str, Any]:
-        """Pass it on."""
-        self._child.reload.drop()
-        return {}
-
-    @commands.TakeOver.responder
-    def take_over(self) -> dict[str, Any]:
-        """Pass it on; what fails then is told as a boot failure."""
-        self._child.take_over()
-        return {}
-
-    @commands.SetLogLevel.responder
-    def set_log_level(self, namespace: str, level: str) -> dict[str, Any]:
-        """Pass it on."""
-        self._child.levels.set(namespace, level)
-        return {}
-
-    @commands.Wake.responder
-    def wake(self) -> dict[str, Any]:
-        """Pass it on."""
-        self._child.wake()
-        return {}
-
-    @commands.Stop.responder
-    def stop(self) -> dict[str, Any]:
-        """Pass it on."""
-        self._child.leave(exit_codes.DONE)
-        return {}
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The parent is dead."""
-        super().connectionLost(reason)
-        self._child.orphaned()
-
-
 class Child:
     """This process, from boot to exit. Every way out is the reactor's stop, which waits for the drain.
 
     :param build: puts the parts together.
     :param in_thread: see :class:`~snqd.child.configuration.ChildConfiguration`.
     :ivar pulse: what it tells its parent again and again.
-    :ivar reload: how it goes over to another configuration.
     :ivar levels: of this process's log.
     :ivar exit_code: see :mod:`snqd.pipe.exit_codes`.
     """
@@ -131,16 +66,24 @@ class Child:
         self._spec = spec
         self._build = build
         self._in_thread = in_thread
+        self._configuration: ChildConfiguration | None = None
         self._parts: Parts | None = None
         self._ready = False
         self._leaving = False
-        self.reload = ChildReload()
         self._boot: Deferred[Any] = succeed(None)
         self._patience = SingleProcessTimeout()
         self.pulse = Pulse(reactor, self._send_heartbeat, self._look_at)
-        self.channel = ChildChannel(self)
         self.levels = LogLevels()
         self.levels.apply(spec.log_levels)
+        self.channel = commands.Channel(
+            {
+                commands.Report: self.pulse.figures,
+                commands.SetLogLevel: self.levels.set,
+                commands.TakeOver: self.take_over,
+                commands.Stop: partial(self.leave, exit_codes.DONE),
+            },
+            lost=self.orphaned,
+        )
         self.exit_code = exit_codes.DONE
         reactor.addSystemEventTrigger("before", "shutdown", self._drain)
 
@@ -157,24 +100,18 @@ class Child:
                 "run go on; stop and start the daemon to bring up the new version"
             )
         self.pulse.begin()
-        configuration = ChildConfiguration(self._spec, self._in_thread)
+        configuration = self._configuration = ChildConfiguration(self._spec, self._in_thread)
         self._spec = attrs.evolve(self._spec, sources="")  # of ten thousand sites it takes megabytes
-        self._parts = self.pulse.parts = self._build(self._reactor, configuration.settings, self._spec)
-        self.reload.begin(configuration, self._parts)
+        self._parts = self.pulse.parts = self._build(self._reactor, configuration.settings, self._spec, self)
+        self.channel.take(Switch(configuration, self._parts.participants).responders())
         self._parts.io_master.on_leave = self.leave
-        if self._parts.missed_sites is not None:
-            self._parts.missed_sites.ask = self._ask_for_sites
-        if self._parts.command_listener is not None:
-            self._parts.command_listener.tell = self._heard
-            self._parts.command_listener.begins = (
-                self._ask_for_sites
-            )  # whatever was missed, sites are what it was about
         if self._spec.standby:
             self._parts.io_master.hold(self._held)
         yield self._parts.io_master.start()
-        self._ready = not self._waits
+        if not self._waits:
+            self._at_work()
         self.pulse.beat()  # once it is ready nobody shall see it as one that still boots
-        yield self.channel.ask(commands.Ready, version=VERSION)
+        yield self.channel.ask(commands.Ready, version=VERSION, digest=configuration.digest)
         self.pulse.beat()  # the parent learns from it what a fresh child needs
         self.pulse.look_for_first_job()
 
@@ -189,15 +126,19 @@ class Child:
     def take_over(self) -> None:
         """Start what was held back for the child that was here before."""
         if self._parts is not None and not self._leaving:
-            self._boot = self._parts.io_master.start_held().addCallbacks(self._took_over, self._failed)
+            self._boot = self._parts.io_master.start_held().addCallbacks(self._at_work, self._failed)
 
-    def _took_over(self, _: Any) -> None:
-        self._ready = True
+    def _at_work(self, _: Any = None) -> None:
+        if self._parts is not None:
+            self._ready = True
+            self.channel.take(self._parts.at_work)
 
-    def _ask_for_sites(self) -> None:
+    def refresh_sites(self) -> None:
+        """See :class:`snqd.child.parts.Parent`."""
         self._answered(self.channel.ask(commands.RefreshSites))
 
-    def _heard(self, body: bytes, way: str) -> None:
+    def heard(self, body: bytes, way: str) -> None:
+        """See :class:`snqd.child.parts.Parent`."""
         self._answered(self.channel.ask(commands.Heard, body=body, way=way))
 
     @inlineCallbacks
@@ -224,24 +165,6 @@ class Child:
         if self._spec.role == SOLO and self._ready and self._patience.exhausted(report, self._reactor.seconds()):
             self.leave(exit_codes.DONE)
 
-    def recover(self, owner: str, suspects: Sequence[str], cause: str) -> Deferred[int]:
-        """Free what the dead process `owner` held.
-
-        :returns: fails with RecoverFailed where the store did not do it.
-        """
-        if self._parts is None or not self._ready:
-            raise commands.RecoverFailed("this child is not up")
-        return maybeDeferred(self._parts.recover, owner, suspects, cause).addErrback(self._not_recovered)
-
-    def _not_recovered(self, failure: Failure) -> Any:
-        self.log.failure("recovery failed", failure)
-        raise commands.RecoverFailed(failure.getErrorMessage()[:1000])
-
-    def wake(self) -> None:
-        """Look for work now."""
-        if self._parts is not None and self._ready:
-            self._parts.wake()
-
     def orphaned(self) -> None:
         """The parent is gone, and the log with it: drain and exit."""
         null = os.open(os.devnull, os.O_WRONLY)
@@ -261,8 +184,8 @@ class Child:
     def _drain(self) -> Any:
         self._leaving = True
         yield self._answered(self._boot)
-        if self._parts is not None:
-            yield self._parts.io_master.drain(self.reload.drain_timeout)
+        if self._parts is not None and self._configuration is not None:
+            yield self._parts.io_master.drain(self._configuration.settings.daemon.drain_timeout)
             yield self._parts.io_master.stop()
         self.pulse.stop()
         if self.channel.transport is not None:
@@ -296,6 +219,7 @@ def main(build: Builder) -> None:
     prepare_process()
     from twisted.internet import reactor, stdio
 
+    make_steady(reactor)
     in_thread = partial(deferToThreadPool, cast(Any, reactor), reactor.getThreadPool())  # type: ignore[attr-defined]
     child = Child(reactor, ChildSpec.from_json(sys.stdin.buffer.read()), build, in_thread)
     observer = child.levels.filtering(LevelledLines(sys.stderr))
@@ -307,11 +231,11 @@ def main(build: Builder) -> None:
     sys.exit(child.exit_code)
 
 
-def build_child(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
+def build_child(reactor: Any, settings: Settings, spec: ChildSpec, parent: Parent) -> Parts:
     """Put the product's own parts together; imported so late that what fails in it is told as a boot failure."""
     from snqd.child.assembly import build
 
-    parts = build(reactor, settings, spec)
+    parts = build(reactor, settings, spec, parent)
     # Modules and ten thousand sites' settings stay: to look through them again and again is a tenth of what small jobs
     # cost. What such sites' jobs leave in the accounts stays as well, and a hundred jobs under way are no leak.
     gc.freeze()

@@ -15,19 +15,21 @@ from snqd.stores.control import IControlListener
 class CommandListener(IoManager):
     """Decides nothing, since every child of the daemon hears the same: that is the parent's part.
 
-    :ivar tell: called with each message and the way by which it came.
-    :ivar begins: called each time that listening begins; messages may have been missed before it.
+    :param tell: called with each message and the way by which it came.
+    :param begins: called each time that listening begins; messages may have been missed before it.
     """
 
-    def __init__(self, listener: IControlListener) -> None:
+    def __init__(
+        self, listener: IControlListener, tell: Callable[[bytes, str], Any], begins: Callable[[], Any]
+    ) -> None:
         super().__init__()
         self._listener = listener
-        self.tell: Callable[[bytes, str], Any] = lambda body, way: None
-        self.begins: Callable[[], Any] = lambda: None
+        self._tell = tell
+        self._begins = begins
 
     def start(self, master: Master) -> Eventually[Any]:
         """Begin to listen; a channel that does not work is no reason for the child not to."""
-        self._listener.start(self.tell, self.begins)
+        self._listener.start(self._tell, self._begins)
         return super().start(master)
 
     def stop(self) -> Deferred[Any]:

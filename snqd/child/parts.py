@@ -6,38 +6,23 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import attrs
-from twisted.internet.defer import Deferred
 
-from snqd.child.command_listener import CommandListener
-from snqd.child.unknown_sites import UnknownSites
+from snqd.child.switch import Participant
 from snqd.config.settings import Settings
 from snqd.core.counters import Counters
 from snqd.io.io_master import IoMaster
 from snqd.pipe.child_spec import ChildSpec
+from snqd.pipe.commands import Responders
 
 
-class Switch(Protocol):
-    """Another configuration, everything that it needs made and nothing of it in use; one of the two is called, once."""
+class Parent(Protocol):
+    """The parent, as the parts of a child see it. What is told to one that is dead is lost."""
 
-    def commit(self) -> None:
-        """Go over to it. Must not fail; jobs that run end as they began."""
+    def heard(self, body: bytes, way: str, /) -> Any:
+        """A message came on the control channel, by `way`."""
 
-    def drop(self) -> None:
-        """Let go of what was made."""
-
-
-class NoSwitch:
-    """For parts to which the configuration means nothing."""
-
-    def commit(self) -> None:
-        """Nothing changes."""
-
-    def drop(self) -> None:
-        """Nothing was made."""
-
-
-def _nothing_to_prepare(settings: Settings) -> Switch:
-    return NoSwitch()
+    def refresh_sites(self) -> Any:
+        """The sites should be looked up again."""
 
 
 @attrs.frozen
@@ -45,22 +30,15 @@ class Parts:
     """A child that is assembled and not started yet.
 
     :ivar counters: taken with every heartbeat.
-    :ivar recover: frees in the store what the dead process `owner` held, given (owner, suspects, cause); fires with the
-        number of jobs once that is durable. Not called before the IoMaster is up.
-    :ivar wake: looks for work now.
-    :ivar prepare: makes what other settings need; raises a SnqdError that says why that can't be.
-    :ivar missed_sites: told of sites that jobs belong to and that are not configured.
-    :ivar command_listener: hears commands to all daemons on the store, None where there is nobody to hear.
+    :ivar at_work: by command what does it, while the IoMaster is up.
+    :ivar participants: those that follow the configuration, in the order in which they go over to another one.
     """
 
     io_master: IoMaster
     counters: Counters
-    recover: Callable[[str, Sequence[str], str], Deferred[int]]
-    wake: Callable[[], Any]
-    prepare: Callable[[Settings], Switch] = _nothing_to_prepare
-    missed_sites: UnknownSites | None = None
-    command_listener: CommandListener | None = None
+    at_work: Responders = attrs.field(factory=dict)
+    participants: Sequence[Participant] = ()
 
 
-Builder = Callable[[Any, Settings, ChildSpec], Parts]
-"""Called with the reactor, the settings and the child's spec; what it raises is a boot failure."""
+Builder = Callable[[Any, Settings, ChildSpec, Parent], Parts]
+"""Called with the reactor, the settings, the child's spec and its parent; what it raises is a boot failure."""

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 
 from snqd.child.parts import Parts
 from snqd.pipe.child_spec import YOUNG
+from snqd.pipe.periodic import PeriodicCall
 
 BEAT_EVERY = 1.0
 FIRST_JOB_LOOK_EVERY = 0.1
@@ -37,10 +37,8 @@ class Pulse:
         self._beats = self._looping(self.beat)
         self._first_job = self._looping(self._look_for_first_job)
 
-    def _looping(self, call: Callable[[], Any]) -> LoopingCall:
-        looping = LoopingCall(call)
-        looping.clock = self._reactor
-        return looping
+    def _looping(self, call: Callable[[], Any]) -> PeriodicCall:
+        return PeriodicCall(self._reactor, call)
 
     def begin(self) -> None:
         """Beat from now on."""

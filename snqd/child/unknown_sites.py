@@ -19,23 +19,23 @@ MOST_TOLD = 1000
 class UnknownSites:
     """Asks once a second at most.
 
-    :ivar ask: called when the sites should be looked up again.
+    :param ask: called when the sites should be looked up again.
     """
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, ask: Callable[[], Any]) -> None:
         self._clock = clock
+        self._ask = ask
         self._asked = -ASK_EVERY
         self._told: dict[str, float] = {}
-        self.ask: Callable[[], Any] = lambda: None
 
     def look_again(self) -> None:
         """Have the sites looked up again."""
         now = self._clock.seconds()
         if now - self._asked >= ASK_EVERY:
             self._asked = now
-            self.ask()
+            self._ask()
 
     def missed(self, nickname: str) -> None:
         """A job came whose site is not configured."""

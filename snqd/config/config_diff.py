@@ -36,13 +36,15 @@ class Changes:
 
     :ivar keys: ``[section] key`` as the operator writes it, ``[group:NAME]`` for a group that came or went, and when it
         takes effect; sites left out.
+    :ivar children: ids of children that had another configuration than the daemon, and go over to its own.
     """
 
     keys: Mapping[str, TakesEffect] = attrs.field(factory=dict)
     sites: SiteChanges = attrs.field(factory=SiteChanges)
+    children: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.keys or self.sites)
+        return bool(self.keys or self.sites or self.children)
 
     def __str__(self) -> str:
         """For the log."""
@@ -61,6 +63,7 @@ class Changes:
         return {
             "changed": bool(self),
             **{effect.value: self.that_take_effect(effect) for effect in TakesEffect},
+            "children": list(self.children),
             "sites": {name: list(sites) for name, sites in attrs.asdict(self.sites, recurse=False).items()},
         }
 

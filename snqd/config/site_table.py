@@ -7,13 +7,13 @@ theme, logo, tags, created, modified. Handlers read them all with ``job.site.con
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Any
 
 from snqd.config.database_url import CONNECT_TIMEOUT, DRIVERS, connect_args, without_password
+from snqd.core.clocks import Monotonic, monotonic
 from snqd.core.errors import SnqdError
 
 READ_EVERY = 60.0
@@ -39,7 +39,7 @@ class SiteTable:
     :raises TableUnreadable: if `url` is none, or its driver is not installed.
     """
 
-    def __init__(self, url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, url: str, monotonic: Callable[[], Monotonic] = monotonic) -> None:
         self.url = url
         self._monotonic = monotonic
         self._engine, self._place = _engine(url)

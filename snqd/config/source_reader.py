@@ -6,7 +6,6 @@ A look at ten thousand files that did not change costs 40 ms, so it belongs into
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import attrs
 from snqd.config.ini import Entry, Section, tokenize
 from snqd.config.site_table import SiteTable, TableUnreadable
 from snqd.config.sources import Sources
+from snqd.core.clocks import unix_time
 from snqd.core.errors import ConfigError
 
 UNSETTLED_NS = 20_000_000
@@ -163,7 +163,7 @@ class SourceReader:
         except (OSError, ValueError) as error:
             problems.append(f"{name}: can't be read ({_reason(error)}): {remedy}")
         else:
-            if time.time_ns() - seen[0] > UNSETTLED_NS:
+            if unix_time() * 1e9 - seen[0] > UNSETTLED_NS:
                 self._stamps[name] = seen
             return text
         return ""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,11 @@ class Sources:
     def main(self) -> str:
         """The text of the main file."""
         return self.files[str(self.path)]
+
+    @cached_property
+    def digest(self) -> str:
+        """The same for the same names and texts, whatever their order; made when it is first asked for."""
+        return sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()
 
     def changes_since(self, old: Sources) -> SourceChanges:
         """What is different from `old`."""

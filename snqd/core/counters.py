@@ -75,8 +75,8 @@ class Total:
         self._at = now
 
     def rate(self, now: float) -> float:
-        """Jobs handled per second lately."""
-        return self._rate * math.exp((self._at - now) / RATE_WINDOW)
+        """Jobs handled per second lately; what a clock that was set back calls the future counts as now."""
+        return self._rate * math.exp(min(self._at - now, 0.0) / RATE_WINDOW)
 
 
 class Totals:

@@ -13,136 +13,22 @@ Picking costs a heap's step for each queue that has something waiting, not for e
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from heapq import heappop, heappush, heapreplace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heappush, heapreplace
 from itertools import count
 from typing import Generic, TypeVar
 
 import attrs
 
+from snqd.core.mean_costs import MeanCosts, moved
+from snqd.core.usage import QueueAccount, SiteAccount, Usage
+
 LEAST_COST = 0.0001
 """Seconds that even a job that does nothing costs."""
 FORGET_ABOVE = 16_384
 """Sites of which something is remembered: ten thousand busy ones must not be forgotten and learned again each time."""
-_MEMORY = 0.1
-"""How much of a mean the latest job makes."""
 
 T = TypeVar("T")
-
-
-class Account:
-    """How many weighted seconds somebody has used."""
-
-    __slots__ = ("used",)
-
-    def __init__(self, used: float) -> None:
-        self.used = used
-
-
-class QueueAccount(Account):
-    """A queue's, among those of one site.
-
-    :ivar mean: seconds that the site's jobs of this queue took lately; None before the first has ended.
-    """
-
-    __slots__ = ("mean",)
-
-    def __init__(self, used: float) -> None:
-        super().__init__(used)
-        self.mean: float | None = None
-
-
-class SiteAccount(Account):
-    """A site's.
-
-    :ivar waiting: how many of its jobs wait, in all queues.
-    :ivar running: how many of them run, and are not paid for yet.
-    :ivar queues: how its queues share.
-    """
-
-    __slots__ = ("queues", "running", "waiting")
-
-    def __init__(self, used: float) -> None:
-        super().__init__(used)
-        self.waiting = 0
-        self.running = 0
-        self.queues = Usage(QueueAccount)
-
-
-A = TypeVar("A", bound=Account)
-
-
-class Usage(Generic[A]):
-    """The accounts of those who share, and where those that are being served stand.
-
-    :param make: a new account that has used so much.
-    """
-
-    __slots__ = ("_make", "_top", "accounts", "floor")
-
-    def __init__(self, make: Callable[[float], A]) -> None:
-        self._make = make
-        self.accounts: dict[str, A] = {}
-        self.floor = 0.0
-        self._top = 0.0
-
-    def of(self, name: str) -> A:
-        """The account of `name`; who has none starts level with those being served."""
-        account = self.accounts.get(name)
-        if account is None:
-            account = self.accounts[name] = self._make(self.floor)
-        return account
-
-    def enter(self, account: A) -> None:
-        """Its owner wants to be served again."""
-        if account.used < self.floor:
-            account.used = self.floor
-
-    def serve(self, account: A, cost: float) -> None:
-        """Its owner is served, at `cost` weighted seconds."""
-        used = account.used
-        if used > self.floor:  # max() would cost five times as much, several times a job
-            self.floor = used
-        account.used = used = used + cost
-        if used > self._top:
-            self._top = used
-
-    def charge(self, account: A, cost: float) -> None:
-        """Correct what its owner has used by `cost` weighted seconds."""
-        used = account.used + cost
-        if used < 0.0:
-            used = 0.0
-        account.used = used
-        if used > self._top:
-            self._top = used
-
-    def rest(self) -> None:
-        """Nobody wants to be served: whoever comes next starts level with all others."""
-        self.floor = self._top
-
-    def forget(self, but: Callable[[A], bool]) -> None:
-        """Drop those who would enter at the floor anyway, `but` some."""
-        kept = {name: each for name, each in self.accounts.items() if each.used > self.floor or but(each)}
-        self.accounts = kept
-
-
-class MeanCosts:
-    """What jobs of a queue took lately, all sites' together, in seconds."""
-
-    def __init__(self) -> None:
-        self._means: dict[str, float] = {}
-
-    def expected(self, queue: str) -> float | None:
-        """What the next one will cost; None before the first has ended."""
-        return self._means.get(queue)
-
-    def add(self, queue: str, cost: float) -> None:
-        """One more job has ended."""
-        self._means[queue] = _mean(self._means.get(queue), cost)
-
-
-def _mean(before: float | None, cost: float) -> float:
-    return cost if before is None else before + (cost - before) * _MEMORY
 
 
 class SiteBacklog(Generic[T]):
@@ -170,9 +56,11 @@ class Lane(Generic[T]):
         """Sites by what they had used when they were put in; brought up to date when they come to the top."""
         self.size = 0
 
-    def items(self) -> list[T]:
-        """All of it."""
-        return [item for backlog in self.waiting.values() for item in backlog.items]
+    def drop_empty(self) -> None:
+        """Forget the sites of which nothing waits any more."""
+        self.waiting = {site: backlog for site, backlog in self.waiting.items() if backlog.items}
+        self.heap = [entry for entry in self.heap if entry[2].items]
+        heapify(self.heap)
 
 
 @attrs.define
@@ -215,6 +103,10 @@ class FairTurn(Generic[T]):
 
     def __len__(self) -> int:
         return self._size
+
+    def queues(self) -> list[str]:
+        """Those in which something waits."""
+        return [queue for queue, lane in self._lanes.items() if lane.size]
 
     def waiting(self, queue: str) -> int:
         """How many jobs of `queue` wait."""
@@ -263,8 +155,15 @@ class FairTurn(Generic[T]):
         """The job has occupied a handler for `seconds`: charge what was not charged at its start."""
         cost = seconds if seconds > LEAST_COST else LEAST_COST
         self.costs.add(turn.queue, cost)
-        turn.share.mean = _mean(turn.share.mean, cost)
+        turn.share.mean = moved(turn.share.mean, cost)
         self._charge(turn, cost - turn.charged)
+
+    def charge_so_far(self, turn: Turn[T], seconds: float) -> None:
+        """The job has occupied a handler for `seconds`, and still does: do not wait for its end to charge for them."""
+        if seconds > turn.charged:
+            self._sites.charge(turn.account, (seconds - turn.charged) / turn.site_weight)
+            turn.account.queues.charge(turn.share, (seconds - turn.charged) / turn.queue_weight)
+            turn.charged = seconds
 
     def refund(self, turn: Turn[T]) -> None:
         """The job did not run: charge nothing for it."""
@@ -284,17 +183,52 @@ class FairTurn(Generic[T]):
 
     def clear(self) -> list[T]:
         """Take out everything that waits."""
-        return [item for queue in list(self._lanes) for item in self.drop(queue)]
+        return self.withdraw(lambda queue, site: True)
 
     def drop(self, queue: str) -> list[T]:
         """Take out everything of `queue` that waits."""
-        lane = self._lanes.pop(queue, None)
-        if lane is None:
+        taken = self.withdraw(lambda each, site: each == queue)
+        self._lanes.pop(queue, None)
+        return taken
+
+    def shrink(self, queue: str, keep: int) -> list[T]:
+        """Take out all but `keep` of what waits in `queue`, evened out among sites: the last of each first."""
+        lane = self._lanes.get(queue)
+        if lane is None or lane.size <= keep:
             return []
-        for backlog in lane.waiting.values():
-            backlog.account.waiting -= len(backlog.items)
-        self._size -= lane.size
-        return lane.items()
+        taken: list[T] = []
+        # The fewest first, so that what one site leaves of its part goes to the others; of equals who has used more.
+        backlogs = sorted(lane.waiting.values(), key=lambda backlog: (len(backlog.items), -backlog.account.used))
+        for left, backlog in zip(range(len(backlogs), 0, -1), backlogs, strict=True):
+            stay = min(len(backlog.items), keep // left)
+            keep -= stay
+            taken += self._take_out(lane, backlog, stay)
+        lane.drop_empty()
+        return taken
+
+    def withdraw(self, unwanted: Callable[[str, str], bool]) -> list[T]:
+        """Take out all that waits of the queues and sites that are `unwanted`: the last of each first."""
+        taken: list[T] = []
+        for queue, lane in self._lanes.items():
+            found = [backlog for backlog in lane.waiting.values() if unwanted(queue, backlog.site)]
+            for backlog in found:
+                taken += self._take_out(lane, backlog, 0)
+            if found:
+                lane.drop_empty()
+        return taken
+
+    def shares(self) -> Iterator[tuple[str, str, Sequence[T]]]:
+        """What waits: queue, site, and the jobs in their order."""
+        for queue, lane in self._lanes.items():
+            for site, backlog in lane.waiting.items():
+                yield queue, site, backlog.items
+
+    def _take_out(self, lane: Lane[T], backlog: SiteBacklog[T], stay: int) -> list[T]:
+        number = len(backlog.items) - stay
+        backlog.account.waiting -= number
+        lane.size -= number
+        self._size -= number
+        return [backlog.items.pop() for _ in range(number)]
 
     def _enter(self, queue: str, site: str) -> SiteBacklog[T]:
         sites = self._sites

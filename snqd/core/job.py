@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import time
 from itertools import count
 
 import attrs
 
+from snqd.core.clocks import unix_time
 from snqd.core.errors import PayloadTooLarge
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -50,7 +50,7 @@ class JobIds:
     """Makes ids for new jobs: one random prefix a process, and a number."""
 
     def __init__(self) -> None:
-        self._prefix = f"{int(time.time()):x}-{secrets.token_hex(8)}"
+        self._prefix = f"{int(unix_time()):x}-{secrets.token_hex(8)}"
         self._numbers = count(1)
 
     def next(self) -> str:

@@ -11,16 +11,18 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
-from twisted.protocols import amp
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from snqd.config.sources import SourceChanges, Sources
+from snqd.config.sources import Sources
+from snqd.core.clocks import UnixTime, unix_time
 from snqd.core.counters import Total
 from snqd.daemon.restart_policy import Life
 from snqd.pipe import commands
 from snqd.pipe.child_spec import ChildSpec
 from snqd.pipe.log_lines import ChildLog
 
+log = Logger()
 BEATING = 3.0
 """Seconds since the last heartbeat within which a child works: beats come once a second, on a busy machine later."""
 LINGER = 1.0
@@ -62,7 +64,7 @@ def silent_for(seconds: float, came_up: bool) -> str:
 
 
 class ChildOwner(Protocol):
-    """Who is told what a child does."""
+    """The place that a child is in."""
 
     def child_ready(self, child: ChildProcess) -> None:
         """It is up."""
@@ -70,84 +72,70 @@ class ChildOwner(Protocol):
     def child_boot_failed(self, child: ChildProcess, message: str, traceback: str) -> None:
         """It can't start, and says why; it ends soon."""
 
-    def child_reported(self, child: ChildProcess, counters: list[list[Any]]) -> None:
-        """Its `report` is fresh, and this was counted since the last one."""
-
-    def child_misses_sites(self, child: ChildProcess) -> None:
-        """It has jobs of sites that it does not know."""
-
-    def child_heard(self, child: ChildProcess, body: bytes, way: str) -> None:
-        """It has heard a message on the control channel."""
+    def child_reported(self, child: ChildProcess) -> None:
+        """Its `report` is fresh."""
 
     def child_ended(self, child: ChildProcess, ending: ChildEnd) -> None:
         """It is gone, and its pipes are read to their end."""
 
 
-class ParentChannel(commands.Channel):
-    """The parent's end of the pipes; translates only."""
+class ChildNews(Protocol):
+    """What a child tells that concerns the whole daemon."""
 
-    def __init__(self, child: ChildProcess) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._child = child
+    def heard(self, body: bytes, listener: str, /) -> None:
+        """A message came on the control channel; `listener` names the process that heard it, and the way."""
 
-    @commands.Ready.responder
-    def ready(self, version: str) -> dict[str, Any]:
-        """Answer with the parent's version."""
-        self._child.became_ready(version)
-        return {"version": self._child.spec.version}
+    def sites_missed(self) -> None:
+        """A child has jobs of sites that it does not know."""
 
-    @commands.RefreshSites.responder
-    def refresh_sites(self) -> dict[str, Any]:
-        """Pass it on."""
-        self._child.misses_sites()
-        return {}
-
-    @commands.Heard.responder
-    def heard(self, body: bytes, way: str) -> dict[str, Any]:
-        """Pass it on."""
-        self._child.heard(body, way)
-        return {}
-
-    @commands.BootFailed.responder
-    def boot_failed(self, message: str, traceback: str) -> dict[str, Any]:
-        """Pass it on."""
-        self._child.boot_failed(message, traceback)
-        return {}
-
-    @commands.Heartbeat.responder
-    def heartbeat(self, report: dict[str, Any], counters: list[list[Any]]) -> dict[str, Any]:
-        """Pass it on."""
-        self._child.reported(report, counters)
-        return {}
+    def counted(self, counters: list[list[Any]], /) -> None:
+        """A child has counted this since its last report."""
 
 
 class ChildProcess(ProcessProtocol):
-    """Speaks with one child and keeps what it knows of it. Times are the clock's seconds.
+    """Speaks with one child and keeps what it knows of it.
 
-    :ivar ready_at: None until it is up.
+    :ivar started: the date.
+    :ivar ready_at: the clock's seconds, None until it is up.
     :ivar silence: seconds without a sign of life, once it is killed for that.
-    :ivar last_beat: when it was last heard of.
-    :ivar sources: the configuration that it works by.
+    :ivar last_beat: the clock's seconds when it was last heard of.
+    :ivar sources: the configuration that it was told.
+    :ivar digest: of the configuration that it said it has; empty while that is not known.
+    :ivar stopping: whether it was told to leave.
     :ivar report: its last one (:meth:`snqd.io.io_master.IoMaster.report`, with `handled`, `settled` and `rss_bytes`).
-    :ivar trouble_since: when it began to report that its store does not take part, None while it does.
+    :ivar trouble_since: the date when it began to report that its store does not take part, None while it does.
     """
 
     transport: Any
 
-    def __init__(self, clock: IReactorTime, spec: ChildSpec, sources: Sources, owner: ChildOwner) -> None:
+    def __init__(
+        self, clock: IReactorTime, spec: ChildSpec, sources: Sources, owner: ChildOwner, news: ChildNews
+    ) -> None:
         self._clock = clock
         self._owner = owner
+        self._news = news
         self.sources = sources
+        self.digest = ""
+        self.stopping = False
         self.spec = spec
         self.log = ChildLog(clock, spec.id)
-        self.started = self.last_beat = clock.seconds()
+        self.started = unix_time()
+        self.last_beat = clock.seconds()
         self.ready_at: float | None = None
         self.silence = 0.0
         self.report: dict[str, Any] = {}
-        self.trouble_since: float | None = None
+        self.trouble_since: UnixTime | None = None
         self._loads = 0
         self._total = Total()
-        self._channel = ParentChannel(self)
+        self._channel = commands.Channel(
+            {
+                commands.Ready: self.became_ready,
+                commands.BootFailed: self.boot_failed,
+                commands.Heartbeat: self.reported,
+                commands.RefreshSites: news.sites_missed,
+                commands.Heard: lambda body, way: news.heard(body, f"{spec.incarnation} {way}"),
+            }
+        )
         self._ending: ChildEnd | None = None
         self._lingering: IDelayedCall | None = None
 
@@ -199,8 +187,8 @@ class ChildProcess(ProcessProtocol):
         else:
             (self.log.stdout if childFD == 1 else self.log.stderr).feed(data)
 
-    def became_ready(self, version: str) -> None:
-        """It is up, if it is of this version."""
+    def became_ready(self, version: str, digest: str) -> str:
+        """It is up, if it is of this version, which it is answered with."""
         self.last_beat = self._clock.seconds()
         if version != self.spec.version:
             wrong = (
@@ -209,9 +197,11 @@ class ChildProcess(ProcessProtocol):
             )
             self._owner.child_boot_failed(self, wrong, "")
             self.stop()
-            return
-        self.ready_at = self.last_beat
-        self._owner.child_ready(self)
+        else:
+            self.ready_at = self.last_beat
+            self.digest = digest
+            self._owner.child_ready(self)
+        return self.spec.version
 
     def boot_failed(self, message: str, traceback: str) -> None:
         """It can't start."""
@@ -224,46 +214,39 @@ class ChildProcess(ProcessProtocol):
         if not report.get("trouble"):
             self.trouble_since = None
         elif self.trouble_since is None:
-            self.trouble_since = self.last_beat
+            self.trouble_since = unix_time()
         for _, _, *numbers in counters:
             self._total.add(numbers, self.last_beat)
-        self._owner.child_reported(self, counters)
+        self._news.counted(counters)
+        self._owner.child_reported(self)
 
     def refresh(self) -> Deferred[Any]:
         """Ask for a fresh report; fires when it is here."""
-        return self._channel.ask(commands.Report).addCallback(
-            lambda answer: self.reported(answer["report"], answer["counters"])
+        return self.ask(commands.Report).addCallback(lambda answer: self.reported(**answer))
+
+    def ask(self, command: type[commands.Command], **arguments: Any) -> Deferred[Any]:
+        """Send it a command; fires with the answer, fails with CommandFailed, or if it dies before it answers."""
+        asked = self._channel.ask(command, **arguments)
+        return self._until_answered(asked) if command.loads else asked
+
+    def tell(self, command: type[commands.Command], **arguments: Any) -> None:
+        """Send it a command, where nothing depends on the answer."""
+        self.ask(command, **arguments).addErrback(
+            lambda failure: log.debug(
+                "child {id} did not do {command}: {why}",
+                id=self.spec.id,
+                command=command.__name__,
+                why=failure.getErrorMessage(),
+            )
         )
 
-    def recover(self, owner: str, suspects: list[str], cause: str) -> Deferred[Any]:
-        """Let it free what the dead process `owner` held; fails with RecoverFailed, or if the child dies."""
-        return self._channel.ask(commands.Recover, owner=owner, suspects=suspects, cause=cause)
-
-    def prepare(self, changes: SourceChanges, check: list[str]) -> Deferred[Any]:
-        """Let it make ready for another configuration; see :class:`snqd.pipe.commands.Prepare`."""
-        return self._load(commands.Prepare, changes=changes.to_json(), check=check)
-
-    def commit(self, sources: Sources) -> Deferred[Any]:
-        """Let it go over to what it prepared, which is `sources`."""
-        self.sources = sources
-        return self._load(commands.Commit)
-
-    def drop_prepared(self) -> Deferred[Any]:
-        """Let it forget what it prepared."""
-        return self._channel.ask(commands.Drop)
-
-    def take_over(self) -> None:
-        """The one before it is gone: let it start what it held back. A failure is told as a boot failure."""
-        self._load(commands.TakeOver).addErrback(lambda failure: None)  # its end is what answers
-
-    def _load(self, command: type[amp.Command], **arguments: Any) -> Deferred[Any]:
-        """Ask for what may import code; the child is `loading` until it answers, even if nobody waits for that."""
+    def _until_answered(self, asked: Deferred[Any]) -> Deferred[Any]:
+        """The child is `loading` until it answers, even if nobody waits for that."""
         answer: Deferred[Any] = Deferred()
-        asked = self._channel.ask(command, **arguments)
         if self._clock.seconds() - self.last_beat <= BEATING:  # one that is silent already has not even heard it
             self._loads += 1
             asked.addBoth(self._loaded)
-        asked.addCallbacks(answer.callback, answer.errback)
+        asked.chainDeferred(answer)
         return answer
 
     def _loaded(self, result: Any) -> Any:
@@ -271,28 +254,13 @@ class ChildProcess(ProcessProtocol):
         self.last_beat = self._clock.seconds()
         return result
 
-    def misses_sites(self) -> None:
-        """It has jobs of sites that it does not know."""
-        self._owner.child_misses_sites(self)
-
-    def heard(self, body: bytes, way: str) -> None:
-        """It has heard a message on the control channel."""
-        self._owner.child_heard(self, body, way)
-
-    def set_log_level(self, namespace: str, level: str) -> Deferred[Any]:
-        """Let it log `namespace` from `level` on."""
-        return self._channel.ask(commands.SetLogLevel, namespace=namespace, level=level)
-
-    def wake(self) -> Deferred[Any]:
-        """Let it look for work."""
-        return self._channel.ask(commands.Wake)
-
     def stop(self) -> None:
         """Let it drain and exit: one that can't hear it yet is not yet at work, and its signal ends it at once."""
+        self.stopping = True
         if self.ready_at is None:
             self.signal(SIGTERM)
         else:
-            self._channel.ask(commands.Stop).addErrback(lambda failure: None)  # its end is what answers
+            self.tell(commands.Stop)
 
     def signal(self, number: int) -> None:
         """Send it a signal, if it still is there."""

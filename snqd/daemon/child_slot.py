@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from signal import SIGABRT, SIGKILL
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -13,7 +13,7 @@ from snqd.daemon.child_process import ChildEnd, ChildProcess, silent_for
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.restart_policy import Life, RestartPolicy
 from snqd.daemon.slot_states import make_slot_states
-from snqd.pipe import exit_codes
+from snqd.pipe import commands, exit_codes
 from snqd.pipe.child_spec import SOLO, child_id
 
 ABORT_GRACE = 5.0
@@ -28,17 +28,11 @@ class SlotOwner(Protocol):
     def slot_ready(self, slot: ChildSlot, child: ChildProcess) -> None:
         """Its child is up."""
 
-    def slot_reported(self, slot: ChildSlot, child: ChildProcess, counters: list[list[Any]]) -> None:
+    def slot_reported(self, slot: ChildSlot, child: ChildProcess) -> None:
         """Its child was heard of."""
 
     def slot_ended(self, slot: ChildSlot, child: ChildProcess, ending: ChildEnd) -> int:
         """Its child is gone; returns how many jobs were running in it."""
-
-    def slot_misses_sites(self) -> None:
-        """Its child has jobs of sites that it does not know."""
-
-    def slot_heard(self, body: bytes, listener: str) -> None:
-        """Its child has heard a message on the control channel; `listener` names it, and the way."""
 
     def slowest(self, slot: ChildSlot) -> bool:
         """Whether the next start waits as long as any."""
@@ -187,7 +181,7 @@ class ChildSlot:
         self._states.ready()
         self.log.info("child {id} (pid {pid}) is ready", id=self.id, pid=child.pid)
         if child.spec.standby and not self.standby:  # its time came while it booted
-            child.take_over()
+            child.tell(commands.TakeOver)
         self._owner.slot_ready(self, child)
 
     def child_boot_failed(self, child: ChildProcess, message: str, traceback: str) -> None:
@@ -205,7 +199,7 @@ class ChildSlot:
         """The child that was here before is gone: let the present one, and those to come, start everything."""
         self.standby = False
         if self.child is not None and self.state == "up":
-            self.child.take_over()
+            self.child.tell(commands.TakeOver)  # a failure is told as a boot failure
 
     def set_pace(self, spawndelay: float, max_delay: float) -> None:
         """Other waits before the next start, in seconds."""
@@ -216,17 +210,9 @@ class ChildSlot:
         if self.state == "waiting" and self._needed:
             self._states.start()
 
-    def child_misses_sites(self, child: ChildProcess) -> None:
-        """Pass it on."""
-        self._owner.slot_misses_sites()
-
-    def child_heard(self, child: ChildProcess, body: bytes, way: str) -> None:
-        """Pass it on."""
-        self._owner.slot_heard(body, f"{child.spec.incarnation} {way}")
-
-    def child_reported(self, child: ChildProcess, counters: list[list[Any]]) -> None:
+    def child_reported(self, child: ChildProcess) -> None:
         """The child was heard of."""
-        self._owner.slot_reported(self, child, counters)
+        self._owner.slot_reported(self, child)
 
     def child_ended(self, child: ChildProcess, ending: ChildEnd) -> None:
         """The child is gone: note how, let what it held be recovered, and set the time of the next."""

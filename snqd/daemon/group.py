@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -20,28 +20,16 @@ from snqd.pipe.child_spec import EXCLUSIVE, NORMAL, SOLO, is_first
 _STATES = {"waiting": "waiting", "booting": "init", "killing": "hung", "leaving": "shutdown"}
 
 
-class GroupOwner(Protocol):
-    """The daemon that a group belongs to."""
+class GroupNews(Protocol):
+    """What a group tells that concerns the whole daemon."""
 
-    def child_counted(self, counters: list[list[Any]]) -> None:
-        """A child counted this."""
-
-    def child_reported(self, group: Group, slot: ChildSlot, child: ChildProcess) -> None:
-        """A child has a fresh report."""
-
-    def child_died(self, incarnation: str, ending: ChildEnd) -> int:
-        """A child is gone; returns how many jobs were running in it."""
-
-    def child_up(self, child: ChildProcess) -> None:
+    def child_up(self, child: ChildProcess, /) -> None:
         """A child takes requests from now on."""
 
-    def sites_missed(self) -> None:
-        """A child has jobs of sites that it does not know."""
+    def child_reported(self, group: Group, slot: ChildSlot, child: ChildProcess, /) -> None:
+        """A child has a fresh report."""
 
-    def heard(self, body: bytes, listener: str) -> None:
-        """A child has heard a message on the control channel."""
-
-    def shut_down(self, reason: str) -> None:
+    def end_wanted(self, reason: str, /) -> None:
         """A child asked for the end of the daemon."""
 
 
@@ -50,6 +38,8 @@ class Group:
 
     :param spawndelay: seconds before a child that ended is replaced.
     :param max_delay: the longest such wait.
+    :param died: told the incarnation of a child that is gone, and the reason; gives how many jobs were running in it.
+    :param news: told what concerns the whole daemon.
     :ivar replacements: of its children by fresh ones.
     :ivar stopping: whether it was told to stop.
     :ivar failed: whether none of its children could boot when it was tried last.
@@ -58,14 +48,21 @@ class Group:
     log = Logger()
 
     def __init__(
-        self, launcher: Launcher, settings: GroupSettings, spawndelay: float, max_delay: float, owner: GroupOwner
+        self,
+        launcher: Launcher,
+        settings: GroupSettings,
+        spawndelay: float,
+        max_delay: float,
+        died: Callable[[str, str], int],
+        news: GroupNews,
     ) -> None:
         self._launcher = launcher
         self._settings = settings
         self._spawndelay = spawndelay
         self._max_delay = max_delay
         self._drain_timeout = 0.0
-        self._owner = owner
+        self._died = died
+        self._news = news
         self._came_up = False
         self._reason = ""
         self.name = settings.name
@@ -161,29 +158,20 @@ class Group:
         if self.failed:
             self.log.info("group {group} has come up", group=self.name)
         self._came_up, self.failed, self._reason = True, False, ""
-        self._owner.child_up(child)
+        self._news.child_up(child)
         self.replacements.ready(slot)
 
-    def slot_reported(self, slot: ChildSlot, child: ChildProcess, counters: list[list[Any]]) -> None:
+    def slot_reported(self, slot: ChildSlot, child: ChildProcess) -> None:
         """A child was heard of."""
-        self._owner.child_counted(counters)
-        self._owner.child_reported(self, slot, child)
+        self._news.child_reported(self, slot, child)
         if child.report.get("solo_waiting"):
             self.need_solo()
-
-    def slot_misses_sites(self) -> None:
-        """Pass it on."""
-        self._owner.sites_missed()
-
-    def slot_heard(self, body: bytes, listener: str) -> None:
-        """Pass it on."""
-        self._owner.heard(body, listener)
 
     def slot_ended(self, slot: ChildSlot, child: ChildProcess, ending: ChildEnd) -> int:
         """A child is gone."""
         if ending.exit_code == exit_codes.SHUT_DOWN:
-            self._owner.shut_down(f"child {slot.id} asked for it (exit code {ending.exit_code})")
-        running = self._owner.child_died(child.spec.incarnation, ending)
+            self._news.end_wanted(f"child {slot.id} asked for it (exit code {ending.exit_code})")
+        running = self._died(child.spec.incarnation, ending.cause)
         self._judge()
         self.replacements.ended(slot)
         return running
@@ -236,6 +224,8 @@ def _child_status(slot: ChildSlot) -> dict[str, Any]:
         "restarts": max(slot.restarts, 0),
         "rss_bytes": report.get("rss_bytes"),
         "in_flight": report.get("in_flight", 0),
+        "claimed": sum(report.get("claimed", {}).values()),
+        "unsettled": sum(report.get("unsettled", {}).values()),
         "handled": report.get("handled", 0),
         "rate": child.rate if child else 0.0,
         "error": slot.error,

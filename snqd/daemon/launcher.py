@@ -11,7 +11,7 @@ import attrs
 
 from snqd.config.load import Overrides
 from snqd.config.sources import Sources
-from snqd.daemon.child_process import ChildOwner, ChildProcess
+from snqd.daemon.child_process import ChildNews, ChildOwner, ChildProcess
 from snqd.pipe.child_spec import ChildSpec, child_id
 from snqd.pipe.commands import CHILD_READS, CHILD_WRITES
 from snqd.pipe.log_levels import LogLevels
@@ -25,10 +25,10 @@ _PIPES = {0: "w", 1: "r", 2: "r", CHILD_READS: "w", CHILD_WRITES: "r"}
 class Launcher:
     """What all children have in common.
 
-    :ivar sources: the configuration for those that start from now on.
-
     :ivar reactor: IReactorProcess and IReactorTime.
     :ivar daemon_id: ``[snqd] id``, or ``--id``.
+    :ivar sources: the configuration for those that start from now on.
+    :ivar news: told what concerns the whole daemon.
     :ivar random: for times that must not coincide.
     :ivar levels: of this daemon's log.
     :ivar module: what the interpreter runs.
@@ -38,6 +38,7 @@ class Launcher:
     daemon_id: str
     sources: Sources
     overrides: Overrides
+    news: ChildNews
     module: str = CHILD_MODULE
     random: Random = attrs.field(factory=Random)
     levels: LogLevels = attrs.field(factory=LogLevels)
@@ -49,8 +50,7 @@ class Launcher:
     def launch(self, group: str, n: int, role: str, owner: ChildOwner, standby: bool = False) -> ChildProcess:
         """Start a child in place `n` of `group`, with this process's whole environment.
 
-        :param standby: whether it waits for :meth:`ChildProcess.take_over` before it starts what may run only once.
-
+        :param standby: whether it waits for TakeOver before it starts what may run only once.
         :raises OSError: where no process can be made.
         """
         place = child_id(self.daemon_id, group, n)
@@ -68,7 +68,7 @@ class Launcher:
             standby=standby,
             log_levels=dict(self.levels.changed),
         )
-        child = ChildProcess(self.reactor, spec, self.sources, owner)
+        child = ChildProcess(self.reactor, spec, self.sources, owner, self.news)
         # The id is there for those who read the output of ps.
         argv = [sys.executable, "-m", self.module, place]
         self.reactor.spawnProcess(child, sys.executable, argv, env=None, childFDs=_PIPES)

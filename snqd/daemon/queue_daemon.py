@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from snqd.config.settings import GroupSettings, Settings
+from snqd.core.clocks import UnixTime, unix_time
 from snqd.core.counters import Totals
-from snqd.daemon.child_process import ChildEnd, ChildProcess
+from snqd.daemon.child_process import ChildProcess
 from snqd.daemon.child_slot import ABORT_GRACE, ChildSlot
 from snqd.daemon.group import Group
 from snqd.daemon.groups import Groups
@@ -20,9 +21,12 @@ from snqd.daemon.hang_watch import LOOK_EVERY, HangWatch
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.memory_guard import MemoryGuard
 from snqd.daemon.memory_total import Memory
+from snqd.daemon.news import DaemonNews
 from snqd.daemon.recovery import Recovery
 from snqd.daemon.state_dir import DaemonLock, prepare
+from snqd.pipe.commands import Command, SetLogLevel
 from snqd.pipe.crash_ledger import LEDGERS
+from snqd.pipe.periodic import PeriodicCall
 from snqd.pipe.version import VERSION
 
 REPORT_TIMEOUT = 1.0
@@ -33,19 +37,23 @@ BEYOND_HELP = 3 * ABORT_GRACE
 class QueueDaemon(MultiService):
     """Runs no handler and opens no store.
 
+    :param news: what children and groups tell; it does its part of it.
     :param memory: what is known of this machine's memory.
     :param pid: this process's, asked for once it has become a daemon.
     :param end: ends this process in good order, such as `reactor.stop`.
     :ivar levels: of this daemon's log.
-    :ivar on_child_up: told of every child that takes requests from now on.
-    :ivar on_sites_missed: called when a child has jobs of sites that it does not know.
-    :ivar on_heard: called with each message that a child hears on the control channel, and which listener it was.
     """
 
     log = Logger()
 
     def __init__(
-        self, launcher: Launcher, settings: Settings, memory: Memory, pid: Callable[[], int], end: Callable[[], Any]
+        self,
+        launcher: Launcher,
+        news: DaemonNews,
+        settings: Settings,
+        memory: Memory,
+        pid: Callable[[], int],
+        end: Callable[[], Any],
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = launcher.reactor
@@ -54,21 +62,24 @@ class QueueDaemon(MultiService):
         self._pid = pid
         self._end = end
         self._ending = False
-        self._started = 0.0
+        self._started = UnixTime(0.0)
         self._lock = DaemonLock(settings.daemon.state_dir)
         self._totals = Totals()
         self._launcher = launcher
-        self._groups = Groups(self._make_group, settings)
+        self._news = news
         folder = settings.daemon.state_dir / LEDGERS
-        self._recovery = Recovery(self._clock, folder, self._groups.up, self._groups.suspected)
+        self._recovery = Recovery(
+            self._clock, folder, lambda: self._groups.up(), lambda incarnation: self._groups.suspected(incarnation)
+        )
+        self._groups = Groups(self._make_group, settings)
         self.addService(self._recovery)  # type: ignore[no-untyped-call]
         self._watch = HangWatch(settings.daemon.hang_timeout, 0.0)
         self._memory = MemoryGuard(self._clock, memory, settings)
-        self.on_child_up: Callable[[ChildProcess], Any] = lambda child: None
-        self.on_sites_missed: Callable[[], Any] = lambda: None
-        self.on_heard: Callable[[bytes, str], Any] = lambda body, listener: None
-        self._looks = LoopingCall(self._look)
-        self._looks.clock = self._clock
+        self._looks = PeriodicCall(self._clock, self._look)
+        news.counted.subscribe(lambda counters: self._totals.add(counters, self._clock.seconds()))
+        news.child_up.subscribe(self._child_up)
+        news.child_reported.subscribe(self._memory.reported)
+        news.end_wanted.subscribe(self.shut_down)
 
     def check(self) -> None:
         """Whether this daemon could start here.
@@ -87,8 +98,8 @@ class QueueDaemon(MultiService):
         """
         prepare(self._settings.daemon.state_dir)
         self._lock.take()
-        self._started = self._clock.seconds()
-        self._watch = HangWatch(self._settings.daemon.hang_timeout, self._started)
+        self._started = unix_time()
+        self._watch = HangWatch(self._settings.daemon.hang_timeout, self._clock.seconds())
         super().startService()  # type: ignore[no-untyped-call]
         self._groups.start()
         self._looks.start(LOOK_EVERY, now=False)
@@ -163,7 +174,7 @@ class QueueDaemon(MultiService):
 
     def _make_group(self, group: GroupSettings) -> Group:
         delays = self._settings.queue.spawndelay, self._settings.daemon.respawn_max_delay
-        return Group(self._launcher, group, *delays, self)
+        return Group(self._launcher, group, *delays, self._recovery.died, self._news)
 
     def children_at_work(self) -> list[ChildProcess]:
         """The children that take requests."""
@@ -182,37 +193,16 @@ class QueueDaemon(MultiService):
         """Start at once what waits for its next start."""
         self._groups.retry()
 
-    def child_up(self, child: ChildProcess) -> None:
-        """A child can recover what others held, and may have missed a change of the configuration."""
+    def _child_up(self, child: ChildProcess) -> None:
         self._recovery.attempt()
-        self.on_child_up(child)
+        for namespace, level in self.levels.changed.items():
+            if child.spec.log_levels.get(namespace) != level:  # set while the child booted
+                child.tell(SetLogLevel, namespace=namespace, level=level)
 
-    def sites_missed(self) -> None:
-        """Pass it on."""
-        self.on_sites_missed()
-
-    def heard(self, body: bytes, listener: str) -> None:
-        """Pass it on."""
-        self.on_heard(body, listener)
-
-    def child_counted(self, counters: list[list[Any]]) -> None:
-        """Add up."""
-        self._totals.add(counters, self._clock.seconds())
-
-    def child_reported(self, group: Group, slot: ChildSlot, child: ChildProcess) -> None:
-        """Mind its memory."""
-        self._memory.reported(group, slot, child)
-
-    def child_died(self, incarnation: str, ending: ChildEnd) -> int:
-        """Let what it held be recovered; returns how many jobs were running in it."""
-        return self._recovery.died(incarnation, ending.cause)
-
-    def wake(self) -> None:
-        """Let all children look for work."""
+    def tell_children(self, command: type[Command], **arguments: Any) -> None:
+        """Send a command to all children that take requests."""
         for child in self._groups.up():
-            child.wake().addErrback(
-                lambda failure: self.log.debug("a child was not woken: {why}", why=failure.getErrorMessage())
-            )
+            child.tell(command, **arguments)
 
     def set_log_level(self, namespace: str, level: str) -> None:
         """Log what comes from `namespace`, or from one within it, from `level` on, in this process and all children.
@@ -220,14 +210,12 @@ class QueueDaemon(MultiService):
         :raises BadLogLevel: naming the levels that there are.
         """
         self.levels.set(namespace, level)
-        for child in self._groups.up():
-            child.set_log_level(namespace, level).addErrback(
-                lambda failure: self.log.debug("a child took no log level: {why}", why=failure.getErrorMessage())
-            )
+        self.tell_children(SetLogLevel, namespace=namespace, level=level)
 
     def status(self) -> Deferred[dict[str, Any]]:
-        """What ``snqctl status`` shows of this daemon, and the raw counters
-        ``[queue, site, enqueued, handled, retried, dead, in_flight, rate]``; children get a second to report afresh.
+        """What ``snqctl status`` shows of this daemon, with the raw counters ``[queue, site, enqueued, handled,
+        retried, dead, in_flight, rate]``, and `claimed` and `unsettled` by queue; children get a second to report
+        afresh.
         """
         fresh = [child.refresh().addTimeout(REPORT_TIMEOUT, self._clock) for child in self._groups.up()]
         asked: Deferred[Any] = DeferredList(fresh, consumeErrors=True)
@@ -243,7 +231,14 @@ class QueueDaemon(MultiService):
             "state": "stopping" if self._ending else "running",
         }
         groups = [group.status() for group in self._groups]
-        return {"daemon": daemon, "groups": groups, "counters": self._counter_rows()}
+        by_queue = {name: self._by_queue(name) for name in ("claimed", "unsettled")}
+        return {"daemon": daemon, "groups": groups, "counters": self._counter_rows(), **by_queue}
+
+    def _by_queue(self, name: str) -> dict[str, int]:
+        sums: Counter[str] = Counter()
+        for _, child in self._groups.living():
+            sums.update(child.report.get(name, {}))
+        return sums
 
     def _counter_rows(self) -> list[list[Any]]:
         in_flight = self._in_flight()

@@ -13,12 +13,13 @@ from typing import Any
 import attrs
 from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from snqd.daemon.child_process import ChildProcess
+from snqd.pipe.commands import Recover
 from snqd.pipe.crash_ledger import LedgerContents, is_held, read_ledger
+from snqd.pipe.periodic import PeriodicCall
 
 LEDGERS = "*.ledger"
 FIRST_RETRY = 1.0
@@ -63,8 +64,7 @@ class Recovery(Service):
         self._told: set[Path] = set()
         self._delay = FIRST_RETRY
         self._retry: IDelayedCall | None = None
-        self._look = LoopingCall(self._look_at_unread)
-        self._look.clock = clock
+        self._look = PeriodicCall(clock, self._look_at_unread)
 
     def startService(self) -> None:
         """Find what an earlier daemon's children left behind, or still hold; called before any child is started."""
@@ -94,7 +94,8 @@ class Recovery(Service):
         self._cancel_retry()
         for estate in [each for each in self._estates if not each.in_hand]:
             estate.in_hand = True
-            asked = helper.recover(estate.remains.owner, estate.remains.started, estate.cause)
+            remains = estate.remains
+            asked = helper.ask(Recover, owner=remains.owner, suspects=remains.started, cause=estate.cause)
             asked.addCallbacks(self._recovered, self._failed, callbackArgs=(estate,), errbackArgs=(estate,))
             asked.addErrback(lambda failure: self.log.failure("recovery went wrong", failure))
 

@@ -20,6 +20,7 @@ from snqd.core.errors import ConfigError
 from snqd.core.threads import InThread
 from snqd.daemon.child_process import ChildProcess
 from snqd.daemon.launcher import Launcher
+from snqd.pipe.commands import CommandFailed, Commit, Drop, Prepare
 
 PREPARE_TIMEOUT = 30.0
 """Seconds that a child gets to prepare for another configuration."""
@@ -73,6 +74,8 @@ class Reload:
         self._lock = DeferredLock()
         self._fixed = crew.settings.daemon, crew.settings.queue
         self._told: set[str] = set()
+        self._in_force = {launcher.sources.digest}
+        """Digests of the configuration in force, and of texts of it that mean the same."""
 
     @property
     def reader(self) -> SourceReader:
@@ -100,6 +103,8 @@ class Reload:
         except Exception:
             self._reader.forget()  # files that were read and not taken must count as changed
             raise
+        finally:
+            await self._bring_all()
 
     def update(self) -> Deferred[Changes]:
         """Read all files again and go over to what they say; children that failed are tried again in any case.
@@ -114,20 +119,28 @@ class Reload:
         :param files: look at the files, not at the table alone.
         :param afresh: read the table though it seems unchanged.
         """
-        return self.run(lambda: self._look(files, afresh))
+
+        async def look() -> Changes:
+            return await self._with_children(await self._look(files, afresh))
+
+        return self.run(look)
 
     async def _update(self) -> Changes:
         sources, settings = await self.read()
         changes = await self.go_over(sources, settings)
         self._told.clear()
         self._crew.retry()
-        return changes
+        return await self._with_children(changes)
+
+    async def _with_children(self, changes: Changes) -> Changes:
+        """`changes`, and which children had to be brought up to date for it."""
+        return attrs.evolve(changes, children=tuple(await self._bring_all()))
 
     async def read(self) -> tuple[Sources, Settings]:
         """What the files say now; raises ConfigError."""
 
         def read_and_load() -> tuple[Sources, Settings]:
-            sources = self._reader.read()
+            sources = _digested(self._reader.read())
             return sources, load(sources, self._launcher.overrides)
 
         read: tuple[Sources, Settings] = await self._in_thread(read_and_load)
@@ -142,10 +155,10 @@ class Reload:
         if changes:
             ready = await self._prepare(sources, settings)
             self.take(sources, settings)
-            await self._all(child.commit(sources) for child in ready)
+            await self._all(self._commit(child, sources) for child in ready)
             self._say(changes)
         else:
-            self._launcher.sources = sources
+            self._means_the_same(sources)
         return changes
 
     def start_with(self, sources: Sources) -> None:
@@ -155,8 +168,15 @@ class Reload:
     def take(self, sources: Sources, settings: Settings) -> None:
         """Go over to `settings` in this process, and for children that start from now on."""
         self._launcher.sources = sources
+        self._in_force = {sources.digest}
         fixed = keep_restart_only(settings, *self._fixed)
         self._crew.apply(keep_restart_only_groups(fixed, self._crew.settings))
+
+    def _means_the_same(self, sources: Sources) -> None:
+        """Children that have a text that means the same need not be told of another one."""
+        self._launcher.sources = sources
+        told = {child.digest for child in self._crew.children_at_work()}
+        self._in_force = {digest for digest in self._in_force if digest in told} | {sources.digest}
 
     def _say(self, changes: Changes) -> None:
         self.log.info("configuration changed: {what}", what=changes)
@@ -172,13 +192,17 @@ class Reload:
         refusals = [answer for answer in told if answer.problems]
         ready = [answer.child for answer in told if not answer.problems]
         if refusals:
-            await self._all(child.drop_prepared() for child in ready)
+            for answer in told:
+                if not (answer.answered and answer.problems):
+                    answer.child.tell(Drop)
             problems = list(dict.fromkeys(problem for answer in refusals for problem in answer.problems))
             raise NotTaken(problems, next((answer.traceback for answer in refusals if answer.traceback), ""))
         return ready
 
     def _ask(self, child: ChildProcess, sources: Sources, check: list[str]) -> Deferred[_Answer | None]:
-        asked = child.prepare(_changes_for(child, sources), check).addTimeout(PREPARE_TIMEOUT, self._clock)
+        changes = _changes_for(child, sources).to_json()
+        asked = child.ask(Prepare, changes=changes, digest=sources.digest, check=check)
+        asked.addTimeout(PREPARE_TIMEOUT, self._clock)
 
         def answered(answer: dict[str, Any]) -> _Answer:
             return _Answer(child, answer["problems"], answer["traceback"])
@@ -187,9 +211,21 @@ class Reload:
             if not child.alive:
                 return None  # whoever comes in its place starts with the right one
             what = f"child {child.spec.id} did not make ready for it: {failure.getErrorMessage() or failure.type}"
-            return _Answer(child, [what], "")
+            return _Answer(child, [what], "", answered=False)
 
         return asked.addCallbacks(answered, failed)
+
+    def _commit(self, child: ChildProcess, sources: Sources) -> Deferred[None]:
+        """Let `child` go over to what it has prepared; fails with CommandFailed."""
+
+        def committed(answer: dict[str, Any]) -> None:
+            child.sources, child.digest = sources, answer["digest"]
+
+        def failed(failure: Failure) -> Failure:
+            child.digest = ""  # so it is told everything
+            return failure
+
+        return child.ask(Commit, digest=sources.digest).addCallbacks(committed, failed)
 
     async def _all(self, asked: Iterable[Deferred[Any]]) -> list[Any]:
         results = await DeferredList(list(asked), consumeErrors=True)
@@ -197,27 +233,43 @@ class Reload:
 
     def bring_up_to_date(self, child: ChildProcess) -> None:
         """A child is up that may have started with an earlier configuration."""
-        if child.sources is not self._launcher.sources:
-            done = self.run(lambda: self._bring(child))
-            done.addErrback(lambda failure: self.log.failure("a child can't be brought up to date", failure))
+        if self._lags(child):
+            self.run(self._nothing).addErrback(
+                lambda failure: self.log.failure("a child can't be brought up to date", failure)
+            )
+
+    async def _nothing(self) -> None:
+        """A change that changes nothing: each ends with a look at all children."""
+
+    def _lags(self, child: ChildProcess) -> bool:
+        return child.alive and not child.stopping and child.digest not in self._in_force
+
+    async def _bring_all(self) -> list[str]:
+        """Bring up to date the children whose configuration is not the one in force; gives their ids.
+
+        A child may have become ready while the others prepared, and one may not have done what it was asked to.
+        """
+        groups = self._crew.settings.groups
+        lagging = [child for child in self._crew.children_at_work() if child.spec.group in groups and self._lags(child)]
+        await self._all(Deferred.fromCoroutine(self._bring(child)) for child in lagging)
+        return [child.spec.id for child in lagging]
 
     async def _bring(self, child: ChildProcess) -> None:
         sources = self._launcher.sources
-        if child.sources is sources or not child.alive:
-            return
-        if not sources.changes_since(child.sources):
-            child.sources = sources
-            return
         answer = await self._ask(child, sources, [])
-        if answer is not None and answer.problems:
+        problems = [] if answer is None else answer.problems
+        try:
+            if answer is not None and not problems:
+                await self._commit(child, sources)
+        except CommandFailed as error:
+            problems = [str(error)]
+        if problems:
             self.log.error(
                 "child {id} can't go over to the present configuration, so it is started again: {problems}",
                 id=child.spec.id,
-                problems="; ".join(answer.problems),
+                problems="; ".join(problems),
             )
             child.stop()
-        elif answer is not None:
-            await self._all([child.commit(sources)])
 
     async def _look(self, files: bool, afresh: bool) -> Changes:
         old = self._launcher.sources
@@ -226,7 +278,9 @@ class Reload:
         if look.sources is old:
             return Changes()
         overrides = self._launcher.overrides
-        taken: ReloadedSites = await self._in_thread(reload_sites, self._crew.settings, old, look.sources, overrides)
+        taken: ReloadedSites = await self._in_thread(
+            lambda: _digested_sites(reload_sites(self._crew.settings, old, look.sources, overrides))
+        )
         for problem in self._news(taken.problems):
             self.log.error("what a file says of sites does not hold, since it is wrong: {problem}", problem=problem)
         return await self.go_over(taken.sources, taken.settings)
@@ -249,6 +303,7 @@ class _Answer:
     child: ChildProcess
     problems: list[str]
     traceback: str
+    answered: bool = True
 
 
 def _unserved(settings: Settings, at_work: set[str]) -> list[str]:
@@ -258,6 +313,17 @@ def _unserved(settings: Settings, at_work: set[str]) -> list[str]:
 
 def _changes_for(child: ChildProcess, sources: Sources) -> SourceChanges:
     """What `child` must be told; a child keeps no text but the main file's, so with another one it needs all."""
-    if child.sources.main != sources.main:
+    if child.sources.main != sources.main or child.digest != child.sources.digest:
         return SourceChanges(sources.files)
     return sources.changes_since(child.sources)
+
+
+def _digested(sources: Sources) -> Sources:
+    """`sources`, whose digest is made here, in a thread."""
+    assert sources.digest
+    return sources
+
+
+def _digested_sites(taken: ReloadedSites) -> ReloadedSites:
+    _digested(taken.sources)
+    return taken

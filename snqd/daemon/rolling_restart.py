@@ -67,10 +67,8 @@ class RollingRestart:
         self._reload.start_with(sources)
         try:
             count = await self._replace_all()
-        except RestartStopped:
-            self._reload.start_with(before)
-            for child in self._daemon.children_at_work():
-                self._reload.bring_up_to_date(child)
+        except Exception:
+            self._reload.start_with(before)  # and those that were replaced go back to it
             raise
         self._reload.take(sources, settings)
         return count

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from snqd.core.errors import SnqdError
 from snqd.daemon.folder_watch import FolderWatch
 from snqd.daemon.reload import Reload
+from snqd.pipe.periodic import PeriodicCall
 
 TICK = 0.25
 """Seconds between looks at a table: a change in it is to be live within one."""
@@ -39,8 +39,7 @@ class SiteWatch(Service):
         self._clock = clock
         self._reload = reload
         self._folders = folders
-        self._ticks = LoopingCall(self._tick)
-        self._ticks.clock = clock
+        self._ticks = PeriodicCall(clock, self._tick)
         self._soon: IDelayedCall | None = None
         self._began = 0.0
         self._looked = 0.0

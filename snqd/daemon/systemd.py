@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+
+from snqd.core.clocks import monotonic
+from snqd.pipe.periodic import PeriodicCall
 
 READY = "READY=1"
 LOOK_EVERY = 1.0
@@ -118,8 +119,7 @@ class SystemdNotices(Service):
         self._reloads = 0
         self._status = ""
         self._status_at = self._watchdog_at = float("-inf")
-        self._look = LoopingCall(self.look)
-        self._look.clock = clock
+        self._look = PeriodicCall(clock, self.look)
 
     def startService(self) -> None:
         """Begin, if a manager listens."""
@@ -178,4 +178,4 @@ class SystemdNotices(Service):
 
 
 def _monotonic_usec() -> int:
-    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    return int(monotonic() * 1e6)

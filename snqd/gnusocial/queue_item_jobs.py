@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import time
 
+from snqd.core.clocks import unix_time
 from snqd.core.job import PHP, Job, check_size, digest_id
 from snqd.gnusocial.queue_item_tables import QueueItem
 from snqd.stores.morgue.morgue import Letter
@@ -34,7 +34,7 @@ def letter_of(item: QueueItem, reason: str) -> Letter:
         PHP,
         attempts=0,
         created=item.created_at,
-        died=time.time(),
+        died=unix_time(),
         reason=reason,
     )
 

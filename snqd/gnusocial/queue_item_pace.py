@@ -8,6 +8,7 @@ from random import Random
 import attrs
 
 from snqd.core.backoff import Backoff
+from snqd.core.clocks import Monotonic
 from snqd.gnusocial.queue_item_tables import ItemTable
 from snqd.stores.interface import Depth
 
@@ -42,10 +43,10 @@ class _Rest:
 class IdleBackoff:
     """Which sites' tables failed, and are left alone for a while, longer each time.
 
-    :param now: seconds on a steady clock.
+    :param now: a steady clock.
     """
 
-    def __init__(self, now: Callable[[], float], random: Random) -> None:
+    def __init__(self, now: Callable[[], Monotonic], random: Random) -> None:
         self._now = now
         self._random = random
         self._rests: dict[str, _Rest] = {}
@@ -77,10 +78,10 @@ class IdleBackoff:
 class CleanupSchedule:
     """When tables were last tidied.
 
-    :param now: seconds on a steady clock.
+    :param now: a steady clock.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], Monotonic]) -> None:
         self._now = now
         self._last: dict[str, float] = {}
 
@@ -98,10 +99,10 @@ class TableIntake:
 
     It counts what is taken; only for a site that may have too much is the store asked.
 
-    :param now: seconds on a steady clock.
+    :param now: a steady clock.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], Monotonic]) -> None:
         self._now = now
         self._waiting: dict[str, int] = {}
         self._looked_at = -LOOK_AT_DEPTHS_EVERY

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from snqd.core.backoff import Backoff
+from snqd.core.clocks import monotonic_of
 from snqd.core.errors import SnqdError, StoreError, StoreUnavailable
 from snqd.core.job import Job
 from snqd.gnusocial.queue_item_jobs import job_of, letter_of
@@ -108,9 +109,9 @@ class ItemPoller(IoManager):
         self._quiet = False
         self._not_before = 0.0
         self._backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, Random())
-        self._rests = IdleBackoff(clock.seconds, Random())
-        self._tidy_times = CleanupSchedule(clock.seconds)
-        self._intake = TableIntake(clock.seconds)
+        self._rests = IdleBackoff(monotonic_of(clock), Random())
+        self._tidy_times = CleanupSchedule(monotonic_of(clock))
+        self._intake = TableIntake(monotonic_of(clock))
         self._left_alone: set[tuple[str, str]] = set()
 
     def serve(self, accounts: Accounts) -> None:

@@ -8,7 +8,6 @@ Never do both have the same row, and what a process that dies had taken is there
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from snqd.config.database_url import connect_args
+from snqd.core.clocks import unix_time
 from snqd.core.errors import StoreError
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.sql.dialects import Conflict, LoginRefused, dialect_of
@@ -330,7 +330,7 @@ def is_lost(error: StoreError) -> bool:
 
 
 def _item(table: ItemTable, key: int, transport: Any, created: Any, frame: Any) -> QueueItem:
-    at = created.replace(tzinfo=UTC).timestamp() if isinstance(created, datetime) else time.time()
+    at = created.replace(tzinfo=UTC).timestamp() if isinstance(created, datetime) else unix_time()
     body = frame.encode() if isinstance(frame, str) else bytes(frame)
     return QueueItem(table, key, _text(transport), str(created), at, body)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from snqd.core.clocks import unix_time
 from snqd.core.errors import SnqdError, StoreError
 from snqd.core.job import PHP, Job, check_size, digest_id
 from snqd.core.names import check_queue
@@ -101,7 +101,7 @@ class GnuSocialLists(IoManager):
             return None
 
     def _letter(self, site: str, item: bytes, reason: str) -> Letter:
-        now = time.time()
+        now = unix_time()
         key = digest_id(item, "")
         return Letter(key, site, UNKNOWN, item, PHP, attempts=0, created=now, died=now, reason=reason)
 
@@ -115,4 +115,4 @@ def read_item(site: str, item: bytes) -> Job:
     if envelope is None or not envelope.queue:
         raise SnqdError("it is no item of GNU social's: serialize([queue, object])")
     check_queue(envelope.queue)
-    return Job(digest_id(item, ""), site, envelope.queue, envelope.payload, PHP, time.time())
+    return Job(digest_id(item, ""), site, envelope.queue, envelope.payload, PHP, unix_time())

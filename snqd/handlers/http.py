@@ -63,7 +63,7 @@ class HttpHandler(QueueHandler):
         for _ in range(1 + MAX_REDIRECTS):
             answer = await self._post(url, headers, body)
             if answer.code not in _KEEP_THE_POST:
-                return answer.settle(self.reactor.seconds(), self.settings.retry.max_delay)
+                return answer.settle(job.time(), self.settings.retry.max_delay)
             url = _redirected(url, answer)
         raise RetryLater(None, f"{_origin(self.settings.target)} redirects more than {MAX_REDIRECTS} times")
 

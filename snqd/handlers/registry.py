@@ -87,13 +87,28 @@ class _Variant(NamedTuple):
     options: tuple[tuple[str, str], ...]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class PreparedHandlers:
-    """Handlers that are built and not in use yet."""
+    """Handlers that are not in use yet and count as used; one of the two is called, once.
 
+    :ivar shared: those that all sites share, by queue.
+    :ivar built: those among them that were not there before.
+    """
+
+    _registry: HandlerRegistry
     settings: Mapping[str, HandlerSettings]
     shared: Mapping[str, Slot]
     built: Mapping[_Variant, Slot]
+
+    def commit(self) -> None:
+        """Go over to them. Handlers that are needed no more are closed when their last job has ended; those that sites
+        have for themselves are built again at their next job.
+        """
+        self._registry.replace(self)
+
+    def drop(self) -> None:
+        """Close what was built in vain."""
+        self._registry.drop(self)
 
 
 class HandlerRegistry:
@@ -114,6 +129,7 @@ class HandlerRegistry:
         self._shared: dict[str, Slot] = {}
         self._variants: dict[_Variant, Slot] = {}
         self._threads: dict[tuple[str, int], HandlerThreads] = {}
+        self._prepared: list[PreparedHandlers] = []
         self._leaving: set[Slot] = set()
         self._closings: set[Deferred[Any]] = set()
 
@@ -122,10 +138,10 @@ class HandlerRegistry:
 
         :raises HandlerLoadError: for the first that can't be built.
         """
-        self.replace(self.prepare(self._settings))
+        self.prepare(self._settings).commit()
 
     def prepare(self, settings: Mapping[str, HandlerSettings]) -> PreparedHandlers:
-        """Build what `settings` need and is not there yet, for :meth:`replace` or :meth:`drop`.
+        """Build what `settings` need and is not there yet, to be committed or dropped.
 
         :raises HandlerLoadError: for the first that can't be built; the others that were built are closed.
         """
@@ -141,27 +157,40 @@ class HandlerRegistry:
         except HandlerLoadError:
             self._retire(built.values())
             raise
-        return PreparedHandlers(settings, shared, built)
+        self._prepared.append(PreparedHandlers(self, settings, shared, built))
+        return self._prepared[-1]
 
     def drop(self, prepared: PreparedHandlers) -> None:
-        """Close what was prepared in vain."""
-        self._retire(prepared.built.values())
+        """See :meth:`PreparedHandlers.drop`."""
+        if self._no_longer(prepared):
+            self._retire(prepared.built.values())
 
     def replace(self, prepared: PreparedHandlers) -> None:
-        """Go over to what was prepared. Handlers that are needed no more are closed when their last job has ended;
-        those that sites have for themselves are built again at their next job.
-        """
+        """See :meth:`PreparedHandlers.commit`."""
+        if not self._no_longer(prepared):
+            return
         old = self._variants
         self._settings = prepared.settings
         self._shared = dict(prepared.shared)
         self._variants = {_variant(slot.settings): slot for slot in self._shared.values()}
         self._retire([slot for variant, slot in old.items() if self._variants.get(variant) is not slot])
 
+    def _no_longer(self, prepared: PreparedHandlers) -> bool:
+        """Whether `prepared` counted as used until now: :meth:`close` may have come first."""
+        if prepared not in self._prepared:
+            return False
+        self._prepared.remove(prepared)
+        return True
+
+    def _held(self) -> set[Slot]:
+        """Those that are prepared."""
+        return {slot for prepared in self._prepared for slot in prepared.shared.values()}
+
     def close_idle(self) -> None:
         """Close the handlers that sites have for themselves and that ran no job since the last call."""
-        shared = set(self._shared.values())
+        kept = self._held().union(self._shared.values())
         for variant, slot in list(self._variants.items()):
-            if slot in shared or slot.used or not slot.idle:
+            if slot in kept or slot.used or not slot.idle:
                 slot.used = False
             else:
                 del self._variants[variant]
@@ -195,7 +224,8 @@ class HandlerRegistry:
 
         An error of one is logged and keeps no other open.
         """
-        slots = set(self._variants.values()) | self._leaving
+        slots = self._held().union(self._variants.values(), self._leaving)
+        self._prepared.clear()
         self._shared.clear()
         self._variants.clear()
         self._leaving.clear()
@@ -234,7 +264,7 @@ class HandlerRegistry:
     def _end_unused_threads(self, settings: HandlerSettings) -> None:
         key = settings.queue, settings.threads
         if key in self._threads and not any(
-            slot.threads is self._threads[key] for slot in (*self._variants.values(), *self._leaving)
+            slot.threads is self._threads[key] for slot in (*self._variants.values(), *self._leaving, *self._held())
         ):
             self._threads.pop(key).close()
 

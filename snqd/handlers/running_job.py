@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from snqd.core.clocks import UnixTime
 from snqd.core.job import JSON, Job, check_size, follow_up_id
 from snqd.core.names import check_queue, check_site
 from snqd.wire import payload as wire
@@ -23,12 +24,12 @@ class JobContext:
     """What jobs of one process have in common.
 
     :ivar check_target: called with site and queue of a follow-up; raises UnknownSite or NoHandler where no job may
-    go. :ivar now: the time in Unix seconds. :ivar check_body: called with a follow-up's payload in JSON; raises
+    go. :ivar now: the date. :ivar check_body: called with a follow-up's payload in JSON; raises
     BadPayload or PayloadTooLarge where the store can't carry it.
     """
 
     check_target: Callable[[str, str], object]
-    now: Callable[[], float]
+    now: Callable[[], UnixTime]
     check_body: Callable[[bytes], object] = lambda body: None
 
 
@@ -79,6 +80,10 @@ class RunningJob:
         if self._payload is _UNDECODED:
             self._payload = wire.decode(self._job.body, self._job.encoding)
         return self._payload
+
+    def time(self) -> float:
+        """The time now, in Unix seconds; `reactor.seconds()` is no date."""
+        return self._surroundings.now()
 
     def enqueue(self, queue: str, payload: Any, delay: float = 0, site: str | None = None) -> None:
         """Enqueue a follow-up job: it exists if and only if this job is acknowledged, once however often this job runs.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 
 from snqd.config.settings import Settings
+from snqd.core.clocks import UnixTime, unix_time
 from snqd.core.errors import SnqdError, UnknownSite
 from snqd.core.job import Job
 from snqd.sites.registry import SiteRegistry
@@ -33,7 +33,7 @@ class Enqueuer:
         put: Callable[[Sequence[Job]], Deferred[None]],
         counted: Callable[[Job], object],
         site_missed: Callable[[], object],
-        now: Callable[[], float] = time.time,
+        now: Callable[[], UnixTime] = unix_time,
     ) -> None:
         self._settings = settings
         self._sites = sites

@@ -44,9 +44,10 @@ class Reporting(Protocol):
     """A manager that has figures for the daemon's status."""
 
     def report(self) -> Mapping[str, Any]:
-        """`in_flight` (a number), `solo_waiting` (whether suspects wait to run alone), `trouble` (why its store does
-        not take part, None while it does) and `shares` (rows ``[queue, site, jobs in flight]``), as far as the manager
-        has them.
+        """`in_flight` (a number), `claimed` and `unsettled` (mappings of queues to numbers of jobs that have not begun,
+        and that have ended and are not durable yet), `solo_waiting` (whether suspects wait to run alone), `trouble`
+        (why its store does not take part, None while it does) and `shares` (rows ``[queue, site, jobs in flight]``), as
+        far as the manager has them.
         """
 
 

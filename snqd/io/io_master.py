@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from snqd.io.entry_points import ManagerFailed
 from snqd.io.interface import IIoManager
 from snqd.io.polling import PollLoop
 from snqd.io.states import StateListener, StateLog, make_states
+from snqd.pipe.periodic import PeriodicCall
 
 IDLE_EVERY = 1.0
 DRAIN_GRACE = 2.0
@@ -47,7 +48,7 @@ class IoMaster(MultiService):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
-        self._managers = managers
+        self._managers = list(managers)
         self._reports = reports
         self._log_of_states = StateLog(listener)
         self._states = make_states(self._log_of_states)
@@ -57,8 +58,7 @@ class IoMaster(MultiService):
         self._busy = False
         self._leaving = False
         self._held: Callable[[IIoManager], bool] = _none
-        self._idle_calls = LoopingCall(self._idle)
-        self._idle_calls.clock = clock
+        self._idle_calls = PeriodicCall(clock, self._idle)
         self.on_leave = leave
 
     @property
@@ -106,8 +106,13 @@ class IoMaster(MultiService):
 
     @inlineCallbacks
     def attach(self, manager: IIoManager) -> Any:
-        """Start one more manager, as :meth:`start` does; fails with ManagerFailed. Does nothing while it drains."""
-        if not self._leaving:
+        """Start one more manager, as :meth:`start` does; fails with ManagerFailed. Does nothing while it drains.
+
+        One that would be held back now is left for :meth:`start_held`.
+        """
+        if self._held(manager):
+            self._managers.append(manager)
+        elif not self._leaving:
             yield self._start_one(manager)
             if manager in self._started:
                 self._start_poll(manager)
@@ -115,8 +120,9 @@ class IoMaster(MultiService):
     @inlineCallbacks
     def detach(self, manager: IIoManager, timeout: float) -> Any:
         """Drain a manager within `timeout` seconds, and stop it; the others go on. One that is still starting has its
-        start cancelled.
+        start cancelled, and one that is held back never starts.
         """
+        self._managers = [each for each in self._managers if each is not manager]
         if manager in self._starting:
             self._starting[manager].cancel()
         if manager not in self._started:
@@ -138,8 +144,8 @@ class IoMaster(MultiService):
     def start_held(self) -> Any:
         """Start the managers that were held back; fails with ManagerFailed."""
         held, self._held = self._held, _none
-        for manager in self._managers:
-            if held(manager):
+        for manager in list(self._managers):
+            if held(manager) and manager in self._managers:  # it may have been detached meanwhile
                 yield self.attach(manager)
 
     def _attach(self, manager: IIoManager) -> None:
@@ -185,12 +191,14 @@ class IoMaster(MultiService):
         self._each("reloaded", [*self._started, *self._starting], added, changed, removed)
 
     def report(self) -> dict[str, Any]:
-        """What the managers report, added up: `state`, `in_flight`, `solo_waiting`, `trouble`, `shares`; and
-        `managers`, what those of installed packages show, by their names.
+        """What the managers report, added up; see :class:`~snqd.io.interface.Reporting`. Also the `state`, and
+        `managers`: what those of installed packages show, by their names.
         """
         total: dict[str, Any] = {
             "state": self.state,
             "in_flight": 0,
+            "claimed": Counter(),
+            "unsettled": Counter(),
             "solo_waiting": False,
             "trouble": None,
             "shares": [],
@@ -208,6 +216,8 @@ class IoMaster(MultiService):
             figures = report()
             return {
                 "in_flight": total["in_flight"] + figures.get("in_flight", 0),
+                "claimed": total["claimed"] + Counter(figures.get("claimed", {})),
+                "unsettled": total["unsettled"] + Counter(figures.get("unsettled", {})),
                 "solo_waiting": total["solo_waiting"] or bool(figures.get("solo_waiting")),
                 "trouble": total["trouble"] or figures.get("trouble"),
                 "shares": [*total["shares"], *figures.get("shares", ())],

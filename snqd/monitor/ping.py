@@ -14,6 +14,7 @@ import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from snqd.core.clocks import UnixTime, monotonic_of, unix_time
 from snqd.monitor.ping_pace import MinuteLog, TokenBucket
 from snqd.monitor.ping_udp import UdpOutlet
 from snqd.wire.pings import Fields, counter_fields, encode, state_fields
@@ -165,14 +166,16 @@ class Pinger:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, target: str, thread_id: str) -> None:
+    def __init__(
+        self, reactor: Any, target: str, thread_id: str, unix_time: Callable[[], UnixTime] = unix_time
+    ) -> None:
         parsed = parse_target(target)
         if parsed is None:
             raise ValueError("no monitor is given")
-        self._reactor = reactor
+        self._unix_time = unix_time
         self._target = parsed
         self._thread_id = thread_id
-        self._bucket = TokenBucket(reactor.seconds, PINGS_A_SECOND, BURST)
+        self._bucket = TokenBucket(monotonic_of(reactor), PINGS_A_SECOND, BURST)
         self._errors = MinuteLog(reactor, self._log_errors)
         self._drops = MinuteLog(reactor, self._log_drops)
         self._outlet = _outlet(reactor, parsed, self._errors.note)
@@ -180,7 +183,7 @@ class Pinger:
 
     def state(self, state: str, substate: str = "") -> None:
         """The child is now in `state`; what it does there is `substate`."""
-        self._send(state_fields(self._thread_id, state, substate, self._reactor.seconds()), 1)
+        self._send(state_fields(self._thread_id, state, substate, self._unix_time()), 1)
 
     def counter(self, name: str, queue: str, site_server: str, times: int = 1) -> None:
         """`name` happened `times` times.

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from snqd.core.clocks import Monotonic
+
 LOG_EVERY = 60.0
 
 
 class TokenBucket:
     """Caps a rate.
 
-    :param now: seconds of a clock.
+    :param now: a steady clock.
     :param rate: tokens a second.
     :param burst: tokens at most, and at first.
     """
 
-    def __init__(self, now: Callable[[], float], rate: float, burst: float) -> None:
+    def __init__(self, now: Callable[[], Monotonic], rate: float, burst: float) -> None:
         self._now = now
         self._rate = rate
         self._burst = burst

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.defer import maybeDeferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from snqd.config.control_key import read_control_key
 from snqd.config.settings import QueueSettings
+from snqd.core.clocks import Monotonic, monotonic
 from snqd.core.errors import ConfigError, SnqdError
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.ops.control_gate import ControlGate, Trust
@@ -27,10 +27,10 @@ PERIOD = 60.0
 class LineLimit:
     """Lets through so many lines in a period.
 
-    :param clock: seconds.
+    :param clock: a steady one.
     """
 
-    def __init__(self, clock: Callable[[], float], lines: int = LINES, period: float = PERIOD) -> None:
+    def __init__(self, clock: Callable[[], Monotonic], lines: int = LINES, period: float = PERIOD) -> None:
         self._clock = clock
         self._lines = lines
         self._period = period
@@ -52,11 +52,21 @@ class Broadcasts:
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, daemon: QueueDaemon, changes: UpdateCommands) -> None:
+    def __init__(
+        self,
+        daemon: QueueDaemon,
+        changes: UpdateCommands,
+        gate: ControlGate | None = None,
+        monotonic: Callable[[], Monotonic] = monotonic,
+    ) -> None:
         self._daemon = daemon
-        self._changes = changes
-        self._gate = ControlGate(clock.seconds)
-        self._refusals = LineLimit(clock.seconds)
+        self._functions: dict[str, Callable[[ControlMessage], Any]] = {
+            "update": lambda message: changes.update({} if message.site is None else {"site": message.site}),
+            "restart": lambda message: changes.restart({}),
+            "stop": lambda message: daemon.shut_down(f"{message.sender} told all daemons to stop"),
+        }
+        self._gate = gate or ControlGate()
+        self._refusals = LineLimit(monotonic)
 
     def commands(self) -> dict[str, Command]:
         """For the control socket: `expect`, the `id` of a message whose sender asks this daemon by itself."""
@@ -72,8 +82,6 @@ class Broadcasts:
             message = self._gate.hear(body, listener, trust_of(self._daemon.settings.queue))
         except (BadControlMessage, ConfigError) as error:
             self._refuse(error)
-        except Exception:  # noqa: BLE001 - it would cost the child that told of it its connection
-            self.log.failure("a command to all daemons broke")
         else:
             if message is not None:
                 self._obey(message)
@@ -90,14 +98,7 @@ class Broadcasts:
             sender=message.sender,
             command=f"{message.command} {message.site or ''}".strip(),
         )
-        maybeDeferred(self._do, message).addErrback(self._not_done, message)
-
-    def _do(self, message: ControlMessage) -> Any:
-        if message.command == "stop":
-            return self._daemon.shut_down(f"{message.sender} told all daemons to stop")
-        if message.command == "restart":
-            return self._changes.restart({})
-        return self._changes.update({} if message.site is None else {"site": message.site})
+        maybeDeferred(self._functions[message.command], message).addErrback(self._not_done, message)
 
     def _not_done(self, failure: Failure, message: ControlMessage) -> None:
         if failure.check(SnqdError) is None:

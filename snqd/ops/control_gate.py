@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from snqd.core.clocks import BootTime, UnixTime, boot_time, unix_time
 from snqd.wire.control_message import MAX_BYTES, BadControlMessage, ControlMessage, Received
 
 MAX_AGE = 120.0
@@ -59,19 +60,23 @@ class _Heard:
 class ControlGate:
     """Remembers what it has let through, as long as it could come again.
 
-    :param clock: Unix seconds.
+    :param boot_time: how long it remembers, and how old this daemon is.
+    :param unix_time: how old a message is.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._started = clock()
+    def __init__(
+        self, boot_time: Callable[[], BootTime] = boot_time, unix_time: Callable[[], UnixTime] = unix_time
+    ) -> None:
+        self._boot_time = boot_time
+        self._unix_time = unix_time
+        self._started = boot_time()
         self._heard: dict[bytes, _Heard] = {}
         self._seen: dict[str, float] = {}
         self._expected: set[str] = set()
 
     def expect(self, message_id: str) -> None:
         """A message with that id will come, and what it asks for is done without it."""
-        self._seen[message_id] = self._clock()  # in the order of time, as all here
+        self._seen[message_id] = self._boot_time()  # in the order of time, as all here
         self._expected.add(message_id)
 
     def hear(self, body: bytes, listener: str, trust: Trust) -> ControlMessage | None:
@@ -79,7 +84,7 @@ class ControlGate:
 
         :raises BadControlMessage: saying why it is not obeyed.
         """
-        now = self._clock()
+        now = self._boot_time()
         self._forget(now)
         if self._is_copy(sha256(body).digest(), listener, now):
             return None
@@ -94,7 +99,7 @@ class ControlGate:
             self._seen[message.id] = now
         return message
 
-    def _is_copy(self, digest: bytes, listener: str, now: float) -> bool:
+    def _is_copy(self, digest: bytes, listener: str, now: BootTime) -> bool:
         heard = self._heard.get(digest) or _Heard(now)
         if heard.is_copy(listener, now):
             return True
@@ -102,16 +107,17 @@ class ControlGate:
         self._heard[digest] = heard  # behind all others
         return False
 
-    def _check_time(self, message: ControlMessage, now: float) -> None:
-        age = now - message.sent
+    def _check_time(self, message: ControlMessage, now: BootTime) -> None:
+        age = self._unix_time() - message.sent
         if age < -MAX_AHEAD:
             raise BadControlMessage(f"it is {-age:.0f} s ahead of this host's clock: set the clocks right")
         if age > MAX_AGE:
             raise BadControlMessage(f"it is {age:.0f} s old, by this host's clock")
-        if message.sent < self._started:
+        # Not by the date of the start, which is another one once the clock was set.
+        if age > now - self._started:
             raise BadControlMessage("it is older than this daemon")
 
-    def _forget(self, now: float) -> None:
+    def _forget(self, now: BootTime) -> None:
         while self._heard and (len(self._heard) > MOST_HEARD or now - _first(self._heard).last > COPIES_FOR):
             del self._heard[next(iter(self._heard))]
         while self._seen and now - _first(self._seen) > MAX_AGE + MAX_AHEAD:

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from snqd.core.errors import SnqdError
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.ops.control import MAX_REQUEST_BYTES
+from snqd.pipe.commands import Wake
 
 Command = Callable[[Mapping[str, Any]], Any]
 """Takes the request, gives the answer as a dict or a Deferred of one; a SnqdError's text goes to who asked."""
@@ -36,7 +37,7 @@ def daemon_commands(daemon: QueueDaemon) -> dict[str, Command]:
     """
 
     def wake(request: Mapping[str, Any]) -> dict[str, Any]:
-        daemon.wake()
+        daemon.tell_children(Wake)
         return {"woken": True}
 
     def stop(request: Mapping[str, Any]) -> dict[str, Any]:

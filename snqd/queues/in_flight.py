@@ -70,6 +70,17 @@ class InFlight:
         self._fair_turn.ended(running.turn, seconds)
         return seconds
 
+    def look(self) -> None:
+        """Let what runs count before it ends: its sites pay for the time so far, and where no further job of a queue
+        can start, none of its like is expected to take less than the one that has run for the shortest time."""
+        now, ages = self._clock.seconds(), dict[str, float]()
+        for running in self._jobs:
+            turn, age = running.turn, now - running.started
+            self._fair_turn.charge_so_far(turn, age)
+            if not self._slots.open_to(turn.queue):
+                ages[turn.queue] = min(age, ages.get(turn.queue, age))
+        self._fair_turn.costs.still_running(ages)
+
     def interrupt(self) -> None:
         """Cancel the handlers that can be."""
         for running in list(self._jobs):

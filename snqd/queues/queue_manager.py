@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from snqd.core.clocks import boot_time
 from snqd.core.fair_turn import FairTurn, Turn
 from snqd.core.outcome import Outcome
 from snqd.core.retry import RetryPolicy, site_patience
@@ -22,6 +23,7 @@ from snqd.io.interface import Master
 from snqd.io.io_manager import IoManager
 from snqd.pipe.crash_ledger import CrashLedger
 from snqd.queues.admission import Admitted, Refusal, SiteMissing, admit
+from snqd.queues.claimed_ahead import ClaimedAhead
 from snqd.queues.claimer import Claimer
 from snqd.queues.in_flight import InFlight, Running
 from snqd.queues.settler import Ended, Settler
@@ -79,22 +81,34 @@ class QueueManager(IoManager):
         self._fair_turn = fair_turn
         self._claimer = Claimer(equipment.reactor, equipment.random, self._ask, self._take)
         self._running = InFlight(equipment.reactor, slots, fair_turn, equipment.ledger)
+        self._claimed_ahead = ClaimedAhead(
+            equipment.reactor, slots, fair_turn, self._running, self._give_back, equipment.store.pauses
+        )
         self._settling = 0
+        self._unsettled: Counter[str] = Counter()
         self._suspects: frozenset[str] = frozenset()
+        self._open = False
         self._leaving = False
         self._quiet = False
+        self._unsure = False
         self._next_slice: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
 
     def start(self, master: Master) -> Deferred[Any]:
         """Open the store and claim."""
         super().start(master)
-        return self._use.store.open(self._claimer.wake).addCallback(lambda _: self._claimer.wake())
+        return self._use.store.open(self.wake).addCallback(self._opened)
+
+    def _opened(self, _: Any) -> None:
+        self._open = True
+        self.wake()
 
     def report(self) -> dict[str, Any]:
         """See :class:`snqd.io.interface.Reporting`."""
         return {
             "in_flight": len(self._running),
+            "claimed": {queue: self._fair_turn.waiting(queue) for queue in self._fair_turn.queues()},
+            "unsettled": {queue: number for queue, number in self._unsettled.items() if number},
             "solo_waiting": bool(self._suspects),
             "trouble": self._use.store.trouble,
             "shares": [[queue, site, number] for (queue, site), number in self._running.by_queue_and_site().items()],
@@ -105,6 +119,7 @@ class QueueManager(IoManager):
         if not self._quiet:
             self._quiet = True
             self._claimer.stop()
+            self._claimed_ahead.stop()
             self._give_back(self._fair_turn.clear())
 
     def drain(self, timeout: float) -> Deferred[Any]:
@@ -122,21 +137,25 @@ class QueueManager(IoManager):
         return self._use.close()
 
     def wake(self) -> None:
-        """Look for work now."""
-        self._claimer.wake()
+        """Look for work now, if the store is open."""
+        if self._open:
+            self._claimer.wake()
 
     def serve(self, queues: Mapping[str, bool], policy: RetryPolicy) -> None:
         """Go on with other queues, and with what else was changed in the equipment meanwhile.
 
         :param queues: as in :class:`ManagerParts`; what was claimed of others is given back, what runs ends.
         """
-        for queue in self._use.queues.keys() - queues.keys():
-            self._give_back(self._fair_turn.drop(queue))
+        gone = self._use.queues.keys() - queues.keys()
         self._use = attrs.evolve(self._use, queues=queues, policy=policy)
-        self._claimer.wake()
+        for queue in gone:
+            self._give_back(self._fair_turn.drop(queue))
+        self.wake()
         self._run()
 
     def _ask(self) -> Deferred[Claim] | None:
+        if self._unsure:
+            return None
         wants = self._wants()
         return self._use.store.claim(wants).addCallback(self._note_dry, wants) if wants else None
 
@@ -166,6 +185,7 @@ class QueueManager(IoManager):
         for claimed in self._served(claim):
             self._fair_turn.add(claimed.job.queue, claimed.job.site, claimed)
         self._run()
+        self._claimed_ahead.trim()
 
     def _served(self, claim: Claim) -> list[Claimed]:
         """The jobs of `claim`, but for those of queues that this process has ceased to serve meanwhile."""
@@ -182,7 +202,8 @@ class QueueManager(IoManager):
             return
         seconds, open_to = self._reactor.seconds, self._slots.open_to
         end = seconds() + SLICE
-        while not self._quiet and self._may_start():
+        self._claimed_ahead.watch()
+        while not (self._quiet or self._unsure) and self._may_start():
             turn = self._fair_turn.next(open_to)
             if turn is None:
                 return
@@ -205,8 +226,8 @@ class QueueManager(IoManager):
             self._start(self._fair_turn.out_of_turn(claimed.job.queue, claimed.job.site, claimed))
 
     def _start(self, turn: Turn[Claimed]) -> None:
-        if turn.item.is_lost():
-            self._fair_turn.refund(turn)
+        if turn.item.tenure.until < boot_time():
+            self._begin_nothing(turn)
             return
         use = self._use
         match admit(turn.item.job, use.sites, use.handlers, use.policy):
@@ -220,10 +241,27 @@ class QueueManager(IoManager):
                 self._fair_turn.refund(turn)
                 self._wait_for_site(turn, reason)
 
+    def _begin_nothing(self, turn: Turn[Claimed]) -> None:
+        """The job is another process's, or may be: then nothing begins until the store has told."""
+        self._fair_turn.refund(turn)
+        if turn.item.tenure.ended:
+            return
+        if not self._unsure:
+            self._unsure = True
+            self.log.warn("this process stood still for long: it asks its store what is still its own")
+            self._use.store.renew().addCallback(self._sure_again)
+        self._give_back([turn.item])
+
+    def _sure_again(self, _: None) -> None:
+        self._unsure = False
+        self._run()
+        self._claimer.wake()
+
     def _wait_for_site(self, turn: Turn[Claimed], reason: str) -> None:
         self._use.site_missed(turn.site)
         age = self._use.surroundings.now() - turn.item.job.created
         self._settling += 1
+        self._unsettled[turn.queue] += 1
         self._use.settler.hold_back(turn.item, site_patience(age), reason).addCallback(self._settled, turn.queue)
 
     def _call(self, running: Running) -> None:
@@ -261,10 +299,12 @@ class QueueManager(IoManager):
 
     def _settle(self, queue: str, ended: Ended) -> None:
         self._settling += 1
+        self._unsettled[queue] += 1
         self._use.settler.settle(ended).addCallback(self._settled, queue)
 
     def _settled(self, _: Any, queue: str) -> None:
         self._settling -= 1
+        self._unsettled[queue] -= 1
         if self._use.queues.get(queue):  # ordered: the site's next job could not be claimed before
             self._claimer.dry.discard(queue)
             self._claimer.claim()
@@ -279,6 +319,7 @@ class QueueManager(IoManager):
 
     def _given_back(self, _: Any) -> None:
         self._settling -= 1
+        self._claimer.wake()  # the store has them again, and may have had no more before
         self._check_drained()
 
     def _interrupt(self) -> None:

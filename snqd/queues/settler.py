@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from random import Random
 from typing import Any
 
@@ -12,6 +11,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from snqd.core.backoff import Backoff
+from snqd.core.clocks import unix_time
 from snqd.core.counters import Counters
 from snqd.core.errors import StoreUnavailable
 from snqd.core.job import Job
@@ -123,7 +123,7 @@ class Settler:
             encoding=job.encoding,
             attempts=job.attempt if ended.ran else job.attempt - 1,
             created=job.created,
-            died=time.time(),
+            died=unix_time(),
             reason=outcome.reason,
             traceback=outcome.traceback,
         )

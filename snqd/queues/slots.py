@@ -11,6 +11,9 @@ CLAIM_AHEAD = 0.1
 Jobs that take long are left to other processes until a slot is free; short ones wait here for theirs, so that no slot
 is idle during a round trip to the store.
 """
+LONGEST_WAIT = 0.5
+"""Seconds of work that stay claimed beyond what can start at once, where such jobs are claimed ahead at all: a little
+more came than was asked for, or they take a little longer than was thought."""
 AT_LEAST_AHEAD = 0.04
 """Seconds of work that it claims ahead even where that is more jobs than it has slots: jobs that take next to nothing
 cost a store less, and this process, the more of them come at once."""
@@ -61,9 +64,22 @@ class Slots:
         :param waiting: claimed and not started.
         :param cost: seconds that such a job takes, None if that is not known yet.
         """
-        limit = self.limit_of(queue)
-        free = min(limit - self._running[queue], self.limit - self.running)
-        return max(free + _ahead(limit, cost) - waiting, 0)
+        return max(self._free(queue) + _ahead(self.limit_of(queue), cost) - waiting, 0)
+
+    def surplus(self, queue: str, waiting: int, cost: float | None) -> int:
+        """How many of the claimed jobs of `queue` to give back, 0 or more: where some can't start soon, all that are
+        not worth claiming ahead.
+
+        :param waiting: claimed and not started.
+        :param cost: seconds that such a job takes, None if that is not known yet.
+        """
+        limit, free = self.limit_of(queue), max(self._free(queue), 0)
+        ahead = _ahead(limit, cost)
+        soon = int(limit * LONGEST_WAIT / cost) if cost and ahead else 0
+        return max(waiting - free - ahead, 0) if waiting > free + soon else 0
+
+    def _free(self, queue: str) -> int:
+        return min(self.limit_of(queue) - self._running[queue], self.limit - self.running)
 
 
 def _ahead(limit: int, cost: float | None) -> int:

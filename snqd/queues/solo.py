@@ -14,7 +14,7 @@ class SoloQueueManager(QueueManager):
     """Runs suspects one at a time and nothing else, in a process of their own."""
 
     def _ask(self) -> Deferred[Claim] | None:
-        if self._running or self._settling or self._claimer.dry:
+        if self._unsure or self._running or self._settling or self._claimer.dry:
             return None
         return self._use.store.claim_solo(frozenset(self._use.queues))
 
@@ -31,6 +31,10 @@ class SoloQueueManager(QueueManager):
         super()._settled(_, queue)
         self._claimer.claim()
 
+    def _given_back(self, _: Any) -> None:
+        super()._given_back(_)
+        self._claimer.claim()
+
 
 class ExclusiveQueueManager(QueueManager):
     """Runs suspects in the one process that its group may have: it lets what runs end, and starts nothing else before
@@ -43,7 +47,7 @@ class ExclusiveQueueManager(QueueManager):
         return not (self._suspects or self._alone)
 
     def _ask(self) -> Deferred[Claim] | None:
-        if (self._suspects or self._alone) and (self._running or self._settling):
+        if self._unsure or ((self._suspects or self._alone) and self._busy):
             return None
         if self._suspects:
             return self._use.store.claim_solo(self._suspects).addCallback(self._take_solo)
@@ -54,11 +58,24 @@ class ExclusiveQueueManager(QueueManager):
             return claim
         self._alone = True
         self._start_alone(claim)
+        # A job of a queue that is served no more is given back, and one whose lease is lost is left alone.
+        self._alone = self._busy
         return Claim([], claim.next_due)  # the next claim tells whether more wait
 
     def _settled(self, _: Any, queue: str) -> None:
         super()._settled(_, queue)
-        if self._alone and not (self._running or self._settling):
+        self._go_on_together()
+
+    def _given_back(self, _: Any) -> None:
+        super()._given_back(_)
+        self._go_on_together()
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._running or self._settling)
+
+    def _go_on_together(self) -> None:
+        if self._alone and not self._busy:
             self._alone = False
             self._claimer.wake()
             self._run()

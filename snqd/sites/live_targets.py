@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from snqd.config.load import load, reload_sites
 from snqd.config.settings import Settings
 from snqd.config.source_reader import SourceReader, SourceScan
 from snqd.config.sources import Sources
+from snqd.core.clocks import Monotonic, monotonic
 from snqd.core.errors import ConfigError, NoHandler, UnknownSite
 from snqd.core.job import Job
 from snqd.sites.registry import SiteRegistry
@@ -41,7 +41,7 @@ class LiveTargets:
     :raises ConfigError: if it is wrong at first.
     """
 
-    def __init__(self, path: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, path: Path, monotonic: Callable[[], Monotonic] = monotonic) -> None:
         self._path = path
         self._monotonic = monotonic
         self._lock = threading.Lock()

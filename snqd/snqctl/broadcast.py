@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from snqd.config.control_key import read_control_key
+from snqd.core.clocks import unix_time
 from snqd.core.errors import DaemonNotRunning, StoreError
 from snqd.ops.control import ControlFailed, call
 from snqd.snqctl.invocation import Invocation, complain, say
@@ -37,7 +37,7 @@ def broadcast(
         )
         here()
         return DONE
-    message = new_message(command, site, time.time(), f"snqctl on {socket.gethostname()}")
+    message = new_message(command, site, unix_time(), f"snqctl on {socket.gethostname()}")
     return _everywhere(invocation, channel, message, here)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from typing import BinaryIO
 import attrs
 import click
 
+from snqd.core.clocks import unix_time
 from snqd.core.errors import BadPayload, PayloadTooLarge, SnqdError, StoreError, Unconfirmed
 from snqd.core.job import JSON, MAX_BODY_BYTES, PHP, Job, JobIds, check_size
 from snqd.snqctl.feed import Failures, Feed, Sink, StoreSink
@@ -54,7 +54,7 @@ class Order:
 
         :raises PayloadTooLarge: if no job carries `body`.
         """
-        now = time.time()
+        now = unix_time()
         return Job(
             self.ids.next(),
             self.site,

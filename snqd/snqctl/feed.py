@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from snqd.core.clocks import Monotonic, monotonic
 from snqd.core.errors import Unconfirmed
 from snqd.core.job import Job
 from snqd.snqctl.invocation import complain
@@ -70,7 +70,7 @@ class Feed:
         self,
         sink: Sink,
         told: Callable[[], object] = lambda: None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], Monotonic] = monotonic,
     ) -> None:
         self._sink = sink
         self._told = told

@@ -40,7 +40,7 @@ def report(settings: Settings, answer: Mapping[str, Any] | None, backlog: StoreR
         "daemon": None if answer is None else answer["daemon"],
         "groups": [] if answer is None else answer["groups"],
         "queues": [
-            _queue_row(settings, queue, by_queue.depths(queue), by_queue.tallies(queue), pauses)
+            _queue_row(settings, queue, by_queue.depths(queue), by_queue.tallies(queue), pauses, answer)
             for queue in by_queue.names(settings.handlers)
         ],
         "sites": [
@@ -91,7 +91,12 @@ def _grouped(rows: Iterable[Any] | None, column: str) -> dict[str, list[Any]] | 
 
 
 def _queue_row(
-    settings: Settings, queue: str, depths: list[Any] | None, tallies: list[Any] | None, pauses: Pauses
+    settings: Settings,
+    queue: str,
+    depths: list[Any] | None,
+    tallies: list[Any] | None,
+    pauses: Pauses,
+    answer: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     group = settings.group_of(queue)
     ages = [depth.oldest_age for depth in depths or () if depth.oldest_age is not None]
@@ -102,6 +107,7 @@ def _queue_row(
         "delayed": _sum(depths, "delayed"),
         "oldest_age": max(ages, default=None),
         "in_flight": _in_flight(depths, tallies),
+        **{name: _told(answer, name, queue) for name in ("claimed", "unsettled")},
         "enqueued": _enqueued(depths, tallies),
         **{name: _sum(tallies, name) for name in COUNTERS},
         "paused": queue in pauses.queues,
@@ -134,6 +140,11 @@ def _enqueued(depths: list[Any] | None, tallies: list[Any] | None) -> int | None
     over: int = sum(tally.handled + tally.dead for tally in tallies)
     here: int = sum(depth.waiting + depth.delayed + depth.in_flight for depth in depths)
     return over + here
+
+
+def _told(answer: Mapping[str, Any] | None, name: str, queue: str) -> int | None:
+    """A number that only a daemon knows, and not one of an earlier version."""
+    return None if answer is None or name not in answer else answer[name].get(queue, 0)
 
 
 def _in_flight(depths: list[Any] | None, tallies: list[Any] | None) -> Any:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 
 import click
 
+from snqd.core.clocks import unix_time
 from snqd.core.errors import BadPayload
 from snqd.core.job import JSON, MAX_BODY_BYTES, Job, JobIds, check_size
 from snqd.core.names import check_id
@@ -30,7 +30,7 @@ def run(invocation: Invocation, site: str, queue: str, payload: str, job_id: str
     """
     invocation.check_target(site, queue)
     verb = "enqueued" if invocation.settings.queue.enabled else "run"
-    job = Job(check_id(job_id) if job_id else JobIds().next(), site, queue, _body(payload), created=time.time())
+    job = Job(check_id(job_id) if job_id else JobIds().next(), site, queue, _body(payload), created=unix_time())
     from snqd.snqctl.runner import JobRunner, Ran, beside_reactor, in_words, run_all
 
     def work(runner: JobRunner) -> tuple[Ran, int]:

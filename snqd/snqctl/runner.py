@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from threading import Thread
@@ -12,6 +11,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
 
+from snqd.core.clocks import make_steady, unix_time
 from snqd.core.errors import ConfigError, SnqdError
 from snqd.core.job import Job
 from snqd.core.outcome import Ack, DeadLetter, Outcome, Retry
@@ -42,7 +42,7 @@ class JobRunner:
         self._reactor = reactor
         self._invocation = invocation
         self._handlers = handlers
-        self._surroundings = JobContext(invocation.check_target, time.time)
+        self._surroundings = JobContext(invocation.check_target, unix_time)
 
     def run(self, job: Job) -> Ran:
         """Run `job` to its end.
@@ -128,6 +128,7 @@ def beside_reactor(invocation: Invocation, queues: Collection[str], work: Callab
     from twisted.internet import reactor as installed
 
     reactor: Any = installed
+    make_steady(reactor)
     known = invocation.settings.handlers
     handlers = HandlerRegistry(reactor, {queue: known[queue] for queue in queues if queue in known})
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from snqd.core.clocks import unix_time
 from snqd.snqctl.invocation import printable
 from snqd.snqctl.report import busiest
 
@@ -89,7 +89,7 @@ def _what_is_wrong(groups: Iterable[Mapping[str, Any]]) -> Iterable[str]:
             yield f"group {group['name']}: {printable(group['reason'])}"
         for child in group["children"]:
             if child.get("trouble"):
-                since = duration(time.time() - child["trouble_since"])
+                since = duration(unix_time() - child["trouble_since"])
                 yield f"{_name(group, child)}: store away for {since}: {printable(child['trouble'])}"
 
 
@@ -119,7 +119,7 @@ def daemon_line(daemon: Mapping[str, Any]) -> str:
     """Who it is and how it is."""
     return (
         f"daemon {printable(daemon['id'])} (pid {daemon['pid']}, snqd {daemon['version']}): {daemon['state']}, "
-        f"up {duration(time.time() - daemon['started'])}"
+        f"up {duration(unix_time() - daemon['started'])}"
     )
 
 
@@ -145,7 +145,7 @@ _CHILD_COLUMNS = {
     "up": "right",
     "restarts": "right",
     "memory": "right",
-    "running": "right",
+    "run+claimed": "right",
     "handled": "right",
     "rate/s": "right",
 }
@@ -161,13 +161,19 @@ def _children(groups: Iterable[Mapping[str, Any]]) -> Iterable[Sequence[object]]
                 _name(group, child),
                 _state(group, child),
                 str(child["pid"] or ""),
-                "" if started is None else duration(time.time() - started),
+                "" if started is None else duration(unix_time() - started),
                 child["restarts"],
                 "" if not rss else f"{rss / 1024 / 1024:.0f} MB",
-                child["in_flight"],
+                _begun_and_not(child),
                 child["handled"],
                 child["rate"],
             )
+
+
+def _begun_and_not(row: Mapping[str, Any]) -> object:
+    """What runs and, behind a plus where there is some, what is claimed and has not begun."""
+    running, claimed = row["in_flight"], row.get("claimed")
+    return f"{cell(running)}+{number(claimed)}" if claimed else running
 
 
 _QUEUE_COLUMNS = {
@@ -175,7 +181,7 @@ _QUEUE_COLUMNS = {
     "waiting": "right",
     "delayed": "right",
     "oldest": "right",
-    "running": "right",
+    "run+claimed": "right",
     "handled": "right",
     "retried": "right",
     "dead": "right",
@@ -191,7 +197,7 @@ def _queue(row: Mapping[str, Any]) -> Sequence[object]:
         row["waiting"],
         row["delayed"],
         "" if age is None else duration(age),
-        row["in_flight"],
+        _begun_and_not(row),
         *(row[name] for name in ("handled", "retried", "dead", "rate")),
         _paused(row["paused"], row["paused_sites"]),
     )

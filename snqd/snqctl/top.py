@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 
 import click
 from rich.console import Console
 from rich.live import Live
 
+from snqd.core.clocks import monotonic
 from snqd.core.errors import SnqdError
 from snqd.snqctl.invocation import Invocation
 from snqd.snqctl.keys import CTRL_C, read_key, single_keys
@@ -61,8 +61,8 @@ def _watch(out: Console, order: str, interval: float, look: Callable[[], StatusS
     stdin = sys.stdin.fileno()
     with single_keys(stdin), Live(console=out, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
         while True:
-            seen, due = look(), time.monotonic() + interval
-            while (wait := due - time.monotonic()) > 0:
+            seen, due = look(), monotonic() + interval
+            while (wait := due - monotonic()) > 0:
                 live.update(Screen(keys_line(order), view(seen, order, out.height)), refresh=True)
                 key = read_key(stdin, min(wait, REDRAW_EVERY))
                 if key is None or key in QUIT:

@@ -75,6 +75,8 @@ def change_lines(answer: Mapping[str, Any]) -> list[str]:
     if not answer["changed"]:
         return ["nothing has changed"]
     lines = [text.format(", ".join(keys)) for when, text in _WHEN.items() if (keys := answer[when.value])]
+    if answer.get("children"):  # a daemon of an earlier version says nothing of them
+        lines.append(f"children that lagged behind are brought up to date: {_listed(answer['children'])}")
     return lines + [f"sites {what}: {_listed(names)}" for what, names in answer["sites"].items() if names]
 
 

@@ -21,6 +21,7 @@ from snqd.stomp.errors import BrokerError, LoginRefused, NoBroker, NotConnected,
 from snqd.stomp.frame import Frame, Version
 from snqd.stomp.heart_beats import TOLERANCE, HeartBeats, agree, header
 from snqd.stomp.parser import Parser
+from snqd.stomp.session_tenure import SessionTenure
 
 HANDSHAKE_TIMEOUT = 20.0
 """Seconds that a broker has to answer to CONNECT."""
@@ -56,6 +57,7 @@ class StompProtocol(Protocol):
     :param on_message: called with each MESSAGE.
     :ivar ready: fires with the CONNECTED frame, or fails.
     :ivar lost: fires with the reason once the connection is gone.
+    :ivar tenure: of the messages that have come.
     """
 
     transport: Any
@@ -74,6 +76,7 @@ class StompProtocol(Protocol):
         self._error: SnqdError | None = None
         self._beats = HeartBeats()
         self._heard = 0.0
+        self.tenure = SessionTenure(reactor)
         self._loops: list[LoopingCall] = []
         self._timeout: IDelayedCall | None = None
         self._last_chance: IDelayedCall | None = None
@@ -113,6 +116,10 @@ class StompProtocol(Protocol):
         :param patience: seconds that it may wait for others to go out with it; whatever else is sent takes it along.
         """
         self._write("ACK", self._answer_to(message), patience=patience)
+
+    def ack_surely(self, message: Frame) -> Deferred[None]:
+        """Tell the broker that `message` is settled; fires when it has confirmed that."""
+        return self._confirmed("ACK", self._answer_to(message))
 
     def nack(self, message: Frame) -> None:
         """Give `message` back to the broker; what that does differs between brokers."""
@@ -237,6 +244,7 @@ class StompProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Take in what came; whatever it is shows that the broker lives."""
         self._heard = self._reactor.seconds()
+        self.tenure.read()
         try:
             for frame in self._parser.feed(data):
                 self._dispatch(frame)
@@ -251,6 +259,7 @@ class StompProtocol(Protocol):
         self._cancel(self._last_chance)
         for loop in self._loops:
             loop.stop()
+        self.tenure.end()
         self._out.clear()
         error = self._reason(reason)
         waiting = [*self._receipts.values(), *self._waiting_for_room]
@@ -301,6 +310,7 @@ class StompProtocol(Protocol):
         self.connected_frame = frame
         self._beats = agree(self._login.heart_beat, frame.headers.get("heart-beat"))
         if self._beats.send:
+            self.tenure.begin(self._beats.send)
             self._every(self._beats.send / 2, self._beat)
         if self._beats.receive:
             self._every(self._beats.receive / 2, self._listen)
@@ -324,6 +334,7 @@ class StompProtocol(Protocol):
         loop.start(interval, now=False)
 
     def _beat(self) -> None:
+        self.tenure.beat()
         # Nothing while something waits to be written: that will show that we live as soon as it can.
         if not self._out and not self._paused:
             self.transport.write(HEART_BEAT)

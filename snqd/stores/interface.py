@@ -10,6 +10,7 @@ import attrs
 from zope.interface import Attribute, Interface
 
 from snqd.core.job import Job
+from snqd.core.tenure import ENDLESS, Tenure
 
 if TYPE_CHECKING:  # programs that only enqueue do without Twisted
     from twisted.internet.defer import Deferred
@@ -27,20 +28,16 @@ class Receipt:
     epoch: int
 
 
-def _never() -> bool:
-    return False
-
-
 @attrs.define
 class Claimed:
     """A job in this process's hands; not frozen for its speed, but nobody changes one.
 
-    :ivar is_lost: whether the store has given it to others meanwhile, so that it should not be started here.
+    :ivar tenure: until when it is this process's to begin.
     """
 
     job: Job
     receipt: Receipt
-    is_lost: Callable[[], bool] = attrs.field(default=_never, eq=False, repr=False)
+    tenure: Tenure = attrs.field(default=ENDLESS, eq=False, repr=False)
 
 
 @attrs.frozen
@@ -145,6 +142,10 @@ class IJobs(Interface):
 
     def claim_solo(queues: Collection[str]) -> Deferred[Claim]:
         """Take one suspect of `queues`, unless one is in hand anywhere."""
+
+    def renew() -> Deferred[None]:
+        """Ask whether what is claimed is still this process's, since a tenure has run out; fires, however late, when
+        the tenures tell it. Fails never."""
 
     def ack(receipt: Receipt, follow_ups: Sequence[Job] = ()) -> Deferred[bool]:
         """Remove the job once its follow-ups are durable; fires when that is so, with False if the receipt is stale

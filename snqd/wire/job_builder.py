@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
 from snqd.config.settings import Settings
+from snqd.core.clocks import UnixTime, unix_time
 from snqd.core.errors import SnqdError
 from snqd.core.job import JSON, Job, JobIds, check_size
 from snqd.core.names import check_id, check_queue, check_site
@@ -22,7 +22,7 @@ class JobBuilder:
     :param now: gives the time in Unix seconds.
     """
 
-    def __init__(self, settings: Callable[[], Settings], now: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: Callable[[], Settings], now: Callable[[], UnixTime] = unix_time) -> None:
         self._settings = settings
         self._now = now
         self._ids = JobIds()

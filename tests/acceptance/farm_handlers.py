@@ -50,6 +50,18 @@ class Until(QueueHandler):
         mark(job, "end")
 
 
+class Mixed(QueueHandler):
+    """Does nothing without a payload, at once and without a mark; else it is as Note."""
+
+    def handle(self, job: Any) -> Deferred[None] | None:
+        return Deferred.fromCoroutine(self._work(job)) if job.payload else None
+
+    async def _work(self, job: Any) -> None:
+        mark(job, "start")
+        await deferLater(self.reactor, job.payload["seconds"])
+        mark(job, "end")
+
+
 class Reader(QueueHandler):
     """Reads its payload, whatever that is."""
 
@@ -111,6 +123,17 @@ class Stuck(QueueHandler):
     def _loop(self) -> None:
         while True:
             pass
+
+
+class Blocks(QueueHandler):
+    """Keeps its whole process from running for `payload["seconds"]`; done at once where `payload["file"]` exists."""
+
+    def handle(self, job: Any) -> None:
+        mark(job, "start")
+        if not Path(job.payload["file"]).exists():
+            Path(job.payload["file"]).touch()
+            time.sleep(job.payload["seconds"])
+        mark(job, "end")
 
 
 class Killer(QueueHandler):

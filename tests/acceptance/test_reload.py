@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from farm import Farm
-from waiting import slowness, wait_until
+from waiting import wait_until
+
+from tests.patience import slowness
 
 
 def edit(farm: Farm, old: str, new: str) -> None:

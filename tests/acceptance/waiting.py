@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from tests.patience import slowness
+
 T = TypeVar("T")
 
 POLL_INTERVAL = 0.05
-QUIET_START = 0.4
-"""Seconds in which a quiet machine of 2026 starts an interpreter that imports Twisted's reactor."""
 SPARE = 2
 """How many times as long as measured a wait may take: load comes and goes."""
 LONGEST_WAIT = 240.0
 """Seconds that no wait exceeds; pytest's own limit for a test, which ends the whole run, lies above."""
-
-
-def slowness() -> float:
-    """How many times as long as a quiet machine this one takes now for the start of a process; at least 1."""
-    began = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import twisted.internet.reactor"], check=True)
-    return max(1.0, (time.monotonic() - began) / QUIET_START)
 
 
 def wait_until(predicate: Callable[[], T], timeout: float, message: str) -> T:

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from twisted.internet.stdio import StandardIO
 from twisted.protocols.basic import LineReceiver
 
 from snqd.config.redis_address import redis_address
+from snqd.core.clocks import boot_time, make_steady
 from snqd.core.job import Job
 from snqd.stores.interface import Claimed, Want
 from snqd.stores.redis.store import RedisStore
@@ -54,7 +56,7 @@ class Commands(LineReceiver):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         for number in range(int(count)):
-            job = Job(f"job-{number}", "alpha", "q", b"{}", created=reactor.seconds())
+            job = Job(f"job-{number}", "alpha", "q", b"{}", created=time.time())
             self.store.enqueue([job]).addCallback(one, job.id)
             await self.store.pauses()  # so that they do not all go with one commit
 
@@ -67,6 +69,12 @@ class Commands(LineReceiver):
         held, self.held = self.held, []
         answers = [await self.store.ack(each.receipt, [follow_up(each.job)]) for each in held]
         say(json.dumps(answers))
+
+    async def own(self) -> None:
+        """Say whether what is held may be begun now, and what the store says to that: own, or others'."""
+        may_begin = [boot_time() < each.tenure.until for each in self.held]
+        await self.store.renew()
+        say(json.dumps([may_begin, [not each.tenure.ended for each in self.held]]))
 
     async def drain(self, room: str) -> None:
         """Claim and acknowledge until nothing is left, and say what it was."""
@@ -104,5 +112,6 @@ async def start(kind: str, where: str, prefix: str, name: str, lease: str) -> No
 
 
 if __name__ == "__main__":
+    make_steady(reactor)
     reactor.callWhenRunning(lambda: Deferred.fromCoroutine(start(*sys.argv[1:])))
     reactor.run()

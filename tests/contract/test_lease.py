@@ -72,6 +72,52 @@ async def test_a_stopped_process_loses_its_claims_after_its_lease_and_goes_on_wh
 
 
 @ensureDeferred
+async def test_a_process_that_stood_still_past_its_lease_begins_nothing_of_what_others_took(
+    shared: Any, child: Any, short: float
+) -> None:
+    one = await shared.process(lease=short)
+    await one.enqueue(*shared.jobs(3))
+    process = child(*shared.where, "stopped", short)
+    await process.line(0)
+    process.say("claim 3")
+    ids = json.loads(await process.line(1))
+    process.say("own")
+    assert json.loads(await process.line(2)) == [[True] * 3, [True] * 3]
+    process.signal(signal.SIGSTOP)
+    await claim_until(one, ids, short)
+    process.say("own")  # the first that it reads when it goes on
+    process.signal(signal.SIGCONT)
+    assert json.loads(await process.line(3)) == [[False] * 3, [False] * 3]
+    fresh = shared.job()
+    await one.enqueue(fresh)
+    process.say("ack")
+    assert json.loads(await process.line(4)) == [False] * 3
+    process.say("claim 3")
+    assert json.loads(await process.line(5)) == [fresh.id]
+    process.say("own")
+    assert json.loads(await process.line(6)) == [[True], [True]]
+
+
+@ensureDeferred
+async def test_a_process_that_stood_still_while_nobody_watched_goes_on_once_the_store_knows_it(
+    shared: Any, child: Any, short: float
+) -> None:
+    one = await shared.process(lease=600.0)
+    await one.enqueue(*shared.jobs(3))
+    process = child(*shared.where, "stopped", short)
+    await process.line(0)
+    process.say("claim 3")
+    await process.line(1)
+    process.signal(signal.SIGSTOP)
+    await deferLater(reactor, 1.5 * short)  # longer than it can be sure
+    process.say("own")
+    process.signal(signal.SIGCONT)
+    assert json.loads(await process.line(2)) == [[False] * 3, [True] * 3]
+    process.say("ack")
+    assert json.loads(await process.line(3)) == [True] * 3
+
+
+@ensureDeferred
 async def test_a_ledger_that_can_not_be_read_only_delays_what_comes_back(shared: Any, child: Any, short: float) -> None:
     asked: list[str] = []
 

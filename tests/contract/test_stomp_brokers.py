@@ -177,6 +177,21 @@ async def test_what_is_paused_waits_until_it_is_resumed(
     assert len(await until(claim)) == 4 - len(left)
 
 
+@ensureDeferred
+async def test_what_is_given_back_after_a_pause_waits_for_its_end_as_the_same_attempt(broker_bench: Any) -> None:
+    one = await broker_bench.process()
+    jobs = broker_bench.jobs(3)
+    await one.enqueue(*jobs)
+    claimed = await one.claim()
+    await one.store.pause("q", None, True)
+    await one.store.give_back([each.receipt for each in claimed])
+    assert (await one.store.claim({"q": Want(10)})).jobs == []
+    await one.store.pause("q", None, False)
+    again = await until(one.claim)
+    assert ids(again) == [job.id for job in jobs]
+    assert {each.job.attempt for each in again} == {1}
+
+
 # What other programs send
 
 

@@ -14,6 +14,7 @@ from twisted.internet.task import deferLater
 from snqd.config.load import load
 from snqd.config.settings import HandlerSettings
 from snqd.config.sources import Sources
+from snqd.core.clocks import unix_time
 from snqd.core.job import Job
 from snqd.core.outcome import ACK, Ack
 from snqd.handlers.invoke import run
@@ -36,7 +37,7 @@ def start(tmp_path):
         if handler is None:
             handler = make(script, timeout)
         job = Job(f"job-{len(handlers)}", "alpha", "shell", body, attempt=attempt)
-        surroundings = JobContext(lambda site, queue: None, reactor.seconds)
+        surroundings = JobContext(lambda site, queue: None, unix_time)
         outcome = run(handler, RunningJob(job, ALPHA, surroundings), reactor)
         return outcome if isinstance(outcome, Deferred) else succeed(outcome)
 

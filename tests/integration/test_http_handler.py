@@ -19,6 +19,7 @@ from twisted.web.server import NOT_DONE_YET, Site
 from snqd.config.load import load
 from snqd.config.settings import HandlerSettings
 from snqd.config.sources import Sources
+from snqd.core.clocks import unix_time
 from snqd.core.job import Job
 from snqd.core.outcome import ACK, DeadLetter, Retry
 from snqd.handlers.invoke import run
@@ -125,7 +126,7 @@ class Farm:
         return self.run(self.handler(self.url(path), **values), body)
 
     def run(self, handler, body=b'{"id":7}'):
-        surroundings = JobContext(lambda site, queue: None, reactor.seconds)
+        surroundings = JobContext(lambda site, queue: None, unix_time)
         job = RunningJob(Job("job-1", "alpha", "hooks", body, attempt=2), ALPHA, surroundings)
         outcome = run(handler, job, reactor)
         return outcome if isinstance(outcome, Deferred) else succeed(outcome)

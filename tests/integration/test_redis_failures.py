@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -97,7 +98,7 @@ def logged() -> Iterator[list[str]]:
 
 
 def job(number: int, queue: str = "q", site: str = "alpha") -> Job:
-    return Job(f"job-{number}", site, queue, b"{}", created=reactor.seconds())
+    return Job(f"job-{number}", site, queue, b"{}", created=time.time())
 
 
 def calls(script: Script) -> Callable[[bytes], bool]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pytest_twisted import ensureDeferred
-from twisted.internet import reactor
 
 from snqd.core.errors import StoreUnavailable
 from snqd.core.job import Job
@@ -37,7 +37,7 @@ def server(request: pytest.FixtureRequest, disk: SmallDisk) -> Iterator[RedisSer
 
 
 def job(number: int, body: bytes = b"{}", queue: str = "q") -> Job:
-    return Job(f"job-{number}", "alpha", queue, body, created=reactor.seconds())
+    return Job(f"job-{number}", "alpha", queue, body, created=time.time())
 
 
 @ensureDeferred

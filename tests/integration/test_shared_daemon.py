@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -18,6 +19,7 @@ from typing import Any
 import attrs
 import psutil
 import pytest
+from faketime_clock import SetClock, needs_faketime
 from farm import STOP_TIMEOUT, Farm, start_all
 from journal import Run
 from waiting import wait_until
@@ -221,6 +223,44 @@ def test_the_jobs_of_a_host_that_vanished_are_done_by_another_after_its_lease(ma
     assert {run.job for run in again} == {run.job for run in running}
     # Counted in beats of a quarter of the lease; the machine may be busy.
     assert 0.5 * LEASE < min(run.started for run in again) - killed < 1.25 * LEASE + 2
+
+
+def test_a_host_that_stood_still_begins_nothing_that_another_has_done(make_farm: Callable[..., Farm]) -> None:
+    limits = {"queue": {"lease": LEASE, "concurrency": 4}, "snqd": {"threads": 1}}
+    one, two = make_farm(limits), make_farm({"queue": {"lease": LEASE}})
+    one.start()
+    # Jobs that take nothing are claimed by the dozen.
+    one.enqueue("alpha", "note", "--count", 200)
+    wait_until(lambda: len(one.journal.handled()) == 200, 30, "two hundred jobs")
+    one.enqueue("alpha", "note", '{"seconds": 3}', "--count", 60)
+    wait_until(lambda: len(one.journal.runs()) == 204, 30, "four more in hand")
+    stopped = [process.pid for process in one.processes()]
+    for pid in stopped:
+        one.kill(pid, signal.SIGSTOP)
+    two.start()
+    wait_until(lambda: len(one.journal.handled()) == 260, 60, "the other host's work")
+    for pid in stopped:
+        one.kill(pid, signal.SIGCONT)
+    wait_until(lambda: "its jobs were given to others" in one.log(), 30, "that it has noticed")
+    assert one.stop() == 0
+    again = [runs for runs in one.journal.by_job().values() if len(runs) > 1]
+    assert {runs[0].job for runs in again} == {run.job for run in one.journal.runs()[200:204]}, "those that ran"
+
+
+@pytest.mark.parametrize("step", [-300, 300])
+def test_a_host_whose_clock_is_set_keeps_what_it_runs(make_farm: Callable[..., Farm], step: int) -> None:
+    needs_faketime()
+    one = make_farm({"queue": {"lease": LEASE}, "snqd": {"threads": 1}})
+    two = make_farm({"queue": {"lease": LEASE}, "snqd": {"threads": 1}})
+    clock = SetClock(one)
+    one.start()
+    one.enqueue("alpha", "note", json.dumps({"seconds": 3 * LEASE}), "--count", 4)
+    wait_until(lambda: len(one.journal.runs()) == 4, 30, "jobs in hand")
+    two.start()
+    clock.step(step)
+    wait_until(lambda: len(one.journal.handled()) == 4, 60, "their end")
+    assert len(one.journal.runs()) == 4
+    assert "gave no sign of life" not in one.log() + two.log()
 
 
 def test_a_host_that_comes_back_finds_its_suspects_and_its_innocents(make_farm: Callable[..., Farm]) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 import snqd
 from snqd.client import AsyncQueue, Queue, connect
+from snqd.core.clocks import monotonic_of
 from snqd.core.errors import (
     BadName,
     BadPayload,
@@ -26,7 +28,9 @@ from snqd.core.errors import (
     UnknownSite,
 )
 from snqd.core.job import Job
+from snqd.sites.live_targets import LiveTargets
 from snqd.stores.sqlite.database import QueueDatabase
+from tests.unit.dates import START, STEPS, Dates
 
 CONFIG = """
 [handlers]
@@ -72,6 +76,22 @@ def test_id_and_delay_are_the_callers_to_say(queue: Queue, path: Path) -> None:
     assert queue.enqueue("alpha", "greet", None, delay=60, id="order-7") == "order-7"
     ((job_id, _, _, body, waits),) = stored(path)
     assert (job_id, body, waits) == ("order-7", b"null", pytest.approx(60))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_clock_that_is_set_changes_the_dates_of_later_jobs_alone(path: Path, step: float) -> None:
+    steady = Clock()
+    dates = Dates(steady)
+    with Queue(LiveTargets(path, monotonic_of(steady)), dates) as queue:
+        queue.enqueue("alpha", "greet", 1, delay=60)
+        dates.step(step)
+        queue.enqueue("alpha", "greet", 2, delay=60)
+        path.write_text(CONFIG + "[site:gamma]\n")
+        queue.enqueue("gamma", "greet", 3)  # a site that has come is noticed
+    database = QueueDatabase(path.parent / "state" / "queue.db")
+    rows = database.file.open().execute("SELECT created, due FROM job ORDER BY n").fetchall()
+    database.close()
+    assert rows == [(START, START + 60), (START + step, START + step + 60), (START + step, 0)]
 
 
 def test_many_are_accepted_all_or_none(queue: Queue, path: Path) -> None:

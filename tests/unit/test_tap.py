@@ -11,6 +11,7 @@ from twisted.python.usage import UsageError
 
 from snqd import tap
 from snqd.config.load import Overrides
+from snqd.core.clocks import monotonic
 from snqd.core.errors import ConfigError
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.daemon.state_dir import DaemonLock
@@ -52,6 +53,20 @@ def test_the_service_is_the_daemon_with_its_control_socket_and_holds_nothing_yet
     DaemonLock(tmp_path / "state").check()
 
 
+@pytest.fixture
+def reactor(monkeypatch: pytest.MonkeyPatch) -> MemoryReactorClock:
+    """What twistd has installed."""
+    fake = Reactor()
+    monkeypatch.setattr("twisted.internet.reactor", fake)
+    return fake
+
+
+def test_the_daemons_timers_follow_no_clock_that_is_set(tmp_path: Path, reactor: MemoryReactorClock) -> None:
+    tap.makeService(options("--config", str(configured(tmp_path))))
+    assert reactor.seconds is monotonic
+
+
+@pytest.mark.usefixtures("reactor")
 def test_problems_of_the_configuration_are_printed_one_a_line(tmp_path: Path) -> None:
     path = configured(tmp_path, "thraeds = 3\ndrain_timeout = soon\n")
     with pytest.raises(SystemExit) as ended:
@@ -61,6 +76,7 @@ def test_problems_of_the_configuration_are_printed_one_a_line(tmp_path: Path) ->
     assert all(line.startswith(f"{path}:") for line in lines)
 
 
+@pytest.mark.usefixtures("reactor")
 def test_a_second_daemon_ends_in_plain_words(tmp_path: Path) -> None:
     path = configured(tmp_path)
     (tmp_path / "state").mkdir()

@@ -1,6 +1,8 @@
+import time
+
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 
 from snqd.core.errors import BadName
 from snqd.core.outcome import ACK, DeadLetter, Retry
@@ -58,6 +60,30 @@ def test_a_handler_sees_what_the_test_gives_it():
 def test_what_the_test_leaves_out_has_defaults():
     seen = run_job(Curious, None).follow_ups[0].payload
     assert seen == {"payload": None, "attempt": 1, "size": None, "dir": "nowhere"}
+
+
+class Dated(QueueHandler):
+    """Tells the date, and again after a minute."""
+
+    async def handle(self, job):
+        first = job.time()
+        await deferLater(self.reactor, 60)
+        job.enqueue("seen", [first, job.time()], delay=0.1)
+
+
+def test_the_date_is_the_tests_and_goes_on_with_the_reactor():
+    clock = Clock()
+    result = run_job_async(Dated, None, reactor=clock, time=1_800_000_000.25)
+    clock.advance(60)
+    assert result.result.follow_ups == [FollowUp("example", "seen", [1_800_000_000.25, 1_800_000_060.25], 0.1)]
+
+
+def test_without_one_it_is_the_date_of_today():
+    clock = Clock()
+    before = time.time()
+    result = run_job_async(Dated, None, reactor=clock)
+    clock.advance(60)
+    assert before <= result.result.follow_ups[0].payload[0] <= time.time()
 
 
 def test_follow_ups_exist_only_if_the_job_is_acknowledged():

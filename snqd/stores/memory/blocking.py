@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 from zope.interface import implementer
 
+from snqd.core.clocks import UnixTime, unix_time
 from snqd.core.job import Job
 from snqd.stores.blocking import IBlockingQueue
 from snqd.stores.interface import Depth, Pauses
@@ -20,7 +20,7 @@ class MemoryBlockingQueue:
     :param now: tells the time, in Unix seconds.
     """
 
-    def __init__(self, queue: MemoryQueue, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, queue: MemoryQueue, now: Callable[[], UnixTime] = unix_time) -> None:
         self._queue = queue
         self._now = now
 

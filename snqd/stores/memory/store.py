@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from snqd.core.clocks import UnixTime, unix_time
 from snqd.core.job import Job
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Promise, Promises, Receipt, Want
 from snqd.stores.memory.queue import MemoryQueue
@@ -21,7 +22,7 @@ T = TypeVar("T")
 class MemoryStore:
     """Jobs in memory; nothing outlives the process, and a lease has nobody to expire for.
 
-    :param reactor: tells the time, in Unix seconds.
+    :param reactor: wakes it, at the end of the turn in which something has changed.
     :param owner: the name under which others recover what this store has claimed.
     :param queue: shared by stores that stand for several processes.
     """
@@ -29,7 +30,14 @@ class MemoryStore:
     promises = Promises({Promise.DURABLE: "its jobs lie in the memory of the process"})
     trouble: str | None = None
 
-    def __init__(self, reactor: IReactorTime, owner: str = "memory", queue: MemoryQueue | None = None) -> None:
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        owner: str = "memory",
+        queue: MemoryQueue | None = None,
+        unix_time: Callable[[], UnixTime] = unix_time,
+    ) -> None:
+        self._unix_time = unix_time
         self._reactor = reactor
         self._owner = owner
         self._queue = queue or MemoryQueue()
@@ -57,12 +65,12 @@ class MemoryStore:
 
     def claim(self, wants: Mapping[str, Want]) -> Deferred[Claim]:
         """See :meth:`IStore.claim`."""
-        next_due = self._queue.promote(self._reactor.seconds())
+        next_due = self._queue.promote(self._unix_time())
         return succeed(self._take([key for queue, want in wants.items() for key in self._keys(queue, want)], next_due))
 
     def claim_solo(self, queues: Collection[str]) -> Deferred[Claim]:
         """See :meth:`IStore.claim_solo`."""
-        next_due = self._queue.promote(self._reactor.seconds())
+        next_due = self._queue.promote(self._unix_time())
         keys = sorted(key for queue, key in self._queue.next_suspects().items() if queue in queues)
         return succeed(self._take([] if self._queue.suspect_in_hand(queues) else keys[:1], next_due))
 
@@ -80,7 +88,7 @@ class MemoryStore:
         kept = self._queue.of(receipt)
         if kept is None:
             return succeed(False)
-        due = self._reactor.seconds() + delay
+        due = self._unix_time() + delay
         attempt, solo = (kept.job.attempt + 1, False) if attempted else (kept.job.attempt, kept.job.solo)
         self._queue.free(kept, attempt=attempt, solo=solo, not_before=due, reason=reason)
         return self._changed(True)
@@ -104,6 +112,10 @@ class MemoryStore:
                 self._queue.free(kept)
         return self._changed(len(claimed))
 
+    def renew(self) -> Deferred[None]:
+        """See :meth:`IStore.renew`."""
+        return succeed(None)
+
     def pause(self, queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
         """See :meth:`IStore.pause`."""
         self._queue.pause(queue, site, paused)
@@ -115,7 +127,7 @@ class MemoryStore:
 
     def depths(self) -> Deferred[list[Depth]]:
         """See :meth:`IStore.depths`."""
-        return succeed(list(self._queue.depths(self._reactor.seconds())))
+        return succeed(list(self._queue.depths(self._unix_time())))
 
     def _keys(self, queue: str, want: Want) -> list[int]:
         offers = self._queue.offers(queue, want, self._cursors.get(queue, ""))

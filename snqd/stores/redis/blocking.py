@@ -16,6 +16,7 @@ from redis.sentinel import Sentinel
 from zope.interface import implementer
 
 from snqd.config.redis_address import RedisAddress
+from snqd.core.clocks import Monotonic, monotonic
 from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.farm_lease import Holding
 from snqd.core.job import Job
@@ -67,7 +68,7 @@ class RedisQueue:
         prefix: str,
         patience: float = PATIENCE,
         sleep: Callable[[float], object] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], Monotonic] = monotonic,
     ) -> None:
         self._address = address
         self._prefix = prefix

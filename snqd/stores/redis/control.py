@@ -7,10 +7,10 @@ from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from zope.interface import implementer
 
 from snqd.config.redis_address import RedisAddress
+from snqd.pipe.periodic import PeriodicCall
 from snqd.stores.control import IControlListener
 from snqd.stores.redis.listener import RedisListener
 from snqd.stores.redis.names import control_channel
@@ -34,8 +34,7 @@ class RedisControlListener:
             lambda: self._up(),
             "the control channel",
         )
-        self._pings = LoopingCall(self._listener.ping)
-        self._pings.clock = reactor
+        self._pings = PeriodicCall(reactor, self._listener.ping)
 
     def start(self, heard: Callable[[bytes, str], Any], up: Callable[[], Any]) -> None:
         """See :class:`~snqd.stores.control.IControlListener`."""

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from snqd.config.redis_address import RedisAddress
+from snqd.core.clocks import BootTime, boot_time
 from snqd.core.errors import StoreUnavailable
 from snqd.stores.redis import scripts
 from snqd.stores.redis.aof import AofRenewal
@@ -31,6 +32,7 @@ class Session:
 
     :param owner: the process's name.
     :param up: called when a connection is ready.
+    :param registered: called with the epoch, and when Redis was asked for it.
     :ivar epoch: under which the process claims; a new one after its jobs were given to others.
     :ivar held: the numbers of the jobs that the process knows to be in its hands, with their epochs.
     """
@@ -38,7 +40,14 @@ class Session:
     log = Logger()
 
     def __init__(
-        self, reactor: Any, address: RedisAddress, random: Random, prefix: str, owner: str, up: Callable[[], Any]
+        self,
+        reactor: Any,
+        address: RedisAddress,
+        random: Random,
+        prefix: str,
+        owner: str,
+        up: Callable[[], Any],
+        registered: Callable[[int, BootTime], Any],
     ) -> None:
         self.epoch = 0
         self.held: dict[int, int] = {}
@@ -47,6 +56,7 @@ class Session:
         self._reactor = reactor
         self._address = address
         self._up = up
+        self._told_registered = registered
         self._number = 0
         self._registered = 0
         self._registering = DeferredLock()
@@ -119,12 +129,14 @@ class Session:
         self._number += 1
         number = self._number
         known = [n for n, epoch in self.held.items() if epoch == self.epoch]
+        asked = boot_time()
         epoch = await connection.run(scripts.REGISTER, self.prefix, self.owner, number, json.dumps(known))
         if not epoch:
             raise RedisConnectionLost("a later connection has taken the place of this one")
         if self.epoch not in (0, epoch):
             self.log.warn("this process was silent for too long: its jobs were given to others")
         self.epoch, self._registered = epoch, number
+        self._told_registered(epoch, asked)
 
     def _register_again(self, connection: RedisConnection, asked: int) -> Deferred[None]:
         return Deferred.fromCoroutine(self._register_unless_done(connection, asked))

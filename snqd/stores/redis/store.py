@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from snqd.config.redis_address import RedisAddress
 from snqd.core.backoff import Backoff
+from snqd.core.clocks import BootTime
 from snqd.core.errors import SnqdError, StoreError, StoreUnavailable
 from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
@@ -84,7 +85,7 @@ class RedisStore:
         self._owner = owner
         self._run = token_hex(4)  # numbers of calls start anew with each store, even under an earlier name
         self._beat_interval = lease / BEATS_A_LEASE
-        self._session = Session(reactor, address, random, prefix, owner, self._up)
+        self._session = Session(reactor, address, random, prefix, owner, self._up, self._begin)
         self._standby = Standby(reactor, random, self._told)
         heard, wake = self._standby.heard, wake_channel(prefix)
         self._listener = RedisListener(reactor, address, random, wake, unless_own(owner, heard), heard, "wake-ups")
@@ -92,7 +93,7 @@ class RedisStore:
         self._accepting = NumberedCalls(reactor, self._ready, self._send_jobs, self._accepted, self._not_accepted)
         self._under_way: set[Receipt] = set()
         self._backoff = Backoff(0.5, 15.0, random)
-        self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE))
+        self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE), lease)
         self._cursors: dict[str, str] = {}
         self._rounds = Rounds(reactor)
         self._open_now = False
@@ -190,6 +191,10 @@ class RedisStore:
         words = (self._owner, owner, json.dumps(list(suspects)), json.dumps(cause))
         return self._do(scripts.RECOVER, *words).addCallback(self._changed)
 
+    def renew(self) -> Deferred[None]:
+        """See :meth:`IStore.renew`."""
+        return self._lease.renew()
+
     def pause(self, queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
         """See :meth:`IStore.pause`."""
         done = self._do(scripts.PAUSE, self._owner, place_of(queue, site), int(paused))
@@ -239,6 +244,7 @@ class RedisStore:
         reply = read_claim(text, epoch)
         self._cursors.update(reply.cursors)
         self._standby.claimed(len(reply.claim.jobs))
+        self._lease.hold(reply.claim.jobs)
         for claimed in reply.claim.jobs:
             self._session.held[claimed.receipt.key] = epoch
         if reply.cut:
@@ -330,11 +336,15 @@ class RedisStore:
 
     # Leases
 
-    async def _beat(self) -> list[tuple[str, int]]:
+    def _begin(self, epoch: int, asked: BootTime) -> None:
+        self._lease.begin(epoch, asked)
+
+    async def _beat(self) -> tuple[bool, list[tuple[str, int]]]:
         self._listener.ping()
-        others = await self._session.ask(scripts.BEAT, self._owner, self._session.epoch)
+        answer = await self._session.ask(scripts.BEAT, self._owner, self._session.epoch)
         await self._look_for_room()
-        return [(name, beat) for name, beat in json.loads(others)]
+        known, others = json.loads(answer)
+        return known, [(name, beat) for name, beat in others]
 
     async def _look_for_room(self) -> None:
         """A full Redis refuses new jobs alone, and this process may have none to offer."""

@@ -7,14 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from snqd.core.tenure import LeaseLost
 from snqd.stores.interface import Claim, Claimed, Want
 from snqd.stores.share_out import FEW_SITES, share_out
 from snqd.stores.sql.postgresql import only_share, only_share_arguments
 from snqd.stores.sql.statements import Outlook, Statements, Walk
-
-
-class LeaseLost(Exception):
-    """The store no longer knows this owner: its claims were given to others."""
 
 
 class SqlFairClaim:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -14,6 +13,7 @@ from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from snqd.core.errors import StoreError
+from snqd.pipe.periodic import PeriodicCall
 from snqd.stores.control import IControlListener
 from snqd.stores.sql.control_table import MOST_AT_ONCE, ControlTable, Message
 
@@ -57,8 +57,7 @@ class SqlControlListener:
         self._reactor = reactor
         self._table = ControlTable(url)
         self._pool = ThreadPool(0, 1, "snqd control")
-        self._looks = LoopingCall(self._look)
-        self._looks.clock = reactor
+        self._looks = PeriodicCall(reactor, self._look)
         self._looking: Deferred[Any] = succeed(None)
         self._position: Position | None = None
         self._away = True

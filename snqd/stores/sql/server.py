@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
 from snqd.config.database_url import connect_args, without_password
+from snqd.core.clocks import boot_time
 from snqd.core.errors import SchemaTooNew, StoreError
 from snqd.stores.group_commit import ConnectionLost
 from snqd.stores.sql.dialects import CommitLost, Conflict, dialect_of
@@ -209,12 +210,12 @@ class SqlServer:
 
 
 def _checked_in(connection: Any, record: Any) -> None:
-    record.info["used"] = time.monotonic()
+    record.info["used"] = boot_time()
 
 
 def _checked_out(dialect: Any, connection: Any, record: Any, proxy: Any) -> None:
     """Look whether a connection that was idle is still there; the pool makes another one if not."""
-    if time.monotonic() - record.info.get("used", -math.inf) > FRESH:
+    if boot_time() - record.info.get("used", -math.inf) > FRESH:
         try:
             dialect.do_ping(connection)
         except dialect.loaded_dbapi.Error as error:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
+from snqd.core.clocks import BootTime, boot_time
 from snqd.core.job import Job
 from snqd.stores.sql.dialects import CommitLost, first_line
 from snqd.stores.sql.postgresql import INSERT_ONE, INSERT_ONE_TYPES, added, insert_one_arguments
@@ -22,9 +22,9 @@ class SingleJobInsert:
     """Inserts by one prepared statement on a connection that it keeps, since the pool's and the driver's ways take
     longer than the server. For one thread at a time."""
 
-    def __init__(self, server: SqlServer, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, server: SqlServer, boot_time: Callable[[], BootTime] = boot_time) -> None:
         self._server = server
-        self._monotonic = monotonic
+        self._boot_time = boot_time
         self._statement = PreparedStatement(None, INSERT_ONE, INSERT_ONE_TYPES)
         self._connection: Connection | None = None
         self._used = 0.0
@@ -49,7 +49,7 @@ class SingleJobInsert:
         except BaseException:
             self._drop(connection)
             raise
-        self._used = self._monotonic()
+        self._used = self._boot_time()
         return added(rows)
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class SingleJobInsert:
             connection.close()
 
     def _connected(self) -> Connection:
-        if self._connection is not None and self._monotonic() - self._used > FRESH:
+        if self._connection is not None and self._boot_time() - self._used > FRESH:
             self.close()  # the pool looks whether it is still there
         if self._connection is None:
             connection = self._server.connect().execution_options(isolation_level="AUTOCOMMIT")

@@ -21,13 +21,14 @@ from snqd.core.backoff import Backoff
 from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
+from snqd.core.tenure import LeaseLost
 from snqd.stores.group_commit import Operation, Writer
 from snqd.stores.interface import Claim, Depth, IStore, Pauses, Promises, Receipt, Want
 from snqd.stores.lease import Lease, Rounds
 from snqd.stores.settlement import Settlement
 from snqd.stores.settlement_queue import SettlementQueue
 from snqd.stores.sql.bells import BELLS, Doorbell, Notifications, SqlBell
-from snqd.stores.sql.claim import LeaseLost, SqlFairClaim
+from snqd.stores.sql.claim import SqlFairClaim
 from snqd.stores.sql.claim_session import ClaimSession, OneStatementClaim
 from snqd.stores.sql.database import SqlDatabase
 from snqd.stores.sql.dialects import CommitLost, LoginRefused
@@ -85,7 +86,7 @@ class SqlStore:
         )
         self._fair_claim = SqlFairClaim(self._database.statements)
         # A beat late of its lease's last is none.
-        self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE - 1))
+        self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE - 1), lease)
         self._pending: list[Operation[Connection, Any]] = []
         self._pool = ThreadPool(0, LOOKERS, "snqd store")
         self._bell: SqlBell | None = None
@@ -214,6 +215,10 @@ class SqlStore:
         freed = self._do(lambda connection: self._database.recover(connection, owner, suspects, cause))
         return freed.addCallback(self._changed_otherwise)
 
+    def renew(self) -> Deferred[None]:
+        """See :meth:`IStore.renew`."""
+        return self._lease.renew()
+
     def pause(self, queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
         """See :meth:`IStore.pause`."""
         done = self._do(lambda connection: self._database.set_pause(connection, queue, site, paused))
@@ -260,8 +265,10 @@ class SqlStore:
         return rung.addErrback(lambda failure: self.log.debug("nobody was woken: {error}", error=failure.value))
 
     async def _register(self) -> None:
+        asked = self._lease.now()
         number = await self._do(lambda connection: self._database.register(connection, self._owner_name))
         self._owner.number = number
+        self._lease.begin(number, asked)
 
     def _claim(self, action: Callable[[Connection], Claim], at_once: Sequence[str] | None = None) -> Deferred[Claim]:
         def claim(connection: Connection) -> Claim:
@@ -284,7 +291,11 @@ class SqlStore:
         self._pending.append(operation)
         # Nothing comes to it by waiting for the end of this reactor turn, and an idle process's next job waits for it.
         self._writer.write_now()
-        return operation.done.addErrback(lost)
+        return operation.done.addCallbacks(self._held, lost)
+
+    def _held(self, claim: Claim) -> Claim:
+        self._lease.hold(claim.jobs)
+        return claim
 
     def _claimed_at_once(self, rows: list[Any]) -> Claim | None:
         return self._fair_claim.claimed_at_once(self._owner.number, rows)
@@ -329,6 +340,7 @@ class SqlStore:
         elif settlement.retries:
             self._wake()
 
-    def _beat(self) -> Deferred[list[tuple[str, int]]]:
+    def _beat(self) -> Deferred[tuple[bool, list[tuple[str, int]]]]:
         number = self._owner.number
-        return self._do(lambda connection: self._database.beats(connection, number), durable=False)
+        # Its transaction is signed, which shows that this process lives, and whether it is known.
+        return self._do(lambda connection: (self._owner.known, self._database.beats(connection, number)), durable=False)

@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from snqd.core.job import Job
+from snqd.core.tenure import LeaseLost
 from snqd.stores.interface import Claim, Claimed, Receipt, Want
 from snqd.stores.share_out import FEW_SITES, share_out
 
@@ -107,10 +108,6 @@ class _Look:
     def claim(self, jobs: list[Claimed], now: float) -> Claim:
         next_due = None if self.next_due is None else max(self.next_due - now, 0.0)
         return Claim(jobs, next_due, self.suspects)
-
-
-class LeaseLost(Exception):
-    """The store no longer knows this owner: its claims were given to others."""
 
 
 class SqliteFairClaim:

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
+from snqd.core.clocks import monotonic
 from snqd.core.errors import SchemaTooNew, StoreCorrupt, StoreError, StoreUnavailable
 
 MAGIC = b"SQLite format 3\0"
@@ -194,12 +195,12 @@ class SqliteFile:
     def _patiently(self, action: Callable[[], T]) -> T:
         """Do `action`; while another process holds the lock, try again after a random while: SQLite's own busy_timeout
         can let one of two busy writers starve."""
-        deadline = time.monotonic() + self._patience
+        deadline = monotonic() + self._patience
         while True:
             try:
                 return action()
             except sqlite3.OperationalError as error:
                 busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not busy or time.monotonic() > deadline:
+                if not busy or monotonic() > deadline:
                     raise
             time.sleep(self._random.uniform(0.0001, 0.001))

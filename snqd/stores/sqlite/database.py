@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from snqd.core.clocks import unix_time
 from snqd.core.job import JSON, Job
 from snqd.stores.interface import Depth, Pauses, Receipt
 from snqd.stores.settlement import Settlement
@@ -145,10 +145,11 @@ def recover(connection: sqlite3.Connection, name: str, suspects: Collection[str]
     return freed
 
 
-def beat(connection: sqlite3.Connection, owner: int) -> list[tuple[str, int]]:
-    """Show that `owner` lives, inside a transaction; returns the other owners' names and beats."""
-    connection.execute("UPDATE owner SET beat = beat + 1 WHERE n = ?", (owner,))
-    return connection.execute("SELECT name, beat FROM owner WHERE n <> ?", (owner,)).fetchall()
+def beat(connection: sqlite3.Connection, owner: int) -> tuple[bool, list[tuple[str, int]]]:
+    """Show that `owner` lives, inside a transaction; returns whether it is known, and the other owners' names and
+    beats."""
+    known = connection.execute("UPDATE owner SET beat = beat + 1 WHERE n = ?", (owner,)).rowcount == 1
+    return known, connection.execute("SELECT name, beat FROM owner WHERE n <> ?", (owner,)).fetchall()
 
 
 class QueueDatabase:
@@ -190,7 +191,7 @@ class QueueDatabase:
         """What waits, by queue and site; takes a second for some million jobs."""
         connection = self.file.open()
         with self.file.errors_in_words():
-            return read_depths(connection, time.time())
+            return read_depths(connection, unix_time())
 
 
 def set_pause(connection: sqlite3.Connection, queue: str | None, site: str | None, paused: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -14,8 +13,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from snqd.core.clocks import unix_time
 from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
+from snqd.core.tenure import LeaseLost
 from snqd.stores.doorbell import Ringer, bells_of
 from snqd.stores.doorbell_listener import Bell
 from snqd.stores.group_commit import Operation, Writer
@@ -24,7 +25,7 @@ from snqd.stores.lease import Lease, Rounds
 from snqd.stores.settlement import Settlement
 from snqd.stores.settlement_queue import SettlementQueue
 from snqd.stores.sqlite import database
-from snqd.stores.sqlite.claim import LeaseLost, SqliteFairClaim
+from snqd.stores.sqlite.claim import SqliteFairClaim
 from snqd.stores.sqlite.connection import SqliteFile
 from snqd.stores.sqlite.database import QueueDatabase
 
@@ -66,12 +67,11 @@ class SqliteStore:
         self._file = QueueDatabase(path).file
         self._writer = Writer(reactor, self._file, self._gather)
         self._fair_claim = SqliteFairClaim()
-        self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE))
+        self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE), lease)
         self._pending: list[Operation[sqlite3.Connection, Any]] = []
         self._settling = SettlementQueue(
             reactor, random or Random(), str(path), _settle, self._settled, self._writer.flush_soon
         )
-        self._owner = 0
         self._rounds = Rounds(reactor)
 
     @property
@@ -119,13 +119,13 @@ class SqliteStore:
     def claim(self, wants: Mapping[str, Want]) -> Deferred[Claim]:
         """See :meth:`IStore.claim`."""
         return self._claim(
-            lambda connection: self._fair_claim.claim(connection, self._owner, wants, time.time()),
+            lambda connection: self._fair_claim.claim(connection, self._owner, wants, unix_time()),
         )
 
     def claim_solo(self, queues: Collection[str]) -> Deferred[Claim]:
         """See :meth:`IStore.claim_solo`."""
         return self._claim(
-            lambda connection: self._fair_claim.claim_solo(connection, self._owner, queues, time.time()),
+            lambda connection: self._fair_claim.claim_solo(connection, self._owner, queues, unix_time()),
         )
 
     def ack(self, receipt: Receipt, follow_ups: Sequence[Job] = ()) -> Deferred[bool]:
@@ -150,6 +150,10 @@ class SqliteStore:
         recovered = self._do(lambda connection: database.recover(connection, owner, suspects, cause))
         return recovered.addCallback(self._changed)
 
+    def renew(self) -> Deferred[None]:
+        """See :meth:`IStore.renew`."""
+        return self._lease.renew()
+
     def pause(self, queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
         """See :meth:`IStore.pause`."""
         done = self._do(lambda connection: database.set_pause(connection, queue, site, paused))
@@ -161,7 +165,7 @@ class SqliteStore:
 
     def depths(self) -> Deferred[list[Depth]]:
         """See :meth:`IStore.depths`."""
-        return self._do(lambda connection: database.read_depths(connection, time.time()), durable=False)
+        return self._do(lambda connection: database.read_depths(connection, unix_time()), durable=False)
 
     def _do(self, action: Callable[[sqlite3.Connection], T], durable: bool = True) -> Deferred[T]:
         operation: Operation[sqlite3.Connection, T] = Operation(action, Deferred(), durable)
@@ -176,12 +180,12 @@ class SqliteStore:
         return result
 
     async def _register(self) -> None:
-        name = self._owner_name
-        self._owner = await self._do(lambda connection: database.register(connection, name))
+        name, asked = self._owner_name, self._lease.now()
+        self._lease.begin(await self._do(lambda connection: database.register(connection, name)), asked)
 
     async def _register_again(self) -> None:
-        name = self._owner_name
-        self._owner = await self._do(lambda connection: database.register_again(connection, name))
+        name, asked = self._owner_name, self._lease.now()
+        self._lease.begin(await self._do(lambda connection: database.register_again(connection, name)), asked)
 
     def _claim(self, action: Callable[[sqlite3.Connection], Claim]) -> Deferred[Claim]:
         async def again() -> Claim:
@@ -194,7 +198,11 @@ class SqliteStore:
             return Deferred.fromCoroutine(again())
 
         # A claim that a crash of the machine undoes is one that nobody has any more.
-        return self._do(action, durable=False).addErrback(lost)
+        return self._do(action, durable=False).addCallbacks(self._held, lost)
+
+    def _held(self, claim: Claim) -> Claim:
+        self._lease.hold(claim.jobs)
+        return claim
 
     def _gather(self) -> list[Operation[sqlite3.Connection, Any]]:
         operations, self._pending = self._pending, []
@@ -206,13 +214,17 @@ class SqliteStore:
         elif settlement.retries:
             self._wake()
 
-    def _beat(self) -> Deferred[list[tuple[str, int]]]:
+    @property
+    def _owner(self) -> int:
+        return self._lease.epoch
+
+    def _beat(self) -> Deferred[tuple[bool, list[tuple[str, int]]]]:
         owner = self._owner
         return self._do(lambda connection: database.beat(connection, owner), durable=False)
 
 
 def _settle(connection: sqlite3.Connection, settlement: Settlement) -> tuple[set[Receipt], None]:
-    return database.settle(connection, settlement, time.time()), None
+    return database.settle(connection, settlement, unix_time()), None
 
 
 class _ForeignCommits:

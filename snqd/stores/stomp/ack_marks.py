@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from snqd.core.errors import StoreUnavailable
+from snqd.pipe.periodic import PeriodicCall
 from snqd.stores.stomp.consumer import Consumer
 from snqd.stores.stomp.sender import Sender
 
@@ -27,8 +27,7 @@ class AckMarks:
         self._sender = sender
         self._consumers = consumers
         self._unconfirmed: set[str] = set()
-        self._loop = LoopingCall(self._mark)
-        self._loop.clock = reactor
+        self._loop = PeriodicCall(reactor, self._mark)
 
     def start(self) -> None:
         """Begin."""

@@ -6,11 +6,11 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from itertools import chain, count
-from time import monotonic, time
 
 from zope.interface import implementer
 
 from snqd.config.stomp_servers import StompSettings
+from snqd.core.clocks import monotonic, unix_time
 from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.job import JSON, Job
 from snqd.stomp.encoder import encode
@@ -58,7 +58,7 @@ class StompQueue:
     def enqueue(self, jobs: Sequence[Job]) -> None:
         """See :class:`IBlockingQueue`."""
         session = self._session or self._connect()
-        now = time()
+        now = unix_time()
         outgoing = [Outgoing(job, delay=max(job.not_before - now, 0.0)) for job in jobs]
         frames = [
             frame

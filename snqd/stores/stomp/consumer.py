@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from random import Random
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from snqd.core.errors import StoreUnavailable
 from snqd.core.job import Job
+from snqd.core.tenure import LOST, Tenure
 from snqd.stomp.connection import StompConnection, Subscription
 from snqd.stomp.frame import Frame
 from snqd.stomp.protocol import Login, StompProtocol
@@ -36,9 +37,11 @@ class Source:
     :ivar sifted: whether what floods it is moved to lanes.
     :ivar alone: whether its jobs are suspects.
     :ivar least: how many of its messages may be unsettled here when it has been at rest.
-    :ivar prefetch: how many may be now.
+    :ivar prefetch: how many may be now, beside those that came before it was renewed.
     :ivar unsettled: how many are.
     :ivar received: how many have come so far.
+    :ivar renewed: when its subscriptions began anew for the last time.
+    :ivar left_over: how many messages are unsettled here that came before that.
     """
 
     destination: str
@@ -50,6 +53,8 @@ class Source:
     prefetch: int = 0
     unsettled: int = 0
     received: int = 0
+    renewed: float = 0.0
+    left_over: int = 0
     _since: float = attrs.field(default=0.0, init=False)
     _received_before: int = attrs.field(default=0, init=False)
 
@@ -62,7 +67,22 @@ class Source:
     @property
     def is_full(self) -> bool:
         """Whether the broker sends nothing more from it for now, or may send nothing more."""
-        return self.unsettled * self.consumer.dialect.lump >= self.prefetch
+        return self.unsettled * self.consumer.dialect.lump >= self.most
+
+    @property
+    def most(self) -> int:
+        """How many of its messages may be unsettled here now."""
+        return self.prefetch + self.left_over
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether it is let bring more than at its beginning."""
+        return self.prefetch > self.least
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether nothing comes before :meth:`Consumer.reopen`."""
+        return not self.prefetch
 
 
 @attrs.define(eq=False)
@@ -70,12 +90,14 @@ class Arrival:
     """A message that the broker has sent and nobody has settled.
 
     :ivar epoch: of the connection that brought it; only that one can settle it.
+    :ivar at: when it came.
     """
 
     job: Job
     message: Frame
     source: Source
     epoch: int
+    at: float = 0.0
 
     @property
     def accused(self) -> str:
@@ -86,6 +108,7 @@ class Arrival:
 class Consumer:
     """Listens to sources on one broker.
 
+    :param nowhere: a destination to which nobody sends anything.
     :param on_message: called with each message, its source and the epoch of the connection.
     :param on_up: called when a connection counts.
     :param on_down: called with the epoch of a connection that was lost.
@@ -98,13 +121,16 @@ class Consumer:
         login: Login,
         random: Random,
         name: str,
+        nowhere: str,
         on_message: Callable[[Frame, Source, int], object],
         on_up: Callable[[], object],
         on_down: Callable[[int], object],
     ) -> None:
+        self._reactor = reactor
         self._on_message = on_message
         self._told_up = on_up
         self._told_down = on_down
+        self._nowhere = nowhere
         self._shares: dict[str, tuple[Source, int]] = {}
         self._names = count(1)
         self._early: list[tuple[Frame, int]] = []
@@ -135,9 +161,9 @@ class Consumer:
     def listen(self, source: Source, prefetch: int) -> None:
         """Take up to `prefetch` messages more from `source`."""
         self.sources[source.destination] = source
-        single = [name for name in self._names_of(source) if self._shares[name][1] == 1]
-        if single and self.dialect.unsubscribe_frees is False:
-            self._subscribe_again(single[0], 1 + prefetch)
+        narrow = [name for name in self._names_of(source) if self._shares[name][1] <= 1]
+        if narrow and self.dialect.unsubscribe_frees is False:
+            self._subscribe_again(narrow[0], self._shares[narrow[0]][1] + prefetch)
         else:
             # More room is a further subscription, since brokers can't change one.
             self._subscribe(str(next(self._names)), source, prefetch)
@@ -159,18 +185,47 @@ class Consumer:
             for name in names[1:]:
                 self._subscribe_again(name, 1)
 
-    def ack(self, arrival: Arrival, at_once: bool = False) -> bool:
-        """Settle `arrival`; False if its connection is gone, and so is the right to settle it.
+    def give_back(self, source: Source, arrivals: Sequence[Arrival], shut: bool) -> None:
+        """Give `arrivals` of `source` back to a broker that puts them to their places, in their order, and take as few
+        more of it as can be: with `shut` none before :meth:`reopen`.
 
-        :param at_once: do not wait for others to go with it.
+        What goes back while a subscription has room comes again at once. So all of them end first; but RabbitMQ must
+        know their names for what is settled later. They listen to where nobody sends anything.
         """
+        for name in self._names_of(source):
+            self._subscribe_again(name, 0)
+        for arrival in arrivals:
+            self.nack(arrival)
+        source.left_over, source.renewed = source.unsettled, self._reactor.seconds()
+        if not shut:
+            self.reopen(source)
+
+    def reopen(self, source: Source) -> None:
+        """Take a message of a source again that is shut, and more when they are wanted."""
+        self._subscribe_again(self._names_of(source)[0], 1)
+
+    def ack(self, arrival: Arrival) -> bool:
+        """Settle `arrival`; False if its connection is gone, and so is the right to settle it."""
         protocol = self._answering(arrival)
         if protocol is not None:
             if arrival.job.id:
                 self._acked.add(arrival.source.destination)
-            may_wait = not at_once and protocol.unsent + 1 < arrival.source.prefetch * UNSENT_SHARE
+            may_wait = protocol.unsent + 1 < arrival.source.prefetch * UNSENT_SHARE
             protocol.ack(arrival.message, ACK_PATIENCE if may_wait else 0.0)
         return protocol is not None
+
+    async def ack_surely(self, arrival: Arrival) -> bool:
+        """Settle `arrival`, and wait until the broker has confirmed that; False if its connection is gone before."""
+        protocol = self._answering(arrival)
+        if protocol is None:
+            return False
+        if arrival.job.id:
+            self._acked.add(arrival.source.destination)
+        try:
+            await protocol.ack_surely(arrival.message)
+        except StoreUnavailable:
+            return False
+        return True
 
     def nack(self, arrival: Arrival) -> bool:
         """Give `arrival` back to the broker; False if its connection is gone."""
@@ -190,6 +245,17 @@ class Consumer:
         return self._connection.trouble
 
     @property
+    def tenure(self) -> Tenure:
+        """Of what has come over the present connection."""
+        protocol = self._connection.protocol
+        return protocol.tenure.tenure if protocol is not None else LOST
+
+    def renew(self) -> Deferred[None]:
+        """Fires when the tenure holds on, or has ended with the connection."""
+        protocol = self._connection.protocol
+        return protocol.tenure.renew() if protocol is not None else succeed(None)
+
+    @property
     def peer(self) -> Any:
         """See :attr:`StompConnection.peer`."""
         return self._connection.peer
@@ -199,7 +265,10 @@ class Consumer:
         protocol = self._connection.protocol
         if protocol is None or arrival.epoch != self.epoch:
             return None
-        arrival.source.unsettled -= 1
+        source = arrival.source
+        source.unsettled -= 1
+        if source.left_over and arrival.at <= source.renewed:
+            source.left_over -= 1
         return protocol
 
     def _subscriptions(self, connected: Frame) -> list[Subscription]:
@@ -208,7 +277,8 @@ class Consumer:
 
     def _subscription(self, name: str) -> Subscription:
         source, prefetch = self._shares[name]
-        return Subscription(name, self.dialect.destination(source.destination), self.dialect.prefetch(prefetch))
+        destination = source.destination if prefetch else self._nowhere
+        return Subscription(name, self.dialect.destination(destination), self.dialect.prefetch(prefetch or 1))
 
     def _subscribe(self, name: str, source: Source, prefetch: int) -> None:
         source.prefetch += prefetch
@@ -254,6 +324,6 @@ class Consumer:
 
     def _went_down(self) -> None:
         for source in self.sources.values():
-            source.unsettled = 0
+            source.unsettled = source.left_over = 0
         epoch, self.epoch = self.epoch, 0
         self._told_down(epoch)

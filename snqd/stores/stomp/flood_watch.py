@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from snqd.pipe.periodic import PeriodicCall
 from snqd.stores.interface import Want
 from snqd.stores.stomp.consumer import Source
 from snqd.stores.stomp.inbox import Inbox
@@ -42,8 +42,7 @@ class FloodWatch:
         self._sources = sources
         self._claims = self._idle_claims = self._taken = 0
         self._lately: list[int] = []
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = reactor
+        self._loop = PeriodicCall(reactor, self._look)
 
     def start(self) -> None:
         """Begin."""
@@ -94,8 +93,8 @@ class FloodWatch:
     def _make_room(self, sources: Sequence[Source]) -> None:
         enough = min(self._inbox.in_hand() + SIFT_ROOM, MAX_PREFETCH)
         for source in sources:
-            if source.is_full and source.prefetch < enough:
-                source.consumer.listen(source, enough - source.prefetch)
+            if source.is_full and source.most < enough and not source.is_shut:
+                source.consumer.listen(source, enough - source.most)
 
     def _sift(self, site: str) -> None:
         if not self._sorter.flooding:

@@ -57,7 +57,7 @@ class Inbox:
         """Give an arrival that does not wait here into the manager's hands."""
         key = next(self._keys)
         self._in_hand[key] = arrival
-        return Claimed(arrival.job, Receipt(key, arrival.epoch), lambda: key not in self._in_hand)
+        return Claimed(arrival.job, Receipt(key, arrival.epoch), arrival.source.consumer.tenure)
 
     def held(self, receipt: Receipt) -> Arrival | None:
         """The arrival that `receipt` settles, None if the receipt is stale."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from snqd.pipe.periodic import PeriodicCall
 from snqd.stores.interface import Want
 from snqd.stores.stomp.consumer import Consumer, Source
 from snqd.stores.stomp.shared_state import PauseKey
@@ -35,8 +35,7 @@ class Intake:
         self._room = MAX_PREFETCH
         self._room_asked = 0
         self._at_rest: dict[Source, int] = {}
-        self._loop = LoopingCall(self._look_for_rest)
-        self._loop.clock = reactor
+        self._loop = PeriodicCall(reactor, self._look_for_rest)
 
     def start(self) -> None:
         """Begin to take room back from sources at rest, which other processes may need more."""
@@ -85,8 +84,8 @@ class Intake:
         now = self._reactor.seconds()
         for source in self.sources():
             most = min(limit if alone else limit * source.consumer.dialect.lump, MAX_PREFETCH)
-            if source.alone == alone and source.prefetch < most and source.wants_room(now):
-                source.consumer.listen(source, most - source.prefetch)
+            if source.alone == alone and source.most < most and not source.is_shut and source.wants_room(now):
+                source.consumer.listen(source, most - source.most)
 
     def _look_for_rest(self) -> None:
         # The most that was asked for lately: what the manager takes when it has nothing to do.

@@ -44,14 +44,18 @@ class Mover:
         """
         self._send_surely(arrival, Outgoing(arrival.job, None, delay, arrival.accused))
 
-    async def replace(self, arrival: Arrival, jobs: list[Outgoing], at_once: bool = False) -> bool:
+    async def replace(self, arrival: Arrival, jobs: list[Outgoing]) -> bool:
         """Send `jobs`, and then acknowledge `arrival`; False if its connection was lost meanwhile.
 
-        :param at_once: see :meth:`Consumer.ack`.
         :raises StoreError: if the jobs can't be sent at all.
         """
         sent = await self._sender.send_surely(jobs, lambda: is_current(arrival))
-        return sent and arrival.source.consumer.ack(arrival, at_once)
+        return sent and arrival.source.consumer.ack(arrival)
+
+    async def replace_surely(self, arrival: Arrival, jobs: list[Outgoing]) -> bool:
+        """As :meth:`replace`, and wait until the broker has confirmed the acknowledgement."""
+        sent = await self._sender.send_surely(jobs, lambda: is_current(arrival))
+        return sent and await arrival.source.consumer.ack_surely(arrival)
 
     def begin(self, work: Coroutine[Any, Any, T]) -> Deferred[T]:
         """Begin `work`, which is under way until it has ended."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
@@ -13,6 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from snqd.core.backoff import Backoff
+from snqd.core.clocks import unix_time
 from snqd.core.errors import BadPayload, StoreUnavailable
 from snqd.core.job import PHP, Job, digest_id
 from snqd.stomp.frame import Frame
@@ -81,13 +81,13 @@ class Router:
             source.consumer.ack(Arrival(Job("", "", "", b""), message, source, epoch))
             return
         try:
-            job = messages.read(message, time.time())
+            job = messages.read(message, unix_time())
         except BadPayload as error:
             self._mover.begin_alone(self._to_the_morgue(message, source, epoch, str(error)))
             return
         redelivered = message.headers.get("redelivered", "").strip() == "true"
         self.doubting = self.doubting or not redelivered
-        arrival = Arrival(job, message, source, epoch)
+        arrival = Arrival(job, message, source, epoch, self._reactor.seconds())
         if redelivered and self.doubting:
             self._doubt(arrival)
         else:
@@ -98,7 +98,7 @@ class Router:
         if not is_current(arrival):
             return
         job, noted = arrival.job, self._notes.noted
-        early = job.not_before - time.time() if job.not_before else 0.0
+        early = job.not_before - unix_time() if job.not_before else 0.0
         suspect = self._accusation(arrival) if noted.suspects else None
         if early > 0:
             self._too_early(arrival, early)
@@ -143,7 +143,13 @@ class Router:
     def noted(self) -> None:
         """What is noted has changed: look again at what was put aside, and at what waits."""
         shelved, self._shelved = self._shelved, []
-        for arrival in shelved + self._inbox.withdraw(self.is_misplaced):
+        for arrival in shelved:
+            self.sort(arrival)
+        self.sort_misplaced()
+
+    def sort_misplaced(self) -> None:
+        """Look at what waits in the inbox alone."""
+        for arrival in self._inbox.withdraw(self.is_misplaced):
             self.sort(arrival)
 
     def close(self) -> None:
@@ -166,7 +172,7 @@ class Router:
         self._take(arrival)
 
     def _accept_alone(self, arrival: Arrival) -> None:
-        """Hold a suspect back until this process has acknowledged the message that it replaces.
+        """Hold a suspect back until the broker has confirmed the ACK of the message that it replaces.
 
         A broker may deliver it before it confirms it. If the suspect killed the process then, the broker would give
         back the message that it replaces, and this attempt would not count."""
@@ -240,7 +246,7 @@ class Router:
         solo = self._topology.solo(arrival.source.group)
         self._accused.setdefault(job.id, [])
         try:
-            await self._mover.replace(arrival, [Outgoing(job, solo, accused=suspect.owner)], at_once=True)
+            await self._mover.replace_surely(arrival, [Outgoing(job, solo, accused=suspect.owner)])
         finally:
             for early in self._accused.pop(job.id, ()):
                 self.sort(early)
@@ -253,8 +259,8 @@ class Router:
             queue=source.group,
             body=message.body,
             encoding=PHP,
-            created=time.time(),
-            died=time.time(),
+            created=unix_time(),
+            died=unix_time(),
             reason=f"{reason} (from {source.destination})",
         )
         self.log.error("a message on {source} is a dead letter: {reason}", source=source.destination, reason=reason)

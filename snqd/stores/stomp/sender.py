@@ -10,12 +10,12 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredList, FirstError, fail, gatherResults
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.core.job import JSON, Job
+from snqd.pipe.periodic import PeriodicCall
 from snqd.stomp.connection import StompConnection
 from snqd.stomp.errors import BrokerError, ProtocolError
 from snqd.stores.stomp import message
@@ -58,8 +58,7 @@ class Sender:
         self._dialect: BrokerDialect = Plain()
         broker = brokers.send
         self._watch = ConfirmWatch(reactor, broker.name)
-        self._looking = LoopingCall(self._watch.look)
-        self._looking.clock = reactor
+        self._looking = PeriodicCall(reactor, self._watch.look)
         self._connection = StompConnection(
             reactor, broker.endpoint, brokers.login, random, f"{broker.name} for sending", on_up=self._up
         )

@@ -5,20 +5,20 @@ Blocking; :class:`NoteReader` keeps a copy for the reactor's thread.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
+from snqd.core.clocks import unix_time
 from snqd.core.errors import StoreError
+from snqd.pipe.periodic import PeriodicCall
 from snqd.stores.interface import Pauses
 from snqd.stores.morgue.morgue import APPLICATION_ID, MIGRATIONS, plain
 from snqd.stores.sqlite.connection import SqliteFile
@@ -138,7 +138,7 @@ class FileSharedState:
     def suspect(self, owner: str, ids: Collection[str], cause: str) -> int:
         """See :class:`SharedState`."""
         with self._file.transaction() as connection:
-            now = time.time()
+            now = unix_time()
             connection.execute("DELETE FROM suspect WHERE since < ?", (now - FORGET_AFTER,))
             return connection.executemany(
                 "INSERT INTO suspect (id, owner, cause, since, queue, site) VALUES (?, ?, ?, ?, '', '') "
@@ -186,8 +186,7 @@ class NoteReader:
         self._notes = notes
         self._changed = changed
         self._pool = ThreadPool(0, 1, "notes")
-        self._look = LoopingCall(self._look_once)
-        self._look.clock = reactor
+        self._look = PeriodicCall(reactor, self._look_once)
         self.noted = SharedStateSnapshot()
 
     async def open(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from snqd.core.clocks import unix_time
 from snqd.stores.sql.schema import MORGUE_MIGRATIONS, noted_pause, suspect
 from snqd.stores.sql.server import SqlServer
 from snqd.stores.sql.statements import plain_text
@@ -36,7 +36,7 @@ class SqlSharedState:
 
     def suspect(self, owner: str, ids: Collection[str], cause: str) -> int:
         """See :class:`SharedState`."""
-        now = time.time()
+        now = unix_time()
         known_here = select(suspect.c.id).where(suspect.c.id.in_(ids), suspect.c.owner == owner)
 
         def note(connection: Connection) -> int:

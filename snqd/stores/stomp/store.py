@@ -6,7 +6,6 @@ and a claim is answered from there.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 from typing import Any
@@ -17,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from snqd.core.clocks import unix_time
 from snqd.core.errors import StoreError
 from snqd.core.job import JSON, Job
 from snqd.stores.interface import Claim, IStore, Pauses, Promise, Promises, Receipt, Want
@@ -29,12 +29,15 @@ from snqd.stores.stomp.inbox import Inbox
 from snqd.stores.stomp.inspection import Inspection
 from snqd.stores.stomp.intake import Intake
 from snqd.stores.stomp.mover import Mover
+from snqd.stores.stomp.returns import Returns
 from snqd.stores.stomp.router import Router
 from snqd.stores.stomp.sender import Outgoing, Sender
 from snqd.stores.stomp.shared_state import NoteReader, SharedState
 from snqd.stores.stomp.solo import Solo
 from snqd.stores.stomp.topology import Topology
 
+TIMEOUT = 600.0
+"""Seconds: what ``[queue] timeout`` is where nothing is said."""
 CLOSE_PATIENCE = 5.0
 """Seconds that settlements under way have when the store is closed."""
 
@@ -61,6 +64,7 @@ class StompStore:
     :param notes: where suspects and pauses are kept.
     :param morgue: takes what can't be decoded; closed with the store.
     :param bad_item: see :class:`Router`.
+    :param timeout: see :class:`Returns`.
     """
 
     log = Logger()
@@ -76,6 +80,7 @@ class StompStore:
         morgue: MorgueWriter,
         random: Random,
         bad_item: Callable[[str, str], object] = lambda queue, site: None,
+        timeout: Callable[[], float] = lambda: TIMEOUT,
     ) -> None:
         self._reactor = reactor
         self._topology = topology
@@ -95,6 +100,7 @@ class StompStore:
                 brokers.login,
                 random,
                 broker.name,
+                topology.nowhere(),
                 self._sorter.arrived,
                 self._came_up,
                 self._went_down,
@@ -104,6 +110,9 @@ class StompStore:
         self._marked = brokers.wire == JSON  # daemons of PHP, where they read along, take marks for broken jobs
         self._marks = AckMarks(reactor, self._sender, self._consumers)
         self._intake = Intake(reactor, topology, self._consumers)
+        self._returns = Returns(
+            reactor, self._inbox, self._intake.sources, lambda: bool(self._sorter.flooding), timeout
+        )
         self._flood_watch = FloodWatch(reactor, self._inbox, self._sorter, self._intake.sources)
         self._waking: IDelayedCall | None = None
         self._lost_before = False
@@ -139,6 +148,7 @@ class StompStore:
         started = [self._sender.start(), *(consumer.start() for consumer in self._consumers)]
         await DeferredList(started, fireOnOneErrback=True, consumeErrors=True)
         self._flood_watch.start()
+        self._returns.start()
         self._intake.start()
         if self._marked:
             self._marks.start()
@@ -146,6 +156,7 @@ class StompStore:
     async def _close(self) -> None:
         self._closing = True
         self._flood_watch.stop()
+        self._returns.stop()
         self._intake.stop()
         self._marks.stop()
         self._sorter.close()
@@ -177,6 +188,7 @@ class StompStore:
             jobs += taken
             missing = max(missing, want.room - len(taken))
         self._flood_watch.claimed(wants, len(jobs))
+        self._returns.claimed(wants, len(jobs))
         if missing:
             self._intake.make_room(self._inbox.in_hand() + missing + sum(1 for _ in self._inbox.waiting()))
         return succeed(Claim(jobs, None, self._solo.queues(noted)))
@@ -215,7 +227,7 @@ class StompStore:
         arrival = self._release(receipt)
         if arrival is None:
             return succeed(False)
-        due = time.time() + delay if delay > 0 else 0.0
+        due = unix_time() + delay if delay > 0 else 0.0
         attempt = arrival.job.attempt + attempted
         job = attrs.evolve(arrival.job, attempt=attempt, solo=False, not_before=due, reason=reason)
         self._inbox.went_away(job)
@@ -226,22 +238,14 @@ class StompStore:
         return done.addCallback(self._cleared, arrival) if arrival.source.alone else done
 
     def give_back(self, receipts: Collection[Receipt]) -> Deferred[None]:
-        """See :meth:`IStore.give_back`; where the broker can't take it back, this process may claim it again."""
-        for receipt in receipts:
+        """See :meth:`IStore.give_back`; they wait here again, and what is not claimed soon goes back to the broker."""
+        for receipt in sorted(receipts, key=lambda receipt: receipt.key, reverse=True):  # each before those behind it
             arrival = self._release(receipt)
             if arrival is not None:
-                self._give_back(arrival)
+                (self._solo if arrival.source.alone else self._inbox).put_back(arrival)
+        self._sorter.sort_misplaced()
         self._wake_soon()
         return succeed(None)
-
-    def _give_back(self, arrival: Arrival) -> None:
-        consumer = arrival.source.consumer
-        if arrival.source.alone:
-            self._solo.put_back(arrival)
-        elif consumer.dialect.nack_requeues and arrival.job.queue not in self._sorter.ordered:
-            consumer.nack(arrival)
-        else:
-            self._inbox.put_back(arrival)
 
     def _release(self, receipt: Receipt) -> Arrival | None:
         arrival = self._inbox.held(receipt)
@@ -264,7 +268,7 @@ class StompStore:
         return Deferred.fromCoroutine(self._sender.send_once([self._outgoing(job) for job in jobs]))
 
     def _outgoing(self, job: Job) -> Outgoing:
-        return Outgoing(job, delay=max(job.not_before - time.time(), 0.0) if job.not_before else 0.0)
+        return Outgoing(job, delay=max(job.not_before - unix_time(), 0.0) if job.not_before else 0.0)
 
     # Suspects and pauses.
 
@@ -273,6 +277,11 @@ class StompStore:
         if not suspects:
             return succeed(0)
         return Deferred.fromCoroutine(self._notes.write(lambda notes: notes.suspect(owner, suspects, cause)))
+
+    def renew(self) -> Deferred[None]:
+        """See :meth:`IStore.renew`."""
+        asked = DeferredList([consumer.renew() for consumer in self._consumers])
+        return asked.addCallback(lambda _: None)
 
     def pause(self, queue: str | None, site: str | None, paused: bool) -> Deferred[None]:
         """See :meth:`IStore.pause`."""

@@ -60,6 +60,7 @@ class StompSubsystem:
             MorgueWriter(context.reactor, make_morgue(queue), queue.dead_letter_dir),
             context.random,
             context.bad_item,
+            lambda: context.current().queue.timeout,
         )
 
     def blocking_queue(self) -> IBlockingQueue:

@@ -63,6 +63,10 @@ class Topology:
         """Where suspects wait to run alone."""
         return self._own(group, "solo")
 
+    def nowhere(self) -> str:
+        """Where nobody sends anything, for subscriptions that are to bring nothing."""
+        return f"{self.base}snq.nowhere"
+
     def lane(self, group: str, site: str) -> str:
         """The lane of `site`, for its jobs that flood the others."""
         return self._own(group, f"lane-{crc32(site.encode()) % LANES}")

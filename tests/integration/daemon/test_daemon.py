@@ -6,12 +6,15 @@ import os
 import signal
 import socket
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from snqd.core.errors import DaemonNotRunning
 from snqd.ops.control import call
+
+from .conftest import PATIENCE
 
 
 def test_children_come_up_and_report(daemon: Any) -> None:
@@ -174,3 +177,30 @@ def test_wake_reaches_every_child(daemon: Any) -> None:
     daemon.ready()
     assert call(daemon.state_dir / "control.sock", "wake") == {"woken": True}
     daemon.traced("woken", count=2)
+
+
+def test_a_child_that_becomes_ready_in_the_midst_of_a_change_has_it_too(make_daemon: Any) -> None:
+    daemon = make_daemon(tiny={"colour": "red"})
+    daemon.start()
+    first, second = daemon.ready()
+    hold = daemon.state_dir / "hold"
+    hold.touch()
+    daemon.config.write_text(daemon.config.read_text().replace("red", "blue"))
+    os.kill(second["pid"], signal.SIGKILL)
+    daemon.gone(second["pid"])
+    with ThreadPoolExecutor(1) as thread:
+        update = thread.submit(call, daemon.state_dir / "control.sock", "update", PATIENCE)
+        daemon.traced("preparing", first["pid"])
+        fresh = daemon.wait_for(lambda: other_ready(daemon, second["pid"]), "another child in its place")
+        hold.unlink()
+        answer = update.result()
+    assert answer["problems"] == []
+    for pid in (first["pid"], fresh["pid"]):
+        assert daemon.traced("colour", pid)[-1][3] == "blue"
+    assert call(daemon.state_dir / "control.sock", "update", PATIENCE)["changed"] is False
+
+
+def other_ready(daemon: Any, pid: int) -> Any:
+    """The second child, once it is up and another one than `pid`."""
+    children = [child for child in daemon.children() if child["n"] == 2 and child["pid"] not in (None, pid)]
+    return next((child for child in children if child["state"] in ("listening", "queue")), None)

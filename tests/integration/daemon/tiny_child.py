@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 
 from snqd.child.child import main
-from snqd.child.parts import Parts
+from snqd.child.parts import Parent, Parts
+from snqd.child.switch import Following, Prepared
 from snqd.config.settings import Settings
 from snqd.core.counters import Counters
 from snqd.io.interface import Master
 from snqd.io.io_manager import IoManager
 from snqd.io.io_master import IoMaster
 from snqd.pipe.child_spec import SOLO, ChildSpec
+from snqd.pipe.commands import Recover, Responders, Wake
 from snqd.pipe.crash_ledger import CrashLedger
 
 
@@ -70,7 +74,22 @@ class TinyManager(IoManager):
         return succeed(None)
 
 
-def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
+class TinySettings:
+    """Takes part in changes of the configuration: prepares as long as there is a file `hold` in state_dir."""
+
+    def __init__(self, manager: TinyManager, state_dir: Path) -> None:
+        self._manager = manager
+        self._hold = state_dir / "hold"
+
+    def prepare(self, settings: Settings) -> Prepared:
+        self._manager.trace("preparing")
+        while self._hold.exists():
+            time.sleep(0.02)
+        colour = settings.apps["tiny"].get("colour")
+        return Following(lambda settings: self._manager.trace("colour", colour)).prepare(settings)
+
+
+def build(reactor: Any, settings: Settings, spec: ChildSpec, parent: Parent) -> Parts:
     manager = TinyManager(reactor, settings, spec)
     counters = Counters()
     counters.of("mail", "alpha").handled += 7
@@ -80,7 +99,8 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec) -> Parts:
         manager.trace("recovered", owner, ",".join(suspects), cause.replace(" ", "_"))
         return succeed(1)
 
-    return Parts(IoMaster(reactor, [manager]), counters, recover, manager.wake)
+    at_work: Responders = {Recover: recover, Wake: manager.wake}
+    return Parts(IoMaster(reactor, [manager]), counters, at_work, [TinySettings(manager, settings.daemon.state_dir)])
 
 
 if __name__ == "__main__":

@@ -57,6 +57,16 @@ def test_every_bundled_manager_is_a_service_of_services() -> None:
         assert verifyClass(IIoManager, each)
 
 
+class Parent:
+    """Hears nothing."""
+
+    def heard(self, body: bytes, way: str) -> None:
+        """Nobody listens."""
+
+    def refresh_sites(self) -> None:
+        """Nobody listens."""
+
+
 class Recorded(IoMaster):
     """Notes what it is made of."""
 
@@ -79,7 +89,7 @@ def assembled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str,
 
     def make(group: str, n: int) -> Recorded:
         spec = ChildSpec("1", "{}", 1, None, group, n, f"t.{group}.{n}", f"t.{group}.{n}-0", NORMAL)
-        assembly.build(MemoryReactorClock(), settings, spec)
+        assembly.build(MemoryReactorClock(), settings, spec, Parent())
         return Recorded.made[-1]
 
     return make

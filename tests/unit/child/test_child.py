@@ -77,34 +77,25 @@ class Parent(commands.Channel):
     """The parent's end: notes what it is told."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(
+            {
+                commands.Ready: self.ready,
+                commands.BootFailed: lambda message, traceback: self.heard.append(("boot failed", message, traceback)),
+                commands.RefreshSites: self.refresh,
+                commands.Heard: lambda body, way: self.heard.append(("heard", body, way)),
+                commands.Heartbeat: lambda report, counters: self.heard.append(("beat", report, counters)),
+            }
+        )
         self.heard: list[Any] = []
         self.refreshes = 0
 
-    @commands.Ready.responder
-    def ready(self, version: str) -> dict[str, Any]:
+    def ready(self, version: str, digest: str) -> str:
         self.heard.append(("ready", version))
-        return {"version": version}
+        self.digest = digest
+        return version
 
-    @commands.BootFailed.responder
-    def boot_failed(self, message: str, traceback: str) -> dict[str, Any]:
-        self.heard.append(("boot failed", message, traceback))
-        return {}
-
-    @commands.RefreshSites.responder
-    def refresh(self) -> dict[str, Any]:
+    def refresh(self) -> None:
         self.refreshes += 1
-        return {}
-
-    @commands.Heard.responder
-    def hears(self, body: bytes, way: str) -> dict[str, Any]:
-        self.heard.append(("heard", body, way))
-        return {}
-
-    @commands.Heartbeat.responder
-    def heartbeat(self, report: Any, counters: Any) -> dict[str, Any]:
-        self.heard.append(("beat", report, counters))
-        return {}
 
     def told(self, what: str) -> list[Any]:
         return [each for each in self.heard if each[0] == what]
@@ -160,22 +151,24 @@ class Nursery:
         self.parent.makeConnection(self.to_child)
         self.child.channel.makeConnection(self.to_parent)
 
-    def _build(self, reactor: Any, settings: Any, spec: Any) -> Parts:
+    def _build(self, reactor: Any, settings: Any, spec: Any, parent: Any) -> Parts:
         if self.build_error is not None:
             raise self.build_error
-        self.missed = UnknownSites(reactor)
+        self.missed = UnknownSites(reactor, parent.refresh_sites)
         self.channel = ControlChannel()
-        ear = CommandListener(self.channel)
-        master = IoMaster(reactor, [self.manager, ear])
-        return Parts(master, self.counters, self._recover, self._wake, self._prepare, self.missed, ear)
+        listener = CommandListener(self.channel, parent.heard, parent.refresh_sites)
+        master = IoMaster(reactor, [self.manager, listener])
+        at_work = {commands.Recover: self._recover, commands.Wake: self._wake}
+        return Parts(master, self.counters, at_work, [self])
 
-    def _prepare(self, settings: Any) -> Any:
+    def prepare(self, settings: Any) -> Any:
+        """It takes part in changes of the configuration itself."""
         if self.prepare_error is not None:
             raise self.prepare_error
         return Switched(settings, self.switched)
 
-    def _recover(self, *arguments: Any) -> Any:
-        self.recoveries.append(arguments)
+    def _recover(self, owner: str, suspects: list[str], cause: str) -> Any:
+        self.recoveries.append((owner, suspects, cause))
         return self.recovery
 
     def _wake(self) -> None:
@@ -213,6 +206,11 @@ def nursery(tmp_path: Path) -> Nursery:
 def test_a_child_says_that_it_is_ready_with_its_version(nursery: Nursery) -> None:
     nursery.begun()
     assert nursery.parent.told("ready") == [("ready", VERSION)]
+
+
+def test_a_child_says_which_configuration_it_has(nursery: Nursery) -> None:
+    nursery.begun()
+    assert nursery.parent.digest == Sources.from_json(nursery.spec.sources).digest
 
 
 def test_it_beats_from_its_boot_on_once_a_second(nursery: Nursery) -> None:
@@ -379,7 +377,7 @@ def test_recover_fails_with_the_stores_words_and_the_channel_lives_on(nursery: N
     nursery.begun()
     nursery.recovery = fail(StoreUnavailable("disk full"))
     failure = nursery.ask(commands.Recover, owner="o", suspects=[], cause="killed")
-    assert failure.check(commands.RecoverFailed)
+    assert failure.check(commands.CommandFailed)
     assert failure.getErrorMessage() == "disk full"
     assert nursery.ask(commands.Report)["report"]["state"] == "listening"
 
@@ -387,7 +385,7 @@ def test_recover_fails_with_the_stores_words_and_the_channel_lives_on(nursery: N
 def test_recover_before_it_is_up_is_refused(nursery: Nursery) -> None:
     nursery.manager.started = Deferred()
     nursery.begun()
-    assert nursery.ask(commands.Recover, owner="o", suspects=[], cause="c").check(commands.RecoverFailed)
+    assert nursery.ask(commands.Recover, owner="o", suspects=[], cause="c").check(commands.CommandFailed)
     assert nursery.recoveries == []
 
 
@@ -416,14 +414,15 @@ def change(nursery: Nursery, drain_timeout: int, more: str = "") -> dict[str, An
     """Prepare with another main file; returns the answer."""
     path = json.loads(nursery.spec.sources)["path"]
     text = f"[snqd]\nid = t\ndrain_timeout = {drain_timeout}\n{more}"
-    return dict(nursery.ask(commands.Prepare, changes=SourceChanges({path: text}).to_json(), check=[]))
+    changes = SourceChanges({path: text}).to_json()
+    return dict(nursery.ask(commands.Prepare, changes=changes, digest=f"d{drain_timeout}", check=[]))
 
 
 def test_another_configuration_is_prepared_and_then_committed(nursery: Nursery) -> None:
     nursery.begun()
     assert change(nursery, 9) == {"problems": [], "traceback": ""}
     assert nursery.switched == []
-    nursery.ask(commands.Commit)
+    assert nursery.ask(commands.Commit, digest="d9") == {"digest": "d9"}
     assert nursery.switched == ["commit 9"]
     nursery.ask(commands.Stop)
     nursery.seconds(1)
@@ -435,7 +434,7 @@ def test_what_was_prepared_is_dropped_by_the_next_and_on_request(nursery: Nurser
     change(nursery, 9)
     change(nursery, 10)
     nursery.ask(commands.Drop)
-    nursery.ask(commands.Commit)
+    assert nursery.ask(commands.Commit, digest="d10").check(commands.CommandFailed)
     assert nursery.switched == ["drop 9", "drop 10"]
 
 
@@ -453,8 +452,8 @@ def test_a_handler_that_can_not_be_loaded_is_answered_with_its_traceback(nursery
     nursery.prepare_error = KeyError("colour")
     answer = change(nursery, 9)
     assert answer["problems"] == ["KeyError('colour')"]
-    assert "in _prepare" in answer["traceback"]
-    nursery.ask(commands.Commit)
+    assert "in prepare" in answer["traceback"]
+    assert nursery.ask(commands.Commit, digest="d9").check(commands.CommandFailed)
     assert nursery.switched == []
 
 
@@ -463,8 +462,8 @@ def test_handlers_of_other_groups_need_only_be_importable(nursery: Nursery) -> N
     path = json.loads(nursery.spec.sources)["path"]
     text = "[snqd]\nid = t\n[handlers]\ngood = snqd.demo.Greet\nbad = snqd.demo.Nope\n"
     changes = SourceChanges({path: text}).to_json()
-    assert nursery.ask(commands.Prepare, changes=changes, check=["good"])["problems"] == []
-    (problem,) = nursery.ask(commands.Prepare, changes=changes, check=["good", "bad"])["problems"]
+    assert nursery.ask(commands.Prepare, changes=changes, digest="d", check=["good"])["problems"] == []
+    (problem,) = nursery.ask(commands.Prepare, changes=changes, digest="d", check=["good", "bad"])["problems"]
     assert "can't import snqd.demo.Nope" in problem
 
 
@@ -472,7 +471,7 @@ def test_a_child_that_waits_starts_nothing_before_it_takes_over(tmp_path: Path) 
     nursery = Nursery(tmp_path, role="exclusive", standby=True).begun()
     assert nursery.parent.told("ready")
     assert nursery.manager.master is None
-    assert nursery.ask(commands.Recover, owner="o", suspects=[], cause="c").check(commands.RecoverFailed)
+    assert nursery.ask(commands.Recover, owner="o", suspects=[], cause="c").check(commands.CommandFailed)
     nursery.ask(commands.TakeOver)
     assert nursery.manager.master is not None
     assert nursery.ask(commands.Recover, owner="o", suspects=[], cause="c") == {"freed": 3}

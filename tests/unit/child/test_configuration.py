@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
-from snqd.child.configuration import BIG_CHARS, ChildConfiguration
+from snqd.child.configuration import BIG_CHARS, ChildConfiguration, ParsedChange
 from snqd.config.settings import Settings
 from snqd.config.sources import SourceChanges, Sources
 from snqd.core.errors import ConfigError
@@ -37,57 +36,53 @@ def configuration(start: str = "", threads: Any = None, text: str = TEXT) -> Chi
     return ChildConfiguration(spec, threads or Threads())
 
 
-def prepared(child: ChildConfiguration, *gone: str, **files: str) -> Settings:
+def parsed(child: ChildConfiguration, *gone: str, **files: str) -> ParsedChange:
     named = {SITE if name == "site" else str(MAIN): text for name, text in files.items()}
     seen: list[Any] = []
-    child.prepare(SourceChanges(named, gone)).addBoth(seen.append)
+    child.parse(SourceChanges(named, gone), "digest").addBoth(seen.append)
     assert not isinstance(seen[0], Failure), seen[0]
-    settings: Settings = seen[0]
-    return settings
+    change: ParsedChange = seen[0]
+    return change
 
 
-def test_a_site_that_changed_is_read_alone_and_holds_once_committed() -> None:
+def used(child: ChildConfiguration, *gone: str, **files: str) -> Settings:
+    child.use(parsed(child, *gone, **files))
+    return child.settings
+
+
+def test_a_site_that_changed_is_read_alone_and_holds_once_it_is_used() -> None:
     child = configuration()
     before = child.settings
-    after = prepared(child, site="[site:alpha]\nname = A\n")
+    change = parsed(child, site="[site:alpha]\nname = A\n")
     assert child.settings is before
-    assert child.commit() is after is child.settings
-    assert after.sites["alpha"].name == "A"
-    assert after.handlers is before.handlers
-    assert prepared(child, SITE).sites == {}
+    assert child.digest == Sources(MAIN, {str(MAIN): TEXT, SITE: "[site:alpha]\n"}).digest
+    child.use(change)
+    assert child.digest == "digest"
+    assert child.settings.sites["alpha"].name == "A"
+    assert child.settings.handlers is before.handlers
+    assert parsed(child, SITE).settings.sites == {}
 
 
 def test_with_the_main_file_come_all() -> None:
     child = configuration()
-    prepared(child, main=TEXT + "feed = exec: true\n")
-    after = child.commit()
+    after = used(child, main=TEXT + "feed = exec: true\n")
     assert set(after.handlers) == {"mail", "feed"}
     assert after.sites == {}
-    prepared(child, site="[site:beta]\nhandlers.feed = off\n")
-    assert set(child.commit().sites) == {"beta"}
+    assert set(used(child, site="[site:beta]\nhandlers.feed = off\n").sites) == {"beta"}
 
 
 def test_what_is_wrong_changes_nothing() -> None:
     child = configuration()
     failures: list[Any] = []
-    child.prepare(SourceChanges({SITE: "[site:alpha]\nwieght = 2\n"})).addErrback(failures.append)
+    child.parse(SourceChanges({SITE: "[site:alpha]\nwieght = 2\n"}), "digest").addErrback(failures.append)
     assert failures[0].check(ConfigError)
-    assert prepared(child).sites["alpha"].name == "alpha"
-
-
-def test_what_was_dropped_does_not_hold() -> None:
-    child = configuration()
-    prepared(child, site="[site:alpha]\nname = A\n")
-    child.drop()
-    with pytest.raises(AssertionError, match="nothing is prepared"):
-        child.commit()
+    assert child.settings.sites["alpha"].name == "alpha"
 
 
 def test_what_takes_a_fresh_daemon_stays_as_when_it_started() -> None:
     child = configuration(start=TEXT, text=TEXT.replace("id = t", "id = t\nstate_dir = elsewhere"))
     assert child.settings.daemon.state_dir == Path("/f/state")
-    prepared(child, main=TEXT.replace("id = t", "id = t\nstate_dir = there\ndrain_timeout = 3"))
-    after = child.commit()
+    after = used(child, main=TEXT.replace("id = t", "id = t\nstate_dir = there\ndrain_timeout = 3"))
     assert after.daemon.state_dir == Path("/f/state")
     assert after.daemon.drain_timeout == 3
 
@@ -95,7 +90,7 @@ def test_what_takes_a_fresh_daemon_stays_as_when_it_started() -> None:
 def test_much_text_is_parsed_in_a_thread() -> None:
     threads = Threads()
     child = configuration(threads=threads)
-    prepared(child, site="[site:alpha]\n")
+    parsed(child, site="[site:alpha]\n")
     assert threads.calls == 0
-    prepared(child, site="[site:alpha]\n" + "# more\n" * (BIG_CHARS // 6))
+    parsed(child, site="[site:alpha]\n" + "# more\n" * (BIG_CHARS // 6))
     assert threads.calls == 1

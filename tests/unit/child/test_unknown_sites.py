@@ -9,9 +9,8 @@ from snqd.child.unknown_sites import MOST_TOLD, TELL_EVERY, UnknownSites
 
 def test_it_asks_at_once_and_then_once_a_second_at_most() -> None:
     clock = Clock()
-    missed = UnknownSites(clock)
     asked: list[float] = []
-    missed.ask = lambda: asked.append(clock.seconds())
+    missed = UnknownSites(clock, lambda: asked.append(clock.seconds()))
     for _ in range(20):
         missed.missed("alpha")
         missed.missed("beta")
@@ -21,7 +20,7 @@ def test_it_asks_at_once_and_then_once_a_second_at_most() -> None:
 
 def test_each_site_is_told_of_once_in_a_while(logged: list[str]) -> None:
     clock = Clock()
-    missed = UnknownSites(clock)
+    missed = UnknownSites(clock, lambda: None)
     for _ in range(3):
         missed.missed("alpha")
         missed.missed("beta")
@@ -36,7 +35,7 @@ def test_each_site_is_told_of_once_in_a_while(logged: list[str]) -> None:
 
 
 def test_names_without_end_take_no_memory_without_end() -> None:
-    missed = UnknownSites(Clock())
+    missed = UnknownSites(Clock(), lambda: None)
     for number in range(3 * MOST_TOLD):
         missed.missed(f"s{number}")
     assert len(missed._told) <= MOST_TOLD

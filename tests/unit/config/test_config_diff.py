@@ -37,6 +37,7 @@ def test_the_same_text_changes_nothing() -> None:
         "now": [],
         "after_restart": [],
         "after_stop_and_start": [],
+        "children": [],
         "sites": {"added": [], "changed": [], "removed": []},
     }
 

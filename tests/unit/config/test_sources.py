@@ -124,3 +124,17 @@ def test_sources_survive_the_way_to_a_child(files: dict[str, str], text: str) ->
 def test_anything_else_is_no_sources(text: str) -> None:
     with pytest.raises(ConfigError, match="these are no sources of a configuration"):
         Sources.from_json(text)
+
+
+def test_a_digest_tells_names_and_texts_apart_and_nothing_else() -> None:
+    path = Path("/f/snq.ini")
+    sources = Sources(path, {"/f/snq.ini": "ä", "/f/a.ini": "b"})
+    assert sources.digest == Sources(path, {"/f/a.ini": "b", "/f/snq.ini": "ä"}).digest
+    others = [{"/f/snq.ini": "ä"}, {"/f/snq.ini": "a", "/f/a.ini": "b"}, {"/f/snq.ini": "ä", "/f/b.ini": "b"}]
+    assert len({sources.digest, *(Sources(path, files).digest for files in others)}) == 4
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_a_child_makes_the_same_digest_of_what_it_is_handed(files: dict[str, str]) -> None:
+    sources = Sources(Path("/f/snq.ini"), {"/f/snq.ini": "", **files})
+    assert Sources.from_json(sources.to_json()).digest == sources.digest

@@ -56,6 +56,15 @@ def test_totals_add_up_what_the_children_counted() -> None:
     assert (tallies["r", "alpha"].retried, tallies["r", "alpha"].dead) == (2, 2)
 
 
+@pytest.mark.parametrize("step", [-10_800.0, -1e6])
+def test_a_clock_that_is_set_back_breaks_no_rate(step: float) -> None:
+    totals = Totals()
+    totals.add(counted().take(), 1e6)
+    totals.add(counted().take(), 1e6 + step)
+    assert {total.rate(1e6 + step) for queue, _, total in totals.rows() if queue == "q"} == {8 / RATE_WINDOW, 0.0}
+    assert all(total.rate(1e6 + 2 * step) <= 8 / RATE_WINDOW for _, _, total in totals.rows())
+
+
 def rate(rows: list[tuple[float, int]], now: float) -> float:
     totals = Totals()
     for at, handled in rows:

@@ -212,3 +212,65 @@ def test_a_queue_can_be_taken_out_whole() -> None:
     turn = turns.next(lambda queue: True)
     assert turn is not None
     assert turn.item == 1
+
+
+def left_of(turns: FairTurn[int], of_queue: str) -> dict[str, list[int]]:
+    return {site: list(items) for queue, site, items in turns.shares() if queue == of_queue}
+
+
+def test_a_queue_is_shrunk_evenly_and_from_its_end() -> None:
+    turns = make()
+    for site, number in {"flood": 10, "middle": 4, "quiet": 1}.items():
+        for item in range(number):
+            turns.add("q", site, item)
+    turns.add("other", "flood", 99)
+    taken = turns.shrink("q", 7)
+    assert left_of(turns, "q") == {"flood": [0, 1, 2], "middle": [0, 1, 2], "quiet": [0]}
+    assert taken == [3, 9, 8, 7, 6, 5, 4, 3]
+    assert (turns.waiting("q"), len(turns), turns.queues()) == (7, 8, ["q", "other"])
+
+
+def test_what_is_left_of_a_shrunk_queue_has_its_turns() -> None:
+    turns = make()
+    for site in "abcdef":
+        turns.add("q", site, 0)
+        turns.add("q", site, 1)
+    for _ in range(2):
+        turns.ended(turns.next(everything), 1.0)
+    taken = turns.shrink("q", 3)
+    assert len(taken) == 7
+    left = drain(turns)
+    assert len(left) == 3
+    assert not {"a", "b"} & set(left)  # they have used something, so others are behind them
+    assert turns.shrink("q", 0) == turns.shrink("unknown", 0) == []
+
+
+def test_shares_can_be_taken_out_by_queue_and_site() -> None:
+    turns = make()
+    for queue in ("q", "r"):
+        for site in ("a", "b"):
+            turns.add(queue, site, 1)
+            turns.add(queue, site, 2)
+    assert turns.withdraw(lambda queue, site: (queue, site) == ("q", "a")) == [2, 1]
+    assert turns.waiting("q") == 2
+    assert sorted(drain(turns)) == ["a", "a", "b", "b", "b", "b"]
+    assert len(turns) == 0
+
+
+def test_a_job_that_runs_is_paid_for_while_it_runs() -> None:
+    turns = make()
+    for site in ("long", "short"):
+        for number in range(10):
+            turns.add("q", site, number)
+    running = turns.next(everything)
+    assert running is not None
+    assert running.site == "long"
+    turns.charge_so_far(running, 0.5)
+    turns.charge_so_far(running, 3.0)
+    for _ in range(3):
+        turn = turns.next(everything)
+        assert turn.site == "short"
+        turns.ended(turn, 0.9)
+    turns.ended(running, 3.0)
+    turns.ended(turns.next(everything), 0.9)
+    assert turns.next(everything).site == "long"

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone, ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
@@ -17,13 +17,16 @@ from snqd.config.load import Overrides, load
 from snqd.config.settings import Settings
 from snqd.config.source_reader import SourceReader
 from snqd.config.sources import Sources
+from snqd.daemon import child_process, queue_daemon
 from snqd.daemon.launcher import Launcher
 from snqd.daemon.memory_total import Memory
+from snqd.daemon.news import DaemonNews
 from snqd.daemon.queue_daemon import QueueDaemon
 from snqd.daemon.reload import Reload
 from snqd.pipe import commands
 from snqd.pipe.child_spec import ChildSpec
 from snqd.pipe.version import VERSION
+from tests.unit.dates import Dates
 
 MB = 1024**2
 Wire = list[tuple[Callable[..., Any], tuple[Any, ...]]]
@@ -32,11 +35,24 @@ Wire = list[tuple[Callable[..., Any], tuple[Any, ...]]]
 class FakeChild(commands.Channel):
     """The child's end: remembers what the parent wants, and says what the test wants.
 
+    :ivar digest: of the configuration that it has.
     :ivar recover_answer: what Recover gives; a Deferred keeps the parent waiting.
     """
 
     def __init__(self, process: FakeProcess) -> None:
-        super().__init__()
+        super().__init__(
+            {
+                commands.Recover: self.recover,
+                commands.Report: lambda: self.report_answer,
+                commands.Stop: self.stop,
+                commands.Prepare: self.prepare,
+                commands.Commit: self.commit,
+                commands.Drop: lambda: self.decisions.append("drop"),
+                commands.TakeOver: self.take_over,
+                commands.Wake: self.wake,
+                commands.SetLogLevel: lambda namespace, level: self.levels.append((namespace, level)),
+            }
+        )
         self.process = process
         self.recoveries: list[tuple[str, list[str], str]] = []
         self.recover_answer: Callable[[], Any] = lambda: 1
@@ -46,7 +62,11 @@ class FakeChild(commands.Channel):
         self.prepared: list[tuple[Any, list[str]]] = []
         self.prepare_answer: Any = {"problems": [], "traceback": ""}
         self.decisions: list[str] = []
-        self.commit_answer: Any = {}
+        self.commit_answer: Any = None
+        self.commit_errors: list[Exception] = []
+        self.levels: list[tuple[str, str]] = []
+        self.digest = ""
+        self.next_digest = ""
         self.take_overs = 0
         self.take_over_answer: Any = {}
         self.makeConnection(self)
@@ -60,59 +80,50 @@ class FakeChild(commands.Channel):
     def loseConnection(self) -> None:
         raise AssertionError("the child's end was closed")
 
-    @commands.Recover.responder
     def recover(self, owner: str, suspects: list[str], cause: str) -> Any:
         self.recoveries.append((owner, suspects, cause))
-        answer = self.recover_answer()
-        waited = answer if isinstance(answer, Deferred) else succeed(answer)
-        return waited.addCallback(lambda freed: {"freed": freed})
+        return self.recover_answer()
 
-    @commands.Report.responder
-    def report(self) -> Any:
-        return self.report_answer
-
-    @commands.Stop.responder
-    def stop(self) -> dict[str, Any]:
+    def stop(self) -> None:
         self.stops += 1
-        return {}
 
-    @commands.Prepare.responder
-    def prepare(self, changes: Any, check: list[str]) -> Any:
+    def prepare(self, changes: Any, digest: str, check: list[str]) -> Any:
         self.prepared.append((changes, check))
+        self.next_digest = digest
         return self.prepare_answer
 
-    @commands.Commit.responder
-    def commit(self) -> Any:
+    def commit(self, digest: str) -> Any:
         self.decisions.append("commit")
-        return self.commit_answer
+        if self.commit_answer is not None:
+            return self.commit_answer
+        if self.commit_errors:
+            raise self.commit_errors.pop(0)
+        if digest != self.next_digest:
+            raise commands.CommandFailed("another one was prepared")
+        self.digest = digest
+        return digest
 
-    @commands.Drop.responder
-    def drop(self) -> dict[str, Any]:
-        self.decisions.append("drop")
-        return {}
-
-    @commands.TakeOver.responder
     def take_over(self) -> Any:
         self.take_overs += 1
         return self.take_over_answer
 
-    @commands.Wake.responder
-    def wake(self) -> dict[str, Any]:
+    def wake(self) -> None:
         self.wakes += 1
-        return {}
 
-    def _say(self, command: Any, **arguments: Any) -> None:
+    def says(self, command: Any, **arguments: Any) -> None:
+        """Send the parent a command."""
         self.ask(command, **arguments).addErrback(lambda failure: failure.trap(ConnectionDone))
         pump(self.process.wire)
 
     def ready(self, version: str = VERSION) -> None:
-        self._say(commands.Ready, version=version)
+        self.digest = self.digest or Sources.from_json(self.process.spec.sources).digest
+        self.says(commands.Ready, version=version, digest=self.digest)
 
     def beat(self, counters: list[list[Any]] | None = None, **report: Any) -> None:
-        self._say(commands.Heartbeat, report={"state": "listening", **report}, counters=counters or [])
+        self.says(commands.Heartbeat, report={"state": "listening", **report}, counters=counters or [])
 
     def boot_failed(self, message: str, traceback: str = "Traceback ...") -> None:
-        self._say(commands.BootFailed, message=message, traceback=traceback)
+        self.says(commands.BootFailed, message=message, traceback=traceback)
 
 
 def pump(wire: Wire) -> None:
@@ -230,19 +241,24 @@ class Steady(Random):
 
 
 class Stage:
-    """:ivar ends: how often the daemon asked for the end of its process."""
+    """
+    :ivar ends: how often the daemon asked for the end of its process.
+    :ivar dates: the system's clock.
+    """
 
     def __init__(self, folder: Path, more: str, threads: int) -> None:
         self.reactor = FakeReactor()
+        self.dates = Dates(self.reactor)
         self.config = folder / "snq.ini"
         given = sources(folder, more, threads)
         self.state_dir = folder / "state"
         self.ends = 0
         self.random = Steady()
-        self.launcher = Launcher(self.reactor, "t", given, Overrides(), random=self.random)
+        self.news = DaemonNews()
+        self.launcher = Launcher(self.reactor, "t", given, Overrides(), self.news, random=self.random)
         self.own_bytes = 40 * MB
         memory = Memory(lambda: 3000 * MB, lambda: self.own_bytes)
-        self.daemon = QueueDaemon(self.launcher, settings_of(given), memory, lambda: 4711, self._end)
+        self.daemon = QueueDaemon(self.launcher, self.news, settings_of(given), memory, lambda: 4711, self._end)
 
     def _end(self) -> None:
         self.ends += 1
@@ -256,7 +272,7 @@ class Stage:
         """What reloads the configuration's file, which is written as the daemon has it."""
         self.config.write_text(self.launcher.sources.main)
         reload = Reload(self.reactor, self.launcher, self.daemon, SourceReader(self.config), maybeDeferred)
-        self.daemon.on_child_up = reload.bring_up_to_date
+        self.news.child_up.subscribe(reload.bring_up_to_date)
         return reload
 
     def done(self, asked: Deferred[Any]) -> Any:
@@ -299,12 +315,14 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Stage]]:
     """Makes a daemon; at the end it is stopped, and no timer is left."""
     made: list[Stage] = []
 
     def make(more: str = "", threads: int = 1) -> Stage:
         made.append(Stage(tmp_path, more, threads))
+        for module in (queue_daemon, child_process):
+            monkeypatch.setattr(module, "unix_time", made[-1].dates)
         return made[-1]
 
     yield make

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, TimeoutError
 
+from snqd.config.sources import SourceChanges
 from snqd.core.errors import AlreadyRunning
 from snqd.daemon.child_process import LINGER
 from snqd.daemon.child_slot import ABORT_GRACE, STOP_GRACE
 from snqd.daemon.hang_watch import BOOT_TIMEOUT
 from snqd.daemon.restart_policy import START_AT_ONCE, START_SPREAD
+from snqd.pipe.commands import Commit, Prepare, TakeOver, Wake
 from snqd.pipe.version import VERSION
 
 EXCLUSIVE = "[handlers]\nmail = exec: true\n[group:xmpp]\nqueues = mail\nexclusive = yes\n"
@@ -54,6 +56,7 @@ def test_a_child_is_told_who_it_is_and_gets_the_whole_environment(stage: Any) ->
 def test_status_shows_what_children_report(stage: Any) -> None:
     s = stage().started_ready()
     child = s.reactor.processes[0].child
+    held = {"claimed": {"q": 3, "r": 1}, "unsettled": {"q": 5}}
     child.report_answer = {
         "report": {
             "state": "queue",
@@ -61,6 +64,7 @@ def test_status_shows_what_children_report(stage: Any) -> None:
             "handled": 9,
             "rss_bytes": 5,
             "shares": [["q", "a", 2]],
+            **held,
             "managers": {"inbox": {"taken": 1}},
         },
         "counters": [["q", "a", 1, 9, 3, 1, 0.5]],
@@ -73,10 +77,12 @@ def test_status_shows_what_children_report(stage: Any) -> None:
         "id": "t.main.1",
         "pid": 1000,
         "state": "queue",
-        "started": 0.0,
+        "started": s.dates(),
         "restarts": 0,
         "rss_bytes": 5,
         "in_flight": 2,
+        "claimed": 4,
+        "unsettled": 5,
         "handled": 9,
         "rate": pytest.approx(0.9),
         "error": "",
@@ -91,7 +97,7 @@ def test_status_tells_why_a_childs_store_is_away_and_since_when(stage: Any) -> N
     s = stage().started_ready()
     child = s.reactor.processes[0].child
     child.beat(trouble="no connection")
-    since = s.reactor.seconds()
+    since = s.dates()
     s.reactor.advance(5)
     child.report_answer = {"report": {"state": "idle", "trouble": "still none"}, "counters": []}
     (shown,) = s.status()["groups"][0]["children"]
@@ -334,7 +340,7 @@ def test_a_child_that_imports_for_another_configuration_does_not_hang(stage: Any
     _ask(s, asked)
     s.seconds(60)
     assert process.signals == []
-    answer.callback({"problems": [], "traceback": ""})
+    answer.callback({"problems": [], "traceback": "", "digest": "d"})
     s.reactor.advance(0)
     s.seconds(10)
     assert process.signals == []
@@ -344,11 +350,13 @@ def test_a_child_that_imports_for_another_configuration_does_not_hang(stage: Any
 
 def _ask(s: Any, asked: str) -> None:
     (child,) = s.daemon.children_at_work()
-    sources = s.launcher.sources
-    arguments = {"prepare": (sources.changes_since(sources), []), "commit": (sources,), "take_over": ()}[asked]
-    asking = getattr(child, asked)(*arguments)
-    if asking is not None:
-        asking.addTimeout(5, s.reactor).addErrback(lambda failure: failure.trap(TimeoutError))
+    prepare = {"changes": SourceChanges().to_json(), "digest": "d", "check": []}
+    command, arguments = {
+        "prepare": (Prepare, prepare),
+        "commit": (Commit, {"digest": "d"}),
+        "take_over": (TakeOver, {}),
+    }[asked]
+    child.ask(command, **arguments).addTimeout(5, s.reactor).addErrback(lambda failure: failure.trap(TimeoutError))
 
 
 def test_a_child_that_was_silent_before_it_was_asked_to_import_still_hangs(stage: Any) -> None:
@@ -482,9 +490,25 @@ def test_wake_reaches_the_children_that_are_up(stage: Any) -> None:
     s = stage(threads=2).start()
     up, booting = s.reactor.processes
     up.child.ready()
-    s.daemon.wake()
+    s.daemon.tell_children(Wake)
     s.reactor.advance(0)
     assert (up.child.wakes, booting.child.wakes) == (1, 0)
+
+
+def test_a_log_level_that_is_set_while_a_child_boots_reaches_it_too(stage: Any) -> None:
+    s = stage(threads=2).start()
+    up, booting = s.reactor.processes
+    up.child.ready()
+    s.daemon.set_log_level("snqd.queues", "debug")
+    s.reactor.advance(0)
+    assert (up.child.levels, booting.child.levels) == ([("snqd.queues", "debug")], [])
+    booting.child.ready()
+    assert booting.child.levels == [("snqd.queues", "debug")]
+    booting.exits(0)
+    s.reactor.advance(1)
+    s.reactor.living[-1].child.ready()
+    assert s.reactor.living[-1].child.levels == []
+    assert s.reactor.living[-1].spec.log_levels == {"snqd.queues": "debug"}
 
 
 def test_one_daemon_a_state_dir(stage: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 
 from snqd.daemon import recovery
-from snqd.pipe.commands import RecoverFailed
+from snqd.pipe.commands import CommandFailed
 from snqd.pipe.crash_ledger import CrashLedger
 
 
@@ -112,7 +112,7 @@ def test_a_store_that_refuses_is_asked_again_with_back_off(stage: Any, logged: l
     one, two = s.reactor.processes
 
     def refuse() -> None:
-        raise RecoverFailed("disk full")
+        raise CommandFailed("disk full")
 
     two.child.recover_answer = refuse
     path = leave_ledger(s, one.spec.incarnation, "job-1")

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from snqd.core.errors import ConfigError
 from snqd.daemon.reload import PREPARE_TIMEOUT, NotTaken
+from snqd.pipe.commands import CommandFailed
 
 HANDLERS = "[handlers]\nmail = exec: true\n"
 MORE = HANDLERS + "feed = exec: true\n"
@@ -132,6 +134,115 @@ def test_a_child_that_can_not_be_brought_up_to_date_is_started_again(stage: Any,
     s.reactor.advance(0)
     assert booting.child.stops == 1
     assert any("can't go over to the present configuration, so it is started again: no" in line for line in logged)
+
+
+def test_a_child_that_becomes_ready_between_prepare_and_commit_is_brought_up_to_date(stage: Any) -> None:
+    s = stage(HANDLERS, threads=2).start()
+    up, booting = s.reactor.processes
+    up.child.ready()
+    reload = s.reload()
+    s.write(MORE, threads=2)
+    preparing: Deferred[Any] = Deferred()
+    up.child.prepare_answer = preparing
+    results: list[Any] = []
+    reload.update().addBoth(results.append)
+    s.reactor.advance(0)
+    booting.child.ready()
+    assert booting.child.prepared == []
+    preparing.callback({"problems": [], "traceback": ""})
+    s.reactor.advance(0)
+    assert up.child.digest == booting.child.digest == s.launcher.sources.digest
+    assert results[0].children == ("t.main.2",)
+    assert not s.done(reload.update())
+
+
+def test_a_child_of_a_refused_change_keeps_what_the_others_have(stage: Any) -> None:
+    s = stage(HANDLERS, threads=2).start()
+    up, booting = s.reactor.processes
+    up.child.ready()
+    reload = s.reload()
+    s.write(MORE, threads=2)
+    preparing: Deferred[Any] = Deferred()
+    up.child.prepare_answer = preparing
+    results: list[Any] = []
+    reload.update().addBoth(results.append)
+    s.reactor.advance(0)
+    booting.child.ready()
+    preparing.callback({"problems": ["no"], "traceback": ""})
+    s.reactor.advance(0)
+    assert problems(results[0]) == ["no"]
+    assert up.child.digest == booting.child.digest == s.launcher.sources.digest
+    assert booting.child.prepared == []
+
+
+def test_a_child_that_could_not_commit_is_told_everything_once_more(stage: Any, logged: list[str]) -> None:
+    s = stage(HANDLERS, threads=2).started_ready()
+    reload = s.reload()
+    s.write(MORE, threads=2)
+    fine, broken = (process.child for process in s.reactor.living)
+    broken.commit_errors.append(CommandFailed("a part could not go over"))
+    changes = s.done(reload.update())
+    assert changes.children == ("t.main.2",)
+    assert broken.decisions == ["commit", "commit"]
+    assert list(broken.prepared[1][0]["files"]) == [str(s.config)]
+    assert fine.digest == broken.digest == s.launcher.sources.digest
+    assert broken.stops == 0
+
+
+def test_a_child_that_can_not_commit_at_all_is_started_again(stage: Any, logged: list[str]) -> None:
+    s = stage(HANDLERS).started_ready()
+    reload = s.reload()
+    s.write(MORE)
+    child = s.reactor.living[0].child
+    child.commit_errors += [CommandFailed("a part could not go over")] * 3
+    s.done(reload.update())
+    assert child.stops == 1
+    assert len(child.prepared) == 2
+    assert any("so it is started again: a part could not go over" in line for line in logged)
+
+
+def test_an_update_that_finds_a_child_with_another_configuration_says_so(stage: Any) -> None:
+    s = stage(HANDLERS).started_ready()
+    reload = s.reload()
+    (process,) = s.reactor.living
+    process.protocol.digest = "of something else"
+    changes = s.done(reload.update())
+    assert changes.children == ("t.main.1",)
+    assert changes.as_json()["changed"] is True
+    assert process.child.decisions == ["commit"]
+    assert not s.done(reload.update())
+
+
+def test_a_text_that_means_the_same_brings_nobody_up_to_date(stage: Any) -> None:
+    s = stage(HANDLERS).started_ready()
+    reload = s.reload()
+    (process,) = s.reactor.living
+    for comment in ("# one\n", "# two\n"):
+        s.write(HANDLERS + comment)
+        assert not s.done(reload.update())
+    assert process.child.prepared == []
+    process.exits(killed_by=9)
+    s.seconds(1)
+    fresh = s.reactor.living[0].child
+    fresh.ready()
+    s.reactor.advance(0)
+    assert fresh.prepared == []
+
+
+def test_a_child_that_is_too_late_with_its_answer_is_told_to_drop_it(stage: Any) -> None:
+    s = stage(HANDLERS, threads=2).started_ready()
+    reload = s.reload()
+    s.write(MORE, threads=2)
+    good, late = (process.child for process in s.reactor.living)
+    late.prepare_answer = Deferred()
+    results: list[Any] = []
+    reload.update().addBoth(results.append)
+    for _ in range(int(PREPARE_TIMEOUT)):
+        good.beat()
+        late.beat()
+        s.reactor.advance(1)
+    assert problems(results[0])
+    assert (good.decisions, late.decisions) == (["drop"], ["drop"])
 
 
 def test_groups_come_and_go(stage: Any) -> None:
@@ -268,6 +379,13 @@ def test_a_look_that_finds_nothing_does_nothing(sites: Any) -> None:
     child.prepared.clear()
     assert not sites.done(sites.change.look())
     assert child.prepared == []
+
+
+def test_a_look_that_finds_a_child_with_another_configuration_says_so(sites: Any) -> None:
+    (process,) = sites.reactor.living
+    process.protocol.digest = "of something else"
+    assert sites.done(sites.change.look()).children == ("t.main.1",)
+    assert sites.done(sites.change.look()).children == ()
 
 
 def test_a_site_with_mistakes_stays_as_it_was_and_the_others_change(sites: Any, logged: list[str]) -> None:

@@ -276,3 +276,91 @@ def test_close_closes_handlers_whose_jobs_never_ended(events):
     registry.replace(registry.prepare({}))
     registry.close()
     assert events == ["start 1", "close 1"]
+
+
+# Between Prepare and Commit
+
+
+def test_a_sites_own_handler_that_was_prepared_for_all_is_not_closed_for_idleness(events):
+    old, new = noted("1"), noted("9")
+    registry = HandlerRegistry(Clock(), {QUEUE: old})
+    registry.load()
+    slot = registry.for_site(site("beta", old, overrides={f"handler:{QUEUE}.size": "9"}), QUEUE)
+    prepared = registry.prepare({QUEUE: new})
+    registry.close_idle()
+    registry.close_idle()
+    prepared.commit()
+    assert registry.for_site(site("alpha", new), QUEUE) is slot
+    slot.take()
+    slot.give()
+    registry.prepare({}).commit()
+    assert events == ["start 1", "start 9", "close 1", "close 9"]
+
+
+def test_a_sites_own_handler_is_closed_for_idleness_once_the_change_was_dropped(events):
+    old = noted("1")
+    registry = HandlerRegistry(Clock(), {QUEUE: old})
+    registry.load()
+    registry.for_site(site("beta", old, overrides={f"handler:{QUEUE}.size": "9"}), QUEUE)
+    registry.prepare({QUEUE: noted("9")}).drop()
+    registry.close_idle()
+    registry.close_idle()
+    assert events == ["start 1", "start 9", "close 9"]
+
+
+class Pool:
+    """Counts the pools that run."""
+
+    running = 0
+
+    def __init__(self, size, name):
+        self.stopped = False
+
+    def start(self):
+        Pool.running += 1
+
+    def stop(self):
+        assert not self.stopped
+        self.stopped = True
+        Pool.running -= 1
+
+
+@pytest.fixture
+def pools(monkeypatch):
+    monkeypatch.setattr(Pool, "running", 0)
+    monkeypatch.setattr("snqd.handlers.registry.make_pool", Pool)
+    return Pool
+
+
+@pytest.mark.parametrize("commit", [True, False])
+def test_threads_that_were_prepared_anew_outlive_the_last_job_of_those_before(pools, commit):
+    four, two = settings(target=f"{__name__}:Plain", threads=4), settings(target=f"{__name__}:Plain", threads=2)
+    registry = HandlerRegistry(Clock(), {QUEUE: four})
+    registry.load()
+    job = registry.for_site(site("alpha", four), QUEUE)
+    job.take()
+    registry.prepare({QUEUE: two}).commit()
+    prepared = registry.prepare({QUEUE: four})
+    assert pools.running == 2
+    job.give()
+    assert pools.running == 2
+    if commit:
+        prepared.commit()
+        assert registry.for_site(site("alpha", four), QUEUE).threads._pool.stopped is False
+    else:
+        prepared.drop()
+    assert pools.running == 1
+    registry.close()
+    assert pools.running == 0
+
+
+@pytest.mark.parametrize("end", ["commit", "drop"])
+def test_what_is_prepared_when_the_child_leaves_is_closed_once_and_never_used(events, end):
+    registry = HandlerRegistry(Clock(), {QUEUE: noted("1")})
+    registry.load()
+    prepared = registry.prepare({QUEUE: noted("2")})
+    registry.close()
+    assert sorted(events) == ["close 1", "close 2", "start 1", "start 2"]
+    getattr(prepared, end)()
+    registry.close()
+    assert len(events) == 4

@@ -150,11 +150,14 @@ def test_an_idle_call_that_raises_does_not_keep_the_others_from_theirs(crew: Cre
 
 def test_reports_are_added_up(crew: Crew) -> None:
     crew.began()
-    crew.a.figures = {"in_flight": 2, "shares": [["mail", "alpha", 2]]}
-    crew.b.figures = {"in_flight": 1, "shares": [["feed", "beta", 1]], "solo_waiting": True, "trouble": "down"}
+    crew.a.figures = {"in_flight": 2, "claimed": {"mail": 3}, "shares": [["mail", "alpha", 2]]}
+    held = {"claimed": {"mail": 1, "feed": 2}, "unsettled": {"feed": 4}}
+    crew.b.figures = {"in_flight": 1, "shares": [["feed", "beta", 1]], "solo_waiting": True, "trouble": "down", **held}
     assert crew.master.report() == {
         "state": "listening",
         "in_flight": 3,
+        "claimed": {"mail": 4, "feed": 2},
+        "unsettled": {"feed": 4},
         "solo_waiting": True,
         "trouble": "down",
         "shares": [["mail", "alpha", 2], ["feed", "beta", 1]],
@@ -348,6 +351,26 @@ def test_what_is_held_back_starts_when_it_is_told_to(crew: Crew) -> None:
     crew.master.start_held()
     assert crew.notes == ["a start"]
     crew.master.start_held()
+    assert crew.notes == ["a start"]
+
+
+def test_a_manager_that_comes_while_its_kind_is_held_back_waits_too(crew: Crew) -> None:
+    crew.master.hold(lambda manager: manager is not crew.a)
+    crew.began()
+    late = Recorder("late", crew.notes)
+    crew.master.attach(late)
+    assert crew.notes == []
+    crew.master.start_held()
+    assert crew.notes == ["b start", "late start"]
+
+
+def test_a_manager_that_goes_while_it_is_held_back_never_starts(crew: Crew) -> None:
+    crew.master.hold(lambda manager: True)
+    crew.began()
+    assert crew.master.detach(crew.b, 9.0).called
+    crew.a.started = Deferred()
+    crew.master.start_held()
+    crew.a.started.callback(None)
     assert crew.notes == ["a start"]
 
 

@@ -29,6 +29,7 @@ from snqd.monitor.ping import (
 )
 from snqd.monitor.ping_http import HttpOutlet
 from snqd.monitor.ping_pace import LOG_EVERY, MinuteLog, TokenBucket
+from tests.unit.dates import Dates
 
 UDP = "udp://127.0.0.1:9000"
 
@@ -118,8 +119,7 @@ COUNTED = (
 
 
 def test_an_event_is_a_datagram(reactor: FakeReactor) -> None:
-    reactor.advance(1795488107.80924)
-    pinger = Pinger(reactor, UDP, "t.1")
+    pinger = Pinger(reactor, UDP, "t.1", Dates(reactor, 1795488107.80924))
     pinger.state("queue", "distrib")
     _count(pinger, 2)
     port = reactor.ports[0]
@@ -159,14 +159,14 @@ def test_the_rate_is_capped_and_what_is_dropped_is_logged_once_a_minute(
 
 
 def test_a_name_is_resolved_once_and_pings_wait_for_it(reactor: FakeReactor) -> None:
-    pinger = Pinger(reactor, "udp://monitor.example:9000", "t.1")
+    pinger = Pinger(reactor, "udp://monitor.example:9000", "t.1", Dates(reactor, 7.0))
     pinger.state("init")
     _count(pinger)
     assert [host for host, _ in reactor.questions] == ["monitor.example"]
     reactor.answer("192.0.2.7", "192.0.2.8")
     port = reactor.ports[0]
     assert port.address == ("192.0.2.7", 9000)
-    assert port.written == [b"thread_id=t.1&state=init&substate=&ts=0", COUNTED]
+    assert port.written == [b"thread_id=t.1&state=init&substate=&ts=7", COUNTED]
 
 
 def test_only_so_many_pings_wait_for_a_name(reactor: FakeReactor, logged: list[str]) -> None:

@@ -101,8 +101,8 @@ class FakeDaemon:
     def set_log_level(self, namespace: str, level: str) -> None:
         self.calls.append(f"log {namespace} from {level} on")
 
-    def wake(self) -> None:
-        self.calls.append("wake")
+    def tell_children(self, command: Any) -> None:
+        self.calls.append(command.__name__)
 
     def shut_down(self, reason: str) -> None:
         self.calls.append(f"shut down: {reason}")
@@ -120,7 +120,7 @@ def test_a_daemon_can_be_asked() -> None:
         "wake": {"woken": True},
         "stop": {"stopping": True},
     }
-    assert daemon.calls == ["log snqd.queues from debug on", "wake", "shut down: the control socket was told to stop"]
+    assert daemon.calls == ["log snqd.queues from debug on", "Wake", "shut down: the control socket was told to stop"]
 
 
 class UnixReactor(MemoryReactorClock):

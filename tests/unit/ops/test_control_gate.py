@@ -6,8 +6,10 @@ import attrs
 import pytest
 from twisted.internet.task import Clock
 
+from snqd.core.clocks import BootTime
 from snqd.ops.control_gate import COPIES_FOR, MAX_AGE, MAX_AHEAD, MOST_HEARD, ControlGate, Trust
 from snqd.wire.control_message import BadControlMessage, ControlMessage, encode, new_message
+from tests.unit.dates import STEPS, Dates
 
 KEY = b"k" * 32
 KEYED = Trust(KEY, unsigned=False)
@@ -15,15 +17,16 @@ OPEN = Trust(None, unsigned=True)
 
 
 class Daemon:
-    """A gate on a clock, started at second 1000."""
+    """A gate on two clocks, started at second 1000 of one of them."""
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
-        self.gate = ControlGate(self.clock.seconds)
+        self.dates = Dates(self.clock)
+        self.gate = ControlGate(lambda: BootTime(self.clock.seconds()), self.dates)
 
     def signed(self, command: str = "restart", age: float = 0.0, site: str | None = None) -> bytes:
-        return encode(new_message(command, site, self.clock.seconds() - age, "test"), KEY)
+        return encode(new_message(command, site, self.dates() - age, "test"), KEY)
 
     def hear(self, body: bytes, listener: str = "one", trust: Trust = KEYED) -> ControlMessage | None:
         return self.gate.hear(body, listener, trust)
@@ -87,6 +90,23 @@ def test_a_command_of_another_time_is_refused(daemon: Daemon, age: float, why: s
     assert daemon.hear(daemon.signed(age=age - (2 if age > 0 else -2))) is not None
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_a_clock_that_is_set_makes_no_command_older_than_the_daemon(daemon: Daemon, step: float) -> None:
+    daemon.clock.advance(5)
+    daemon.dates.step(step)
+    assert daemon.hear(daemon.signed(age=2)) is not None
+    with pytest.raises(BadControlMessage, match="older than this daemon"):
+        daemon.hear(daemon.signed(age=6))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_copies_are_known_as_such_whatever_the_clock_is_set_to(daemon: Daemon, step: float) -> None:
+    body = daemon.signed()
+    assert daemon.hear(body, "one") is not None
+    daemon.dates.step(step)
+    assert daemon.hear(body, "two") is None
+
+
 def test_a_command_from_before_the_daemons_start_is_refused(daemon: Daemon) -> None:
     with pytest.raises(BadControlMessage, match="older than this daemon"):
         daemon.hear(daemon.signed(age=1))
@@ -111,7 +131,7 @@ def test_one_from_a_clock_that_is_ahead_can_not_be_sent_again_either(daemon: Dae
 
 
 def test_what_the_daemon_was_asked_by_its_socket_is_not_done_again(daemon: Daemon) -> None:
-    message = new_message("restart", None, 1000.0, "snqctl")
+    message = new_message("restart", None, daemon.dates(), "snqctl")
     daemon.gate.expect(message.id)
     body = encode(message, KEY)
     assert [daemon.hear(body, name) for name in ("one", "two")] == [None, None]
@@ -141,7 +161,7 @@ def test_it_does_not_remember_for_ever(daemon: Daemon) -> None:
     for number in range(MOST_HEARD + 50):
         daemon.commands((b"update:s%d" % number, "one"))
     assert len(daemon.gate._heard) <= MOST_HEARD + 1
-    message = new_message("restart", None, daemon.clock.seconds(), "x")
+    message = new_message("restart", None, daemon.dates(), "x")
     for number in range(50):
         daemon.hear(encode(attrs.evolve(message, id=f"a{number}"), KEY))
     daemon.gate.expect("never-comes")

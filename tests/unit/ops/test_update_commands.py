@@ -76,6 +76,7 @@ def test_an_update_is_answered_with_what_has_changed(asked: Asked) -> None:
         "now": [],
         "after_restart": [],
         "after_stop_and_start": ["[queue] db"],
+        "children": [],
         "sites": {"added": ["beta"], "changed": [], "removed": []},
     }
     assert asked.calls == ["reloading", "update", "reloaded"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,6 +29,7 @@ from snqd.sites.registry import SiteRegistry
 from snqd.sites.site import Site
 from snqd.stores.memory.store import MemoryQueue, MemoryStore
 from snqd.stores.morgue.morgue import Letter
+from tests.unit.dates import Dates
 
 CONFIG = """
 [queue]
@@ -112,7 +113,8 @@ class Bench:
         self.clock = Clock()
         self.clock.advance(1_000_000)
         self.queue = MemoryQueue()
-        self.outside = MemoryStore(self.clock, "outside", self.queue)
+        self.dates = Dates(self.clock)
+        self.outside = MemoryStore(self.clock, "outside", self.queue, self.dates)
         self.outside.open(lambda: None)
         self.settings = settings(CONFIG)
         self.sites = SiteRegistry(self.settings)
@@ -121,6 +123,7 @@ class Bench:
         self.pings = Pings()
         self.counters = Counters()
         self.handled: list[str] = []
+        self._sites_of: dict[str, str] = {}
         self.waits: dict[str, Deferred[Any]] = {}
         self.handle: Callable[[RunningJob], Any] = lambda job: None
         self.master = Master()
@@ -132,9 +135,11 @@ class Bench:
         """More sites."""
         self.sites.replace(settings(CONFIG + sections))
 
-    def manager(self, kind: type[QueueManager] = QueueManager, limit: int = 10, ordered: bool = False) -> QueueManager:
-        """A manager that has been started."""
-        self.store = MemoryStore(self.clock, "me", self.queue)
+    def manager(
+        self, kind: type[QueueManager] = QueueManager, limit: int = 10, ordered: bool = False, start: bool = True
+    ) -> QueueManager:
+        """A manager that has been started, unless `start` is False."""
+        self.store = MemoryStore(self.clock, "me", self.queue, self.dates)
         random = Random(1)
         ledger = CrashLedger(self.ledger_path, "me", limit)
         made = kind(
@@ -145,7 +150,7 @@ class Bench:
                 handlers=Handlers(self.clock, self.settings, self._called),
                 sites=self.sites,
                 ledger=ledger,
-                surroundings=JobContext(lambda site, queue: None, self.clock.seconds),
+                surroundings=JobContext(lambda site, queue: None, self.dates),
                 queues={"work": ordered, "other": False},
                 policy=self.settings.queue.retry,
                 random=random,
@@ -155,13 +160,19 @@ class Bench:
             Slots(limit, {}),
             FairTurn(lambda site: 1.0, lambda queue: 1.0),
         )
-        made.start(self.master)
-        self.turn()
+        if start:
+            made.start(self.master)
+            self.turn()
         return made
 
     def _called(self, job: RunningJob) -> Any:
         self.handled.append(job.id)
+        self._sites_of[job.id] = job.site.nickname
         return self.handle(job)
+
+    def site_of(self, jobs: Iterable[str]) -> set[str]:
+        """The sites of jobs that were handled."""
+        return {self._sites_of[job] for job in jobs}
 
     def wait(self, job: RunningJob) -> Deferred[Any]:
         """A handler that waits until the test fires its Deferred."""
@@ -181,7 +192,7 @@ class Bench:
     def enqueue(self, number: int = 1, site: str = "alpha", queue: str = "work", body: bytes = b"null") -> list[str]:
         """Enqueue jobs from another process; returns their ids."""
         ids = [self._ids.next() for _ in range(number)]
-        self.outside.enqueue([Job(each, site, queue, body, created=self.clock.seconds()) for each in ids])
+        self.outside.enqueue([Job(each, site, queue, body, created=self.dates()) for each in ids])
         self.turn()
         return ids
 

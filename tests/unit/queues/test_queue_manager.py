@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
@@ -13,7 +12,7 @@ from snqd.core.errors import StoreUnavailable
 from snqd.core.job import Job
 from snqd.handlers import Reject, RetryLater
 from snqd.queues.queue_manager import SLICE
-from snqd.stores.interface import Claimed, Want
+from snqd.stores.interface import Want
 
 
 def test_a_job_is_handled_acknowledged_and_counted(bench: Any) -> None:
@@ -205,6 +204,33 @@ def test_a_queue_that_is_served_from_now_on_is_claimed_at_once(bench: Any) -> No
     assert bench.handled == [waiting]
 
 
+def test_a_process_that_waits_for_its_turn_claims_nothing_when_the_configuration_changes(bench: Any) -> None:
+    manager = bench.manager(start=False)
+    bench.enqueue()
+    manager.serve({"work": False, "other": False}, bench.settings.queue.retry)
+    bench.turn()
+    assert bench.handled == []
+    assert bench.depth() == (1, 0, 0)
+    manager.start(bench.master)
+    bench.turn()
+    assert len(bench.handled) == 1
+
+
+def test_a_process_whose_store_is_not_open_yet_claims_nothing_when_the_configuration_changes(bench: Any) -> None:
+    manager = bench.manager(start=False)
+    opened: Deferred[None] = Deferred()
+    bench.store.open = lambda wake: opened
+    manager.start(bench.master)
+    bench.enqueue()
+    manager.serve({"work": False}, bench.settings.queue.retry)
+    manager.wake()
+    bench.turn()
+    assert bench.handled == []
+    opened.callback(None)
+    bench.turn()
+    assert len(bench.handled) == 1
+
+
 def test_a_job_that_its_site_has_switched_off_dies(bench: Any) -> None:
     bench.manager()
     bench.enqueue(site="beta", queue="other")
@@ -340,25 +366,3 @@ def test_a_claim_that_fails_is_tried_again_while_running_jobs_go_on(
     bench.advance(1)
     assert bench.handled == [running, waiting]
     assert manager.report()["in_flight"] == 1
-
-
-def test_a_claimed_job_that_the_store_has_given_to_others_is_not_started(bench: Any) -> None:
-    bench.handle = bench.wait
-    bench.manager(limit=1)
-    (first,) = bench.enqueue(1)
-    bench.waits[first].callback(None)
-    bench.turn()
-    lost: set[str] = set()
-    claim = bench.store.claim
-
-    def losable(claimed: Claimed) -> Claimed:
-        return attrs.evolve(claimed, is_lost=lambda: claimed.job.id in lost)
-
-    bench.store.claim = lambda wants: claim(wants).addCallback(
-        lambda got: attrs.evolve(got, jobs=[losable(each) for each in got.jobs])
-    )
-    running, waiting, *_ = bench.enqueue(2)
-    lost.add(waiting)
-    bench.waits[running].callback(None)
-    bench.turn()
-    assert bench.handled == [first, running]

@@ -42,6 +42,29 @@ def test_what_runs_and_what_waits_takes_room() -> None:
     assert slots.room("other", 0, None) == 30
 
 
+@pytest.mark.parametrize(
+    ("cost", "most"),
+    [(None, 0), (0.0001, 250_000), (0.02, 1250), (0.1, 250), (1.0, 25), (4.0, 6), (6.0, 0), (600.0, 0)],
+    ids=["unknown", "no-op", "20 ms", "100 ms", "1 s", "4 s", "6 s", "10 min"],
+)
+def test_what_can_not_start_soon_is_surplus(cost: float | None, most: int) -> None:
+    slots = Slots(50, {})
+    for _ in range(50):
+        slots.take("q")
+    assert slots.surplus("q", most, cost) == 0
+    assert slots.surplus("q", most + 1, cost) == most + 1 - slots.room("q", 0, cost)
+
+
+def test_what_can_start_now_is_no_surplus() -> None:
+    slots = Slots(50, {"narrow": 2})
+    assert slots.surplus("q", 50, 600.0) == 0
+    assert slots.surplus("q", 51, 600.0) == 1
+    assert slots.surplus("narrow", 3, 600.0) == 1
+    slots.take("q")
+    slots.set_limits(0, {})
+    assert slots.surplus("q", 3, 600.0) == 3
+
+
 def test_limits_can_change_while_jobs_run() -> None:
     slots = Slots(4, {"q": 3})
     for _ in range(3):

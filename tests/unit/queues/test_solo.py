@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
+from twisted.internet.defer import Deferred
+
 from snqd.core.job import Job
+from snqd.core.tenure import LOST
 from snqd.queues.solo import ExclusiveQueueManager, SoloQueueManager
 from snqd.stores.interface import Want
 
@@ -129,3 +133,59 @@ def test_an_exclusive_process_goes_on_with_what_it_held_when_the_suspect_is_thro
     bench.waits[suspect].callback(None)
     bench.turn()
     assert bench.handled == [*held[:2], suspect, *held[2:]]
+
+
+def held_claims(bench: Any, manager: Any) -> list[Any]:
+    """From now on the store's answers to `claim_solo` wait here, each as (Deferred, Claim)."""
+    held: list[Any] = []
+    claim_solo = bench.store.claim_solo
+
+    def later(queues: Any) -> Deferred[Any]:
+        waiting: Deferred[Any] = Deferred()
+        claim_solo(queues).addCallback(lambda claim: held.append((waiting, claim)))
+        return waiting
+
+    bench.store.claim_solo = later
+    return held
+
+
+def arrive(bench: Any, held: list[Any]) -> None:
+    waiting, claim = held.pop(0)
+    waiting.callback(claim)
+    bench.turn()
+
+
+def test_an_exclusive_process_goes_on_where_the_suspects_queue_went_while_it_was_claimed(bench: Any) -> None:
+    manager = bench.manager(ExclusiveQueueManager)
+    held = held_claims(bench, manager)
+    make_suspects_beside(bench, 1)
+    manager.serve({"other": False}, bench.settings.queue.retry)
+    arrive(bench, held)
+    assert bench.depth() == (1, 0, 0)
+    later = bench.enqueue(2, queue="other")
+    assert bench.handled == later
+
+
+def test_an_exclusive_process_goes_on_where_it_lost_the_lease_of_a_suspect_while_it_was_claimed(bench: Any) -> None:
+    manager = bench.manager(ExclusiveQueueManager)
+    held = held_claims(bench, manager)
+    make_suspects_beside(bench, 1)
+    waiting, claim = held.pop(0)
+    lost = attrs.evolve(claim, jobs=[attrs.evolve(claimed, tenure=LOST) for claimed in claim.jobs])
+    waiting.callback(lost)
+    bench.turn()
+    assert bench.handled == []
+    later = bench.enqueue(2, queue="other")
+    assert bench.handled == later
+
+
+def test_a_solo_process_goes_on_where_one_suspects_queue_went_while_it_was_claimed(bench: Any) -> None:
+    manager = bench.manager(SoloQueueManager)
+    held = held_claims(bench, manager)
+    make_suspects_beside(bench, 1)
+    bench.outside.enqueue([Job("other", "alpha", "other", b"null", attempt=2, solo=True)])
+    bench.turn()
+    manager.serve({"other": False}, bench.settings.queue.retry)
+    while held:
+        arrive(bench, held)
+    assert bench.handled == ["other"]

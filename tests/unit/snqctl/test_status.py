@@ -22,6 +22,8 @@ CHILD = {
     "restarts": 2,
     "rss_bytes": 57 * 1024 * 1024,
     "in_flight": 3,
+    "claimed": 40,
+    "unsettled": 1,
     "handled": 1234567,
     "rate": 2.5,
 }
@@ -33,6 +35,8 @@ ANSWER = {
         ["greet", "beta", 5, 5, 0, 0, 1, 1.5],
         ["resize", "alpha", 1, 0, 0, 0, 0, 0.0],
     ],
+    "claimed": {"greet": 40},
+    "unsettled": {"greet": 1},
 }
 
 
@@ -64,6 +68,8 @@ def test_the_daemons_answer_is_joined_with_what_waits(operator: Any, monkeypatch
         "waiting": 2,
         "delayed": 1,
         "in_flight": 3,
+        "claimed": 40,
+        "unsettled": 1,
         "enqueued": 17,
         "handled": 13,
         "retried": 1,
@@ -72,7 +78,8 @@ def test_the_daemons_answer_is_joined_with_what_waits(operator: Any, monkeypatch
         "paused": True,
         "paused_sites": [],
     }
-    assert by(document["queues"], "queue")["odd"]["group"] is None
+    odd = by(document["queues"], "queue")["odd"]
+    assert (odd["group"], odd["claimed"], odd["unsettled"]) == (None, 0, 0)
     sites = by(document["sites"], "site")
     assert list(sites) == ["alpha", "beta", "zeta"]
     assert sites["alpha"] == {
@@ -101,6 +108,7 @@ def test_without_a_daemon_depths_are_shown_and_the_exit_code_is_one(operator: An
     assert document["groups"] == []
     greet = by(document["queues"], "queue")["greet"]
     assert (greet["waiting"], greet["in_flight"], greet["handled"], greet["rate"]) == (2, 0, None, None)
+    assert (greet["claimed"], greet["unsettled"]) == (None, None)
 
 
 def test_without_a_store_nothing_waits_and_none_is_made(operator: Any) -> None:
@@ -127,15 +135,15 @@ def test_tables_read_well_in_80_columns(operator: Any, monkeypatch: pytest.Monke
     shown = operator("status").stdout
     assert shown.startswith("daemon host (pid 7, snqd 1): running, up ")
     lines = [" ".join(line.split()) for line in shown.splitlines()]
-    assert any(line.startswith("main.1 idle 8 ") and line.endswith("2 57 MB 3 1.2M 2.5") for line in lines)
-    assert any(line.startswith("greet 2 1 ") and line.endswith(" 3 13 1 1 2.0") for line in lines)
+    assert any(line.startswith("main.1 idle 8 ") and line.endswith("2 57 MB 3+40 1.2M 2.5") for line in lines)
+    assert any(line.startswith("greet 2 1 ") and line.endswith(" 3+40 13 1 1 2.0") for line in lines)
     assert "resize 0 0 0 0 0 0 0.0 partly" in lines
     assert "beta 1 0 1 5 0 0 1.5" in lines
     assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_a_child_whose_store_is_away_is_seen_as_such_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snqd.snqctl.tables.time.time", lambda: 200.0)
+    monkeypatch.setattr("snqd.snqctl.tables.unix_time", lambda: 200.0)
     out = Console(file=io.StringIO(), width=80)
     away = {**CHILD, "trouble": "Redis at here refuses: [it] is full", "trouble_since": 75.0}
     groups = [{"name": "main", "state": "running", "children": [away, {**CHILD, "n": 2, "trouble": None}]}]

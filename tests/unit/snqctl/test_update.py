@@ -55,12 +55,14 @@ def test_an_update_says_what_has_changed_and_what_has_to_wait(operator: Any, dae
         "now": ["[handlers] feed", "[queue] monitor"],
         "after_restart": ["[queue] lease"],
         "after_stop_and_start": ["[queue] db"],
+        "children": ["t.main.2"],
         "sites": {"added": [f"s{n}" for n in range(10)], "changed": [], "removed": ["old"]},
     }
     assert operator("update").stdout.splitlines() == [
         "changed: [handlers] feed, [queue] monitor",
         "takes effect with snqctl restart: [queue] lease",
         "takes effect when the daemon is stopped and started: [queue] db",
+        "children that lagged behind are brought up to date: t.main.2",
         "sites added: s0, s1, s2, s3, s4, s5, s6, s7, and 2 more",
         "sites removed: old",
     ]

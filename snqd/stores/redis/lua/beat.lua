@@ -1,6 +1,7 @@
--- Show that a process lives. ARGV: name, epoch. Returns the others' names and beats, as JSON.
+-- Show that a process lives. ARGV: name, epoch. Returns whether it is known, and the others' names and beats, as JSON.
 local name, epoch = ARGV[1], tonumber(ARGV[2])
-if owner_of(name) == epoch then
+local known = owner_of(name) == epoch
+if known then
   call('HDEL', 'beat', name)
   call('HSET', 'beat', name, string.format('%.0f', now() * 1000000))
 end
@@ -10,4 +11,4 @@ for i = 1, #beats, 2 do
     texts[#texts + 1] = '[' .. cjson.encode(beats[i]) .. ',' .. beats[i + 1] .. ']'
   end
 end
-return '[' .. table.concat(texts, ',') .. ']'
+return '[' .. tostring(known) .. ',[' .. table.concat(texts, ',') .. ']]'

@@ -12,6 +12,7 @@ from snqd.core.job import Job
 from snqd.stores.interface import Claim, IStore, Promise, Want
 from snqd.stores.memory.queue import MemoryQueue
 from snqd.stores.memory.store import MemoryStore
+from tests.unit.dates import STEPS, Dates
 
 DAY = 86400.0
 
@@ -35,7 +36,7 @@ def claim(store: MemoryStore) -> Claim:
 
 
 def opened(clock: Clock, wakes: list[float], name: str = "memory", queue: MemoryQueue | None = None) -> MemoryStore:
-    store = MemoryStore(clock, name, queue)
+    store = MemoryStore(clock, name, queue, Dates(clock))
     now(store.open(lambda: wakes.append(clock.seconds())))
     return store
 
@@ -55,6 +56,18 @@ def test_a_days_delay_passes_with_the_clock(clock: Clock) -> None:
     clock.advance(1)
     (again,) = claim(store).jobs
     assert (again.job.attempt, again.job.reason) == (2, "tomorrow")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_delay_ends_at_a_date_and_the_wait_for_it_follows_the_set_clock(clock: Clock, step: float) -> None:
+    dates = Dates(clock)
+    store = MemoryStore(clock, unix_time=dates)
+    now(store.open(lambda: None))
+    now(store.enqueue([Job("job-1", "alpha", "q", b"{}", not_before=dates() + DAY)]))
+    dates.step(step)
+    assert claim(store) == Claim([], DAY - step)
+    clock.advance(DAY - step)
+    assert [each.job.id for each in claim(store).jobs] == ["job-1"]
 
 
 def test_many_changes_in_one_turn_wake_once_and_not_from_within(clock: Clock) -> None:

@@ -118,17 +118,17 @@ def test_two_processes_may_not_have_one_name(database: QueueDatabase) -> None:
 def test_a_beat_is_seen_by_others_and_tells_theirs(database: QueueDatabase) -> None:
     with database.file.transaction() as connection:
         one, two = register(connection, "one"), register(connection, "two")
-        assert beat(connection, one) == [("two", 0)]
-        assert beat(connection, one) == [("two", 0)]
-        assert beat(connection, two) == [("one", 2)]
+        assert beat(connection, one) == (True, [("two", 0)])
+        assert beat(connection, one) == (True, [("two", 0)])
+        assert beat(connection, two) == (True, [("one", 2)])
 
 
 def test_the_beat_of_one_who_lost_its_registration_changes_nothing(database: QueueDatabase) -> None:
     with database.file.transaction() as connection:
         one, two = register(connection, "one"), register(connection, "two")
         recover(connection, "one", (), "")
-        beat(connection, one)
-        assert beat(connection, two) == []
+        assert beat(connection, one) == (False, [("two", 0)])
+        assert beat(connection, two) == (True, [])
 
 
 def test_one_settlement_does_all_kinds_for_several_epochs(database: QueueDatabase) -> None:

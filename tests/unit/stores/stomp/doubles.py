@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from snqd.core.job import Job
+from snqd.core.tenure import Tenure
 from snqd.stomp.connection import LONGEST_DELAY
 from snqd.stomp.encoder import encode
 from snqd.stomp.errors import NotConnected
@@ -85,7 +86,9 @@ class FakeConsumer:
     epoch: int = 1
     sources: dict[str, Source] = attrs.field(factory=dict)
     acked: list[str] = attrs.field(factory=list)
-    acked_at_once: list[str] = attrs.field(factory=list)
+    unconfirmed: list[Deferred[None]] = attrs.field(factory=list)
+    tenure: Tenure = attrs.field(factory=Tenure)
+    returned: list[str] = attrs.field(factory=list)
 
     def listen(self, source: Source, prefetch: int) -> None:
         self.sources[source.destination] = source
@@ -94,13 +97,24 @@ class FakeConsumer:
     def shrink(self, source: Source, prefetch: int) -> None:
         source.prefetch = prefetch
 
-    def ack(self, arrival: Arrival, at_once: bool = False) -> bool:
+    def give_back(self, source: Source, arrivals: Sequence[Arrival], shut: bool) -> None:
+        self.returned += [arrival.job.id for arrival in arrivals]
+        source.prefetch = 0 if shut else 1
+
+    def reopen(self, source: Source) -> None:
+        source.prefetch = 1
+
+    def ack(self, arrival: Arrival) -> bool:
         if arrival.epoch != self.epoch:
             return False
         self.acked.append(arrival.job.id)
-        if at_once:
-            self.acked_at_once.append(arrival.job.id)
         return True
+
+    async def ack_surely(self, arrival: Arrival) -> bool:
+        acked = self.ack(arrival)
+        self.unconfirmed.append(Deferred())
+        await self.unconfirmed[-1]
+        return acked
 
 
 class FakeSender:

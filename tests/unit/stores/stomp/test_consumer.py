@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+from twisted.internet.defer import Deferred
+
 from snqd.core.job import Job
 from snqd.stomp.frame import Frame
 from snqd.stomp.protocol import Login
@@ -18,8 +20,16 @@ class Bench(BrokerEnd):
         super().__init__(server)
         self.arrived: list[Arrival] = []
         self.consumer = Consumer(
-            self.clock, self, Login(), Random(7), "the broker", self._arrived, lambda: None, lambda epoch: None  # type: ignore[arg-type]
-        )  # fmt: skip
+            self.clock,
+            self,  # type: ignore[arg-type]
+            Login(),
+            Random(7),
+            "the broker",
+            "/queue/nowhere",
+            self._arrived,
+            lambda: None,
+            lambda epoch: None,
+        )
         self.source = Source("/queue/a", "main", self.consumer)
         self.consumer.listen(self.source, 10)
         self.consumer.start()
@@ -73,13 +83,29 @@ def test_acknowledgements_go_out_before_the_broker_has_to_wait_for_them() -> Non
     assert commands(bench.sent()) == [("ACK", f"m-{number}") for number in range(3)]
 
 
-def test_an_acknowledgement_that_must_not_wait_takes_the_others_along() -> None:
+def test_an_acknowledgement_that_must_be_sure_takes_the_others_along_and_is_confirmed() -> None:
     bench = Bench()
     bench.deliver("m-1")
     bench.deliver("m-2")
     bench.consumer.ack(bench.arrived[0])
-    bench.consumer.ack(bench.arrived[1], at_once=True)
-    assert commands(bench.sent()) == [("ACK", "m-1"), ("ACK", "m-2")]
+    sure: list[bool] = []
+    Deferred.fromCoroutine(bench.consumer.ack_surely(bench.arrived[1])).addCallback(sure.append)
+    frames = bench.sent()
+    assert commands(frames) == [("ACK", "m-1"), ("ACK", "m-2")]
+    assert sure == []
+    bench.say("RECEIPT", receipt_id=frames[1].headers["receipt"])
+    assert sure == [True]
+    assert bench.source.unsettled == 0
+
+
+def test_an_acknowledgement_that_the_broker_has_not_confirmed_when_it_is_lost_is_not_sure() -> None:
+    bench = Bench()
+    bench.deliver("m-1")
+    sure: list[bool] = []
+    for _ in range(2):
+        Deferred.fromCoroutine(bench.consumer.ack_surely(bench.arrived[0])).addCallback(sure.append)
+        bench.lose()
+    assert sure == [False, False]
 
 
 def test_where_few_messages_may_be_here_each_is_acknowledged_at_once() -> None:
@@ -166,3 +192,60 @@ def test_of_a_broker_that_may_do_either_a_source_stays_as_it_is() -> None:
     bench = Bench("artemis/2")
     bench.consumer.shrink(bench.source, 5)
     assert (bench.sent(), bench.source.prefetch) == ([], 10)
+
+
+def receiving(frames: list[Frame]) -> list[tuple[str, str, str]]:
+    return [
+        (frame.command, frame.headers["id"], frame.headers.get("destination", "").removeprefix("/queue/"))
+        for frame in frames
+    ]
+
+
+def test_what_goes_back_to_rabbitmq_goes_while_its_subscriptions_listen_to_nothing() -> None:
+    bench = Bench()
+    bench.consumer.listen(bench.source, 90)
+    bench.confirm()
+    for number in range(3):
+        bench.deliver(f"m-{number}")
+    bench.transport.writes = 0
+    bench.consumer.give_back(bench.source, bench.arrived[1:], shut=False)
+    frames = bench.confirm()
+    assert receiving(frames) == [
+        *[("UNSUBSCRIBE", "1", "a"), ("SUBSCRIBE", "1", "nowhere")],
+        *[("UNSUBSCRIBE", "2", "a"), ("SUBSCRIBE", "2", "nowhere")],
+        *[("NACK", "m-1", ""), ("NACK", "m-2", "")],
+        *[("UNSUBSCRIBE", "1", "a"), ("SUBSCRIBE", "1", "a")],
+    ]
+    assert (frames[-1].headers["prefetch-count"], bench.transport.writes) == ("1", 1)
+    assert (bench.source.prefetch, bench.source.unsettled, bench.source.most) == (1, 1, 2)
+
+
+def test_what_stays_here_when_others_go_back_can_be_settled_and_takes_room_until_then() -> None:
+    bench = Bench()
+    bench.deliver("m-1")
+    bench.consumer.give_back(bench.source, [], shut=True)
+    assert (bench.source.is_shut, bench.source.is_full, bench.source.most) == (True, True, 1)
+    bench.clock.advance(1)
+    assert bench.consumer.ack(bench.arrived[0])
+    assert (bench.sent()[-1].command, bench.source.most) == ("ACK", 0)
+
+
+def test_a_source_that_is_opened_again_brings_one_message_and_more_when_they_are_wanted() -> None:
+    bench = Bench()
+    bench.consumer.give_back(bench.source, [], shut=True)
+    bench.confirm()
+    bench.consumer.reopen(bench.source)
+    assert receiving(bench.confirm()) == [("UNSUBSCRIBE", "1", "a"), ("SUBSCRIBE", "1", "a")]
+    bench.consumer.listen(bench.source, 9)
+    frames = bench.confirm()
+    assert prefetches(frames) == [("UNSUBSCRIBE", "1", ""), ("SUBSCRIBE", "1", "10")]
+    assert bench.source.prefetch == 10
+
+
+def test_a_source_that_is_shut_stays_so_on_the_next_connection() -> None:
+    bench = Bench()
+    bench.deliver("m-1")
+    bench.consumer.give_back(bench.source, [], shut=True)
+    bench.lose()
+    assert receiving(bench.log_in()) == [("SUBSCRIBE", "1", "nowhere")]
+    assert (bench.source.unsettled, bench.source.most) == (0, 0)

@@ -9,12 +9,13 @@ from snqd.stomp.frame import Frame
 from snqd.stores.interface import Pauses, Receipt, Want
 from snqd.stores.stomp.consumer import Arrival
 from snqd.stores.stomp.inbox import Inbox
+from tests.unit.stores.stomp.doubles import FakeConsumer
 
 NONE = Pauses()
 
 
 def arrival(job_id: str, site: str = "alpha", queue: str = "q", epoch: int = 1, alone: bool = False) -> Arrival:
-    source: Any = type("Source", (), {"alone": alone})()
+    source: Any = type("Source", (), {"alone": alone, "consumer": FakeConsumer()})()
     return Arrival(Job(job_id, site, queue, b"1"), Frame("MESSAGE", {}), source, epoch)
 
 

@@ -107,3 +107,17 @@ def test_a_broker_that_hands_out_by_halves_is_let_send_twice_as_much() -> None:
     sources[MAIN].unsettled = 20
     intake.make_room(40)
     assert sources[MAIN].prefetch == 80
+
+
+def test_what_came_before_a_source_was_renewed_takes_room_too() -> None:
+    _, intake, sources = bench()
+    sources[MAIN].prefetch, sources[MAIN].left_over, sources[MAIN].unsettled = 1, 50, 51
+    intake.make_room(60)
+    assert (sources[MAIN].prefetch, sources[MAIN].most) == (10, 60)
+
+
+def test_a_source_that_is_shut_gets_no_room() -> None:
+    _, intake, sources = bench()
+    sources[MAIN].prefetch = 0
+    intake.make_room(60)
+    assert sources[MAIN].is_shut
