@@ -7,7 +7,7 @@ boot clock how long it has seen no sign of life.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import attrs
 
@@ -41,15 +41,18 @@ class FarmLease:
 
     :param me: this process's name, new at each start.
     :param lease: seconds without a sign of life after which another process takes over.
+    :param gone: processes that are dead for certain: what one of them held is taken at once.
     :ivar holder: the process that held the lease at the last look, :data:`FREE` if none did.
     """
 
-    def __init__(self, me: str, lease: float, now: Callable[[], BootTime]) -> None:
+    def __init__(self, me: str, lease: float, now: Callable[[], BootTime], gone: Collection[str] = ()) -> None:
         self.holder = FREE
         self._me = me
         self._lease = lease
         self._now = now
+        self._free = {FREE, me, *gone}
         self._until = now()
+        self._end = self._until
         self._began = self._until
         self._mine: Holding | None = None
         self._seen: Holding | None = None
@@ -65,6 +68,11 @@ class FarmLease:
         """Seconds for which it is held without another sign of life."""
         return max(self._until - self._now(), 0.0)
 
+    @property
+    def seconds_to_end(self) -> float:
+        """Seconds for which no other process begins, whether it is held or not."""
+        return max(self._end - self._now(), 0.0)
+
     def begin(self) -> None:
         """A look at the store begins: what it confirms was so at this moment at the earliest."""
         self._began = self._now()
@@ -73,9 +81,9 @@ class FarmLease:
         """What to write in place of `found`, which the store has just answered; None to write nothing."""
         self.holder = found.holder if found is not None else FREE
         beat = found.beat + 1 if found is not None else 1
-        if self.holder in (FREE, self._me) or self._is_silent(found):
+        if self.holder in self._free or self._is_silent(found):
             return Holding(self._me, beat)
-        self._until = self._began  # another process has it
+        self._until = self._end = self._began  # another process has it
         return None
 
     def confirm(self, written: Holding) -> None:
@@ -83,6 +91,7 @@ class FarmLease:
         self.holder = written.holder
         self._mine, self._seen = written, None
         self._until = BootTime(self._began + self._lease * SAFE_SHARE)
+        self._end = BootTime(self._began + self._lease)
 
     def give_back(self) -> tuple[Holding, Holding] | None:
         """Hold it no more, so that another process need not wait.

@@ -9,10 +9,10 @@ import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
-from snqd.child.farm_lease_keeper import GIVE_BACK_PATIENCE, FarmLeaseKeeper
+from snqd.child.farm_lease_keeper import FIRST_LOOK_PATIENCE, GIVE_BACK_PATIENCE, FarmLeaseKeeper
 from snqd.core.clocks import BootTime
 from snqd.core.errors import StoreUnavailable
-from snqd.core.farm_lease import LOOKS, SAFE_SHARE, FarmLease, Holding
+from snqd.core.farm_lease import FREE, LOOKS, SAFE_SHARE, FarmLease, Holding
 
 LEASE = 60.0
 
@@ -55,9 +55,9 @@ class Host:
             "group:x",
             self.lease,
             LEASE,
-            lambda: self.told.append("taken"),
-            lambda: self.told.append("lost"),
         )
+        self.keeper.on_taken = lambda: self.told.append("taken")
+        self.keeper.on_lost = lambda: self.told.append("lost")
 
     def start(self) -> Host:
         self.keeper.start(None)  # type: ignore[arg-type]
@@ -83,7 +83,7 @@ def test_it_takes_a_free_lease_at_once_and_tells_it_once(clock: Clock, leases: L
     assert one.told == ["taken"]
     passes(clock, 10 * LEASE)
     assert one.told == ["taken"]
-    assert one.keeper.report() == {"holder": "one"}
+    assert one.keeper.report() == {"holder": "one", "trouble": None}
 
 
 def test_another_one_waits_and_names_the_holder(clock: Clock, leases: Leases) -> None:
@@ -91,7 +91,7 @@ def test_another_one_waits_and_names_the_holder(clock: Clock, leases: Leases) ->
     two = Host("two", clock, leases).start()
     passes(clock, 10 * LEASE)
     assert two.told == []
-    assert two.keeper.report() == {"holder": "one"}
+    assert two.keeper.report() == {"holder": "one", "trouble": None}
 
 
 def test_a_stop_gives_it_back_so_that_another_has_it_at_its_next_look(clock: Clock, leases: Leases) -> None:
@@ -148,3 +148,70 @@ def test_a_store_that_is_away_does_not_hold_up_a_stop(clock: Clock, leases: Leas
     assert stopped
     assert any("was not given back" in line for line in logged)
     assert not clock.getDelayedCalls()
+
+
+def test_the_start_waits_for_the_first_look_but_not_for_a_store_that_is_away(clock: Clock, leases: Leases) -> None:
+    up: list[Any] = []
+    one = Host("one", clock, leases)
+    one.keeper.start(None).addCallback(up.append)  # type: ignore[arg-type]
+    assert up
+    assert one.lease.held
+
+    leases.waits = True
+    two = Host("two", clock, leases)
+    two.keeper.start(None).addCallback(up.append)  # type: ignore[arg-type]
+    assert len(up) == 1
+    clock.advance(FIRST_LOOK_PATIENCE)
+    assert len(up) == 2
+
+
+def test_it_can_look_before_its_time(clock: Clock, leases: Leases) -> None:
+    one, two = Host("one", clock, leases).start(), Host("two", clock, leases).start()
+    one.keeper.stop()
+    two.keeper.look_now()
+    assert two.told == ["taken"]
+    passes(clock, 3 * LEASE)
+    assert leases.kept["group:x"].beat > 3 * LOOKS, "it looks on as before"
+
+
+def test_one_that_stops_while_it_looks_neither_takes_nor_loses_it(clock: Clock, leases: Leases) -> None:
+    answers: list[Deferred[Any]] = []
+
+    def later(function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+        answers.append(Deferred().addCallback(lambda _: function(*arguments)))
+        return answers[-1]
+
+    leases.in_thread = later  # type: ignore[method-assign]
+    one = Host("one", clock, leases).start()
+    stopped: list[Any] = []
+    one.keeper.stop().addCallback(stopped.append)
+    while not stopped:
+        answers.pop(0).callback(None)
+    assert one.told == []
+    assert leases.kept["group:x"].holder == FREE
+    clock.advance(LEASE)
+    assert one.told == []
+
+
+def test_what_is_lost_is_looked_after_no_more_by_this_process(clock: Clock, leases: Leases) -> None:
+    one = Host("one", clock, leases).start()
+    leases.trouble = StoreUnavailable("gone")
+    passes(clock, LEASE)
+    assert one.keeper.report() == {"holder": "one", "trouble": "gone"}
+    leases.trouble = None
+    passes(clock, LEASE)
+    assert one.told == ["taken", "lost"]
+    assert not one.lease.held
+
+
+def test_what_has_lapsed_is_lost_though_the_store_confirms_it_late(clock: Clock, leases: Leases) -> None:
+    one = Host("one", clock, leases).start()
+    late: Deferred[Any] = Deferred()
+    leases.in_thread = lambda function, *arguments: late.addCallback(  # type: ignore[method-assign]
+        lambda _: function(*arguments)
+    )
+    clock.rightNow += LEASE  # nothing ran meanwhile, no timer either
+    one.keeper.look_now()
+    late.callback(None)
+    clock.advance(0)
+    assert one.told == ["taken", "lost"]

@@ -149,3 +149,27 @@ def test_there_are_never_two(farm: Farm, seed: int) -> None:
         assert len(holders) <= 1
         held += len(holders)
     assert held > 1000, "it is held at all"
+
+
+def test_what_a_process_held_that_is_dead_for_certain_is_taken_at_once(farm: Farm) -> None:
+    one = farm.host("one")
+    assert farm.look(one)
+    two = FarmLease("two", LEASE, farm.now, gone=("zero", "one"))
+    assert farm.look(two)
+    assert not farm.look(farm.host("three"))
+
+
+def test_nobody_else_begins_before_the_end_that_it_tells(farm: Farm) -> None:
+    one, two = farm.host("one"), farm.host("two")
+    assert farm.look(one)
+    assert one.seconds_to_end == LEASE
+    farm.look(two)
+    farm.time += LEASE - 1
+    assert not one.held
+    assert one.seconds_to_end == 1
+    assert not farm.look(two)
+    farm.time += 1
+    assert one.seconds_to_end == 0
+    assert farm.look(two)
+    farm.look(one)
+    assert one.seconds_to_end == 0
