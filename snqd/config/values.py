@@ -146,7 +146,7 @@ def choice(**meanings: Any) -> Reader:
 
     def read(text: str) -> Any:
         if text not in meanings:
-            raise BadValue(f"{quoted(text)} is not to be had: write {' or '.join(meanings)}")
+            raise BadValue(f"{quoted(text)} is not supported; use {' or '.join(meanings)}")
         return meanings[text]
 
     return read
@@ -229,7 +229,7 @@ def foreign_queues(text: str) -> tuple[str, ...]:
     """A list of kinds of queues that other programs fill."""
     for kind in items(text):
         if kind not in FOREIGN:
-            raise BadValue(f"{quoted(kind)} is not to be had: write {' or '.join(FOREIGN)}")
+            raise BadValue(f"{quoted(kind)} is not supported; use {' or '.join(FOREIGN)}")
     return items(text)
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 
 
+class LeaseLost(Exception):
+    """The store no longer knows this process: its claims were given to others."""
+
+
 class Tenure:
     """Of all that was claimed under one epoch.
 
@@ -33,10 +37,6 @@ class Tenure:
     def ended(self) -> bool:
         """Whether the jobs are others' for certain."""
         return self.until == -math.inf
-
-
-class LeaseLost(Exception):
-    """The store no longer knows this process: its claims were given to others."""
 
 
 ENDLESS = Tenure()

@@ -282,14 +282,16 @@ class Reload:
             lambda: _digested_sites(reload_sites(self._crew.settings, old, look.sources, overrides))
         )
         for problem in self._news(taken.problems):
-            self.log.error("what a file says of sites does not hold, since it is wrong: {problem}", problem=problem)
+            self.log.error("sites not reloaded: {problem}", problem=problem)
         return await self.go_over(taken.sources, taken.settings)
 
     def _tell(self, look: SourceScan) -> None:
         for problem in self._news(look.problems):
             self.log.error("a file of the configuration counts as it was: {problem}", problem=problem)
         if look.main_differs and self._news([str(look.sources.path)]):
-            self.log.info("{path} says more than other sites: snqctl update takes it over", path=look.sources.path)
+            self.log.info(
+                "{path} also changed outside [site:...]; run snqctl update to apply it", path=look.sources.path
+            )
 
     def _news(self, problems: Iterable[str]) -> list[str]:
         """Those that were not told yet since the last update."""

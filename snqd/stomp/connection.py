@@ -18,7 +18,8 @@ from snqd.core.backoff import Backoff
 from snqd.core.errors import SnqdError
 from snqd.stomp.errors import NotConnected
 from snqd.stomp.frame import Frame
-from snqd.stomp.protocol import Login, StompProtocol
+from snqd.stomp.login import Login
+from snqd.stomp.protocol import StompProtocol
 
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 4.0

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
@@ -20,6 +19,7 @@ from snqd.stomp.encoder import HEART_BEAT, encode
 from snqd.stomp.errors import BrokerError, LoginRefused, NoBroker, NotConnected, ProtocolError
 from snqd.stomp.frame import Frame, Version
 from snqd.stomp.heart_beats import TOLERANCE, HeartBeats, agree, header
+from snqd.stomp.login import Login
 from snqd.stomp.parser import Parser
 from snqd.stomp.session_tenure import SessionTenure
 
@@ -31,20 +31,6 @@ _DETAIL_CHARS = 300
 _IN_HANDSHAKE = ("CONNECTED", "ERROR")
 _IN_SESSION = ("MESSAGE", "RECEIPT", "ERROR")
 _ACCEPTED = ",".join(version.value for version in Version)
-
-
-@attrs.frozen
-class Login:
-    """What a client says of itself.
-
-    :ivar host: the broker's virtual host.
-    :ivar heart_beat: seconds between signs of life that are offered and asked for, 0 for none.
-    """
-
-    username: str = ""
-    password: str = attrs.field(default="", repr=False)
-    host: str = "/"
-    heart_beat: float = 10.0
 
 
 @implementer(IPushProducer)

@@ -71,7 +71,7 @@ def test_a_handler_is_added_and_one_removed_without_a_restart(farm: Farm) -> Non
     edit(farm, "later = farm_handlers.Later\n", "")
     answer = farm.snqctl("update")
     assert answer.returncode == 0, answer.stderr
-    assert answer.stdout == "changed: [group:main] queues, [handlers] later, [handlers] fresh\n"
+    assert answer.stdout == "changed: [handlers] later, [handlers] fresh\n"
     farm.enqueue("alpha", "fresh")
     wait_until(lambda: farm.journal.handled("fresh"), 30, "a job of the new queue")
     farm.enqueue("--force", "alpha", "later", '{"good": 1, "delay": 0}')

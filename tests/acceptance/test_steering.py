@@ -123,7 +123,7 @@ def test_a_daemon_whose_place_was_changed_in_the_file_is_told_by_signals(farm: F
     assert str(farm.folder / "elsewhere" / "control.sock") in answer.stderr
     assert "SIGHUP" in answer.stderr
     farm.kill(farm.daemon.pid, signal.SIGHUP)
-    wait_until(lambda: "[snqd] state_dir, [snqd] control" in farm.log(), 30, "the new configuration in the log")
+    wait_until(lambda: "configuration changed: [snqd] state_dir (" in farm.log(), 30, "the change in the log")
     farm.kill(farm.daemon.pid, signal.SIGTERM)
     exit_code(farm.daemon, STOP_TIMEOUT)
     assert farm.processes() == []

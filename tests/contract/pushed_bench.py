@@ -13,7 +13,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from snqd.core.job import JSON
-from snqd.stomp.protocol import Login
+from snqd.stomp.login import Login
 from snqd.stores.interface import Claimed
 from snqd.stores.morgue.morgue import SqliteMorgue
 from snqd.stores.morgue.writer import MorgueWriter

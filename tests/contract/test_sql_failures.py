@@ -12,6 +12,7 @@ from typing import Any
 import pymysql
 import pytest
 from pytest_twisted import ensureDeferred
+from sqlalchemy.engine import make_url
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall, deferLater
@@ -170,6 +171,23 @@ async def test_connections_cut_at_any_moment_lose_and_repeat_nothing(sql_bench: 
     assert len(done) == len(set(done))
     assert set(accepted) <= set(done)
     assert await ignoring_failures(one.store.depths) == []
+
+
+def test_connections_that_are_cut_as_soon_as_they_are_made_are_a_server_that_is_away(
+    sql_bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = make_url(sql_bench.url).get_dialect()
+
+    def cut_off(dialect: Any, connection: Any) -> None:
+        raise driver.import_dbapi().OperationalError("cut")
+
+    server = SqlServer(sql_bench.url, "queue", ())
+    with monkeypatch.context() as patch:
+        patch.setattr(driver, "do_ping", cut_off)
+        with pytest.raises(StoreUnavailable, match="the server cut each connection"):
+            server.run(lambda connection: None)
+    assert server.run(lambda connection: "back") == "back"
+    server.close()
 
 
 @ensureDeferred

@@ -20,8 +20,8 @@ from twisted.internet.protocol import Factory, Protocol
 from snqd.stomp.connection import StompConnection
 from snqd.stomp.encoder import encode
 from snqd.stomp.endpoints import make_endpoint
+from snqd.stomp.login import Login
 from snqd.stomp.parser import Parser
-from snqd.stomp.protocol import Login
 
 
 class Answering(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NoReturn
 
 from snqd.core.errors import StoreError, StoreUnavailable
 
@@ -52,3 +53,20 @@ def store_error(where: str, text: str) -> StoreError:
     if re.search("invalid password|without any password|arguments for 'auth'", text):
         return StoreError(f"Redis at {where} refuses: {_LASTING['WRONGPASS']} ({text})")
     return StoreError(f"Redis at {where} fails: {text}")
+
+
+def not_finished(failure: object, timeout: float) -> NoReturn:
+    """For a Deferred's timeout: what was to be settled is not known to be durable.
+
+    :raises StoreUnavailable: in any case.
+    """
+    raise StoreUnavailable(f"Redis did not confirm the remaining settlements within {timeout:g} seconds of closing")
+
+
+def not_taken(patience: float, trouble: str | None) -> StoreUnavailable:
+    """Jobs were offered for `patience` seconds.
+
+    :param trouble: what is known of the connection.
+    """
+    why = trouble or "it has not answered"
+    return StoreUnavailable(f"Redis has not taken the jobs within {patience:g} seconds: {why}")

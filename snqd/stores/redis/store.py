@@ -14,7 +14,6 @@ from zope.interface import implementer
 
 from snqd.config.redis_address import RedisAddress
 from snqd.core.backoff import Backoff
-from snqd.core.clocks import BootTime
 from snqd.core.errors import SnqdError, StoreError, StoreUnavailable
 from snqd.core.job import Job
 from snqd.core.lease_watch import LeaseWatch
@@ -22,7 +21,7 @@ from snqd.stores.interface import Claim, Depth, IStore, Pauses, Promises, Receip
 from snqd.stores.lease import Lease, Rounds
 from snqd.stores.redis import scripts
 from snqd.stores.redis.codec import DepthsReader, encode_all, read_claim, read_pauses, want_rows
-from snqd.stores.redis.errors import RedisConnectionLost, store_error
+from snqd.stores.redis.errors import RedisConnectionLost, not_finished, not_taken, store_error
 from snqd.stores.redis.info import info, is_full
 from snqd.stores.redis.interface import IScriptRunner
 from snqd.stores.redis.listener import RedisListener, unless_own
@@ -85,7 +84,8 @@ class RedisStore:
         self._owner = owner
         self._run = token_hex(4)  # numbers of calls start anew with each store, even under an earlier name
         self._beat_interval = lease / BEATS_A_LEASE
-        self._session = Session(reactor, address, random, prefix, owner, self._up, self._begin)
+        self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE), lease)
+        self._session = Session(reactor, address, random, prefix, owner, self._up, self._lease.begin)
         self._standby = Standby(reactor, random, self._told)
         heard, wake = self._standby.heard, wake_channel(prefix)
         self._listener = RedisListener(reactor, address, random, wake, unless_own(owner, heard), heard, "wake-ups")
@@ -93,7 +93,6 @@ class RedisStore:
         self._accepting = NumberedCalls(reactor, self._ready, self._send_jobs, self._accepted, self._not_accepted)
         self._under_way: set[Receipt] = set()
         self._backoff = Backoff(0.5, 15.0, random)
-        self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE), lease)
         self._cursors: dict[str, str] = {}
         self._rounds = Rounds(reactor)
         self._open_now = False
@@ -123,7 +122,7 @@ class RedisStore:
         self._rounds.stop()
         try:
             for series in (self._settling, self._accepting):
-                await series.finish().addTimeout(FAREWELL, self._reactor, _not_finished)
+                await series.finish().addTimeout(FAREWELL, self._reactor, not_finished)
             await self._session.ask(scripts.RECOVER, self._owner, self._owner, "[]", '""', patience=FAREWELL)
         finally:
             await self._stop()
@@ -331,13 +330,9 @@ class RedisStore:
         failure.trap(CancelledError)
         # Should its call be repeated, then without it.
         item.heads, item.records = [], []
-        why = self._session.trouble or "it has not answered"
-        raise item.failure(StoreUnavailable(f"Redis has not taken the jobs within {PATIENCE:g} seconds: {why}"))
+        raise item.failure(not_taken(PATIENCE, self._session.trouble))
 
     # Leases
-
-    def _begin(self, epoch: int, asked: BootTime) -> None:
-        self._lease.begin(epoch, asked)
 
     async def _beat(self) -> tuple[bool, list[tuple[str, int]]]:
         self._listener.ping()
@@ -353,7 +348,3 @@ class RedisStore:
             self._refusals["enqueue"] = str(store_error(connection.where, "OOM"))
         else:
             self._refusals.pop("enqueue", None)
-
-
-def _not_finished(failure: Any, timeout: float) -> Any:
-    raise StoreUnavailable(f"Redis did not take within {timeout:g} seconds what was to be told to it before closing")

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, InvalidRequestError, SQLAlchemyError
 
 from snqd.config.database_url import connect_args, without_password
 from snqd.core.clocks import boot_time
@@ -79,7 +79,7 @@ class SqlServer:
         :raises StoreError: where the server refuses for good.
         """
         with self.errors_in_words():
-            connection = self._made().connect()
+            connection = self._taken()
             try:
                 self._bring_up_to_date(connection)
             except BaseException:
@@ -156,6 +156,13 @@ class SqlServer:
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
+
+    def _taken(self) -> Connection:
+        try:
+            return self._made().connect()
+        except InvalidRequestError as error:
+            # The pool looked at one connection after the other, and each was gone, the one just made as well.
+            raise ConnectionLost(f"{self.name}: the server cut each connection before it could be used") from error
 
     def _made(self) -> Engine:
         if self._engine is None:

@@ -17,8 +17,8 @@ from snqd.stomp.encoder import encode
 from snqd.stomp.endpoints import PLAIN_PORT, TLS_PORT
 from snqd.stomp.errors import BrokerError, LoginRefused, NoBroker, NotConnected, ProtocolError
 from snqd.stomp.frame import Frame, Version
+from snqd.stomp.login import Login
 from snqd.stomp.parser import Parser
-from snqd.stomp.protocol import Login
 from snqd.stores.blocking import IBlockingQueue
 from snqd.stores.interface import Pauses
 from snqd.stores.stomp.brokers import login_of

@@ -12,7 +12,7 @@ from snqd.config.stomp_servers import StompSettings
 from snqd.core.errors import ConfigError
 from snqd.core.job import JSON
 from snqd.stomp.endpoints import RotatingEndpoint, make_endpoint
-from snqd.stomp.protocol import Login
+from snqd.stomp.login import Login
 
 
 @attrs.frozen

@@ -16,7 +16,8 @@ from snqd.core.job import Job
 from snqd.core.tenure import LOST, Tenure
 from snqd.stomp.connection import StompConnection, Subscription
 from snqd.stomp.frame import Frame
-from snqd.stomp.protocol import Login, StompProtocol
+from snqd.stomp.login import Login
+from snqd.stomp.protocol import StompProtocol
 from snqd.stores.stomp.dialects import BrokerDialect, Plain, dialect_of
 from snqd.stores.stomp.message import ACCUSED
 

@@ -61,5 +61,5 @@ def test_own_jobs_are_written_in_json_where_no_broker_holds_them(settings_of: Ca
 
 def test_a_wire_that_is_not_there_is_refused(problems_of: Callable[..., list[str]]) -> None:
     assert problems_of(f"[queue]\nwire = xml\n{BASE}") == [
-        "/etc/snq.ini:2: [queue] wire: 'xml' is not to be had: write json or php or php-base64"
+        "/etc/snq.ini:2: [queue] wire: 'xml' is not supported; use json or php or php-base64"
     ]

@@ -93,7 +93,7 @@ def test_a_section_may_stay_while_its_handler_is_off(settings_of: Load) -> None:
         ),
         (
             "[handlers]\nq = a.B\n[handler:q]\nordered = yes\n",
-            ":4: [handler:q] ordered: 'yes' is not to be had: write no or site",
+            ":4: [handler:q] ordered: 'yes' is not supported; use no or site",
         ),
         (
             "[handlers]\nq = exec: true\n[handler:q]\nconcurency = 5\n",

@@ -118,7 +118,7 @@ def test_a_host_name_that_is_no_id_asks_for_one(problems_of: Problems, monkeypat
         ("[queue]\ntimeout = 0s\n", ":2: [queue] timeout: 0s is out of range: write 0.001 to 31536000 seconds"),
         ("[queue]\nlease = 0.5\n", ":2: [queue] lease: 0.5 is out of range: write 1 to 31536000 seconds"),
         ("[queue]\nmax_retries = -1\n", ":2: [queue] max_retries: -1 is out of range: write 0 to 10000"),
-        ("[queue]\nsubsystem = disk\n", ":2: [queue] subsystem: 'disk' is not to be had: write db or redis or stomp"),
+        ("[queue]\nsubsystem = disk\n", ":2: [queue] subsystem: 'disk' is not supported; use db or redis or stomp"),
         (
             "[queue]\nsubsystem = redis\n",
             ":1: [queue] redis: subsystem redis needs it: name the Redis, such as redis://127.0.0.1:6379/0",
@@ -130,7 +130,7 @@ def test_a_host_name_that_is_no_id_asks_for_one(problems_of: Problems, monkeypat
         ),
         (
             "[queue]\nforeign = celery\n",
-            ":2: [queue] foreign: 'celery' is not to be had: write gnusocial-db or gnusocial-redis",
+            ":2: [queue] foreign: 'celery' is not supported; use gnusocial-db or gnusocial-redis",
         ),
         (
             "[queue]\nforeign = gnusocial-redis\n",

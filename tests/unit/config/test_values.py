@@ -91,8 +91,8 @@ def test_a_right_value_is_read(reader: Reader, text: str, value: object) -> None
         (values.decimal(0.001, 1000), "nan", "'nan' is no number: write 0.001 to 1000"),
         (values.decimal(0.001, 1000), "0", "0 is out of range: write 0.001 to 1000"),
         (values.decimal(0.001, 1000), "-2", "-2 is out of range: write 0.001 to 1000"),
-        (values.choice(db="db"), "stomp", "'stomp' is not to be had: write db"),
-        (values.choice(no=False, site=True), "yes", "'yes' is not to be had: write no or site"),
+        (values.choice(db="db"), "stomp", "'stomp' is not supported; use db"),
+        (values.choice(no=False, site=True), "yes", "'yes' is not supported; use no or site"),
         (values.one_line, "a\nb", "goes on in a second line: write it in one"),
         (values.daemon_id, "a b", "'a b' is no id: write 1 to 64 ASCII letters, digits, '_', '.' and '-'"),
         (

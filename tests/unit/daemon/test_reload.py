@@ -395,7 +395,7 @@ def test_a_site_with_mistakes_stays_as_it_was_and_the_others_change(sites: Any, 
     for _ in range(2):
         sites.done(sites.change.look())
     assert set(sites.daemon.settings.sites) == {"alpha", "beta"}
-    told = [line for line in logged if "since it is wrong" in line]
+    told = [line for line in logged if "sites not reloaded" in line]
     assert len(told) == 2
     assert f"{sites.folder}/a.ini:2: [site:alpha] wieght: unknown key" in told[0]
     (sites.folder / "c.ini").write_text("[site:gamma]\n")
@@ -423,7 +423,7 @@ def test_a_main_file_that_says_more_waits_for_an_update(sites: Any, logged: list
     for _ in range(2):
         sites.done(sites.change.look())
     assert set(sites.daemon.settings.sites) == {"alpha"}
-    assert len([line for line in logged if "snqctl update takes it over" in line]) == 1
+    assert len([line for line in logged if "run snqctl update to apply it" in line]) == 1
     sites.done(sites.change.update())
     assert set(sites.daemon.settings.sites) == {"alpha", "home"}
 

@@ -9,8 +9,9 @@ from twisted.internet.testing import StringTransport
 
 from snqd.stomp.encoder import encode
 from snqd.stomp.frame import Frame, Version
+from snqd.stomp.login import Login
 from snqd.stomp.parser import Parser
-from snqd.stomp.protocol import Login, StompProtocol
+from snqd.stomp.protocol import StompProtocol
 
 
 class Transport(StringTransport):

@@ -16,8 +16,9 @@ from snqd.core.errors import StoreUnavailable
 from snqd.stomp.connection import LONGEST_DELAY, LONGEST_UNREACHED, StompConnection, Subscription
 from snqd.stomp.encoder import encode
 from snqd.stomp.frame import Frame
+from snqd.stomp.login import Login
 from snqd.stomp.parser import Parser
-from snqd.stomp.protocol import HANDSHAKE_TIMEOUT, Login
+from snqd.stomp.protocol import HANDSHAKE_TIMEOUT
 from tests.unit.stomp.doubles import Transport
 
 

@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred
 
 from snqd.core.errors import StoreUnavailable
 from snqd.stomp.errors import LoginRefused, NoBroker, NotConnected, ProtocolError
-from snqd.stomp.protocol import GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT, Login
+from snqd.stomp.login import Login
+from snqd.stomp.protocol import GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT
 from tests.unit.stomp.doubles import Session
 
 

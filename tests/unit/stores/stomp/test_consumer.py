@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from snqd.core.job import Job
 from snqd.stomp.frame import Frame
-from snqd.stomp.protocol import Login
+from snqd.stomp.login import Login
 from snqd.stores.stomp.consumer import ACK_PATIENCE, Arrival, Consumer, Source
 from tests.unit.stores.stomp.doubles import BrokerEnd
 

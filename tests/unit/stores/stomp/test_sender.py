@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
 from snqd.stomp.errors import BrokerError, NotConnected
 from snqd.stomp.frame import Frame
-from snqd.stomp.protocol import Login
+from snqd.stomp.login import Login
 from snqd.stores.stomp.brokers import Broker, Brokers
 from snqd.stores.stomp.sender import Outgoing, Sender
 from tests.unit.stores.stomp.doubles import TOPOLOGY, BrokerEnd, job
