@@ -260,7 +260,7 @@ def _chain(failure: Failure) -> str:
     return "".join(traceback.format_exception(None, failure.value, failure.getTracebackObject()))
 
 
-def _end_within(seconds: float) -> None:
+def end_hard(seconds: float) -> None:
     """Let the kernel end this process: what its handlers do must not go on for longer, and may be stuck."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -290,7 +290,7 @@ def main(build: Builder) -> None:
 
     make_steady(reactor)
     in_thread = partial(deferToThreadPool, cast(Any, reactor), reactor.getThreadPool())  # type: ignore[attr-defined]
-    child = Child(reactor, ChildSpec.from_json(sys.stdin.buffer.read()), build, in_thread, _end_within)
+    child = Child(reactor, ChildSpec.from_json(sys.stdin.buffer.read()), build, in_thread, end_hard)
     observer = child.levels.filtering(LevelledLines(sys.stderr))
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     stdio.StandardIO(child.channel, stdin=commands.CHILD_READS, stdout=commands.CHILD_WRITES, reactor=reactor)  # type: ignore[call-arg]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -57,6 +59,11 @@ def hosts(keys: dict[str, object], tmp_path: Path) -> Iterator[tuple[Farm, Farm]
     yield one, two
     for farm in made:
         farm.close()
+
+
+def test_a_process_that_must_end_ends_though_it_never_looks_up() -> None:
+    code = "from snqd.child.child import end_hard\nend_hard(0.1)\nwhile True: pass"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=PATIENCE).returncode == -signal.SIGALRM
 
 
 def group(farm: Farm) -> dict[str, Any]:
