@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from snqd.child.command_listener import CommandListener
 from snqd.child.idle_sites import IdleSites
+from snqd.child.once_in_farm import OnceInFarm
 from snqd.child.parts import Parent, Parts
 from snqd.child.site_managers import SiteManagers
 from snqd.child.switch import Following, NothingPrepared, Participant, Prepared
@@ -69,6 +70,8 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec, parent: Parent) -> 
     place = None if spec.role == SOLO else Place(spec.group, spec.first)
     for_sites = SiteManagers(services, settings, place)
     managers = [*managers, *_plugin_managers(services, settings, place), *for_sites.make(settings.sites)]
+    once = base.once.keeper(managers)
+    managers = [*([once] if once else []), *managers]
     io_master = IoMaster(reactor, managers, base.pinger.state, reports=services.reports.latest)
 
     participants: list[Participant] = [
@@ -78,7 +81,7 @@ def build(reactor: Any, settings: Settings, spec: ChildSpec, parent: Parent) -> 
         *(queueing.participants() if queueing else []),
         Following(lambda new: for_sites.follow(new, io_master)),
     ]
-    return Parts(io_master, base.counters, queueing.at_work() if queueing else _WITHOUT_QUEUES, participants)
+    return Parts(io_master, base.counters, queueing.at_work() if queueing else _WITHOUT_QUEUES, participants, once)
 
 
 def _services(base: _Base, queueing: _Queueing | None) -> ChildServices:
@@ -116,6 +119,7 @@ class _Base:
         self.counters = Counters()
         self.random = Random()
         self.parent = parent
+        self.once = OnceInFarm(reactor, settings, spec)
         self.missed_sites = UnknownSites(reactor, parent.refresh_sites)
 
     def use(self, settings: Settings) -> None:
@@ -213,6 +217,7 @@ class _Queueing:
             random=base.random,
             close=self._close,
             site_missed=base.missed_sites.missed,
+            may_begin=base.once.may_begin(),
         )
         self._slots = Slots(*_limits(settings, handlers))
         fair_turn: FairTurn[Claimed] = FairTurn(base.site_weight, base.queue_weight)

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -44,6 +44,9 @@ SWITCH_INTERVAL = 0.0005
 NEW_OBJECTS = 10_000
 """How many more objects there must be before a child looks for garbage in cycles."""
 
+LEAST_TO_END = 2.0
+"""Seconds to leave for a child that learns that another process has begun already, as after it stood still."""
+
 
 class VersionsDiffer(SnqdError):
     """Parent and child are of different versions."""
@@ -54,6 +57,7 @@ class Child:
 
     :param build: puts the parts together.
     :param in_thread: see :class:`~snqd.child.configuration.ChildConfiguration`.
+    :param end_within: ends this process in so many seconds, whatever it does then.
     :ivar pulse: what it tells its parent again and again.
     :ivar levels: of this process's log.
     :ivar exit_code: see :mod:`snqd.pipe.exit_codes`.
@@ -61,14 +65,26 @@ class Child:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, spec: ChildSpec, build: Builder, in_thread: InThread = maybeDeferred) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        spec: ChildSpec,
+        build: Builder,
+        in_thread: InThread = maybeDeferred,
+        end_within: Callable[[float], Any] = lambda seconds: None,
+    ) -> None:
         self._reactor = reactor
         self._spec = spec
         self._build = build
         self._in_thread = in_thread
+        self._end_within = end_within
         self._configuration: ChildConfiguration | None = None
         self._parts: Parts | None = None
+        self._standby = spec.standby
+        self._holding = False
+        self._up = False
         self._ready = False
+        self._most_drain = float("inf")
         self._leaving = False
         self._boot: Deferred[Any] = succeed(None)
         self._patience = SingleProcessTimeout()
@@ -105,33 +121,79 @@ class Child:
         self._parts = self.pulse.parts = self._build(self._reactor, configuration.settings, self._spec, self)
         self.channel.take(Switch(configuration, self._parts.participants).responders())
         self._parts.io_master.on_leave = self.leave
-        if self._spec.standby:
-            self._parts.io_master.hold(self._held)
+        self._hold_back(self._parts)
         yield self._parts.io_master.start()
+        self._up = True
         if not self._waits:
             self._at_work()
+        if self._may_go_on:
+            yield self._start_held()
         self.pulse.beat()  # once it is ready nobody shall see it as one that still boots
         yield self.channel.ask(commands.Ready, version=VERSION, digest=configuration.digest)
         self.pulse.beat()  # the parent learns from it what a fresh child needs
         self.pulse.look_for_first_job()
 
+    def _hold_back(self, parts: Parts) -> None:
+        """Hold what must not run twice until it is this child's turn."""
+        once = parts.once
+        if once is not None:
+            once.on_taken, once.on_lost = self._go_on, self._lost
+        if self._standby or once is not None:
+            self._holding = True
+            parts.io_master.hold(self._held)
+        self.pulse.standby = self._waits
+
     @property
     def _waits(self) -> bool:
-        """Whether it is to do nothing at all before it takes over."""
-        return self._spec.standby and self._spec.role == EXCLUSIVE
+        """Whether it is to do nothing at all yet."""
+        return self._holding and self._spec.role == EXCLUSIVE
 
     def _held(self, manager: IIoManager) -> bool:
-        return self._waits or manager.scope is Scope.SINGLE_ONLY
+        once: Any = self._parts.once if self._parts is not None else None
+        if manager is once:
+            return False
+        return self._spec.role == EXCLUSIVE or manager.scope is Scope.SINGLE_ONLY
+
+    @property
+    def _may_go_on(self) -> bool:
+        """Whether what is held back is to start now."""
+        if self._parts is None or not self._up or not self._holding or self._standby or self._leaving:
+            return False
+        return self._parts.once is None or self._parts.once.lease.held
 
     def take_over(self) -> None:
-        """Start what was held back for the child that was here before."""
-        if self._parts is not None and not self._leaving:
-            self._boot = self._parts.io_master.start_held().addCallbacks(self._at_work, self._failed)
+        """The child that was here before is gone."""
+        self._standby = False
+        self._go_on()
+        if self._holding and self._parts is not None and self._parts.once is not None:
+            self._parts.once.look_now()
 
-    def _at_work(self, _: Any = None) -> None:
+    def _go_on(self) -> None:
+        """Start what was held back, if it may start by now."""
+        if self._may_go_on:
+            self._boot = self._start_held().addErrback(self._failed)
+
+    @inlineCallbacks
+    def _start_held(self) -> Any:
+        if self._parts is not None:
+            self._holding = False
+            yield self._parts.io_master.start_held()
+            self._at_work()
+            self.pulse.beat()
+
+    def _at_work(self) -> None:
         if self._parts is not None:
             self._ready = True
+            self.pulse.standby = False
             self.channel.take(self._parts.at_work)
+
+    def _lost(self) -> None:
+        """Another process may begin what this one runs: leave before that, for a fresh one that waits."""
+        if self._parts is not None and self._parts.once is not None and not self._leaving:
+            left = self._parts.once.lease.seconds_to_end
+            self._most_drain = left / 2
+            self._end_within(left or LEAST_TO_END)
+            self.leave(exit_codes.RESTART)
 
     def refresh_sites(self) -> None:
         """See :class:`snqd.child.parts.Parent`."""
@@ -185,7 +247,8 @@ class Child:
         self._leaving = True
         yield self._answered(self._boot)
         if self._parts is not None and self._configuration is not None:
-            yield self._parts.io_master.drain(self._configuration.settings.daemon.drain_timeout)
+            timeout = min(self._configuration.settings.daemon.drain_timeout, self._most_drain)
+            yield self._parts.io_master.drain(timeout)
             yield self._parts.io_master.stop()
         self.pulse.stop()
         if self.channel.transport is not None:
@@ -195,6 +258,12 @@ class Child:
 def _chain(failure: Failure) -> str:
     # Failure's own text leaves out the exceptions that this one was raised from, such as the plug-in's.
     return "".join(traceback.format_exception(None, failure.value, failure.getTracebackObject()))
+
+
+def end_hard(seconds: float) -> None:
+    """Let the kernel end this process: what its handlers do must not go on for longer, and may be stuck."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def prepare_process() -> None:
@@ -221,7 +290,7 @@ def main(build: Builder) -> None:
 
     make_steady(reactor)
     in_thread = partial(deferToThreadPool, cast(Any, reactor), reactor.getThreadPool())  # type: ignore[attr-defined]
-    child = Child(reactor, ChildSpec.from_json(sys.stdin.buffer.read()), build, in_thread)
+    child = Child(reactor, ChildSpec.from_json(sys.stdin.buffer.read()), build, in_thread, end_hard)
     observer = child.levels.filtering(LevelledLines(sys.stderr))
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     stdio.StandardIO(child.channel, stdin=commands.CHILD_READS, stdout=commands.CHILD_WRITES, reactor=reactor)  # type: ignore[call-arg]

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from snqd.child.farm_lease_keeper import FarmLeaseKeeper
 from snqd.child.switch import Participant
 from snqd.config.settings import Settings
 from snqd.core.counters import Counters
@@ -31,6 +32,8 @@ class Parts:
 
     :ivar counters: taken with every heartbeat.
     :ivar at_work: by command what does it, while the IoMaster is up.
+    :ivar once: holds the lease that this child needs before it starts what the whole farm has but once; None where it
+        needs none.
     :ivar participants: those that follow the configuration, in the order in which they go over to another one.
     """
 
@@ -38,6 +41,7 @@ class Parts:
     counters: Counters
     at_work: Responders = attrs.field(factory=dict)
     participants: Sequence[Participant] = ()
+    once: FarmLeaseKeeper | None = None
 
 
 Builder = Callable[[Any, Settings, ChildSpec, Parent], Parts]

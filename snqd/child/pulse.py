@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from snqd.child.parts import Parts
-from snqd.pipe.child_spec import YOUNG
+from snqd.pipe.child_spec import STANDBY, YOUNG
 from snqd.pipe.periodic import PeriodicCall
 
 BEAT_EVERY = 1.0
@@ -24,12 +24,14 @@ class Pulse:
     :param send: a heartbeat to the parent; fires when it is answered, or never will be.
     :param look_at: is given each report before it is sent.
     :ivar parts: what is reported of; None while the child boots.
+    :ivar standby: whether the child does nothing yet, since another process goes first.
     """
 
     def __init__(
         self, reactor: Any, send: Callable[[dict[str, Any]], Deferred[Any]], look_at: Callable[[dict[str, Any]], None]
     ) -> None:
         self.parts: Parts | None = None
+        self.standby = False
         self._reactor = reactor
         self._send = send
         self._look_at = look_at
@@ -68,7 +70,8 @@ class Pulse:
         counters = self.parts.counters.take(most)
         self._handled += sum(handled for _, _, _, handled, *_ in counters)
         counted = {"handled": self._handled, "settled": self.parts.counters.settled, "rss_bytes": rss_bytes()}
-        return {"report": {**self.parts.io_master.report(), **counted}, "counters": counters}
+        state = {"state": STANDBY} if self.standby else {}
+        return {"report": {**self.parts.io_master.report(), **state, **counted}, "counters": counters}
 
     def _look_for_first_job(self) -> None:
         if self.parts is not None and self.parts.counters.settled:

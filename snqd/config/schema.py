@@ -187,7 +187,7 @@ class GroupKeys(SectionKeys):
         "", queue_names, "what they serve; empty, for main only: every queue that no other group has", NOW
     )
     exclusive: bool = key(
-        "no", boolean, "yes: its one process never runs twice at once, not even during a restart", STOP
+        "no", boolean, "yes: its one process never runs twice at once, on all hosts of the store", STOP
     )
 
 

@@ -19,7 +19,7 @@ from snqd.core.clocks import UnixTime, unix_time
 from snqd.core.counters import Total
 from snqd.daemon.restart_policy import Life
 from snqd.pipe import commands
-from snqd.pipe.child_spec import ChildSpec
+from snqd.pipe.child_spec import STANDBY, ChildSpec
 from snqd.pipe.log_lines import ChildLog
 
 log = Logger()
@@ -74,6 +74,9 @@ class ChildOwner(Protocol):
 
     def child_reported(self, child: ChildProcess) -> None:
         """Its `report` is fresh."""
+
+    def child_at_work(self, child: ChildProcess) -> None:
+        """It waits no more."""
 
     def child_ended(self, child: ChildProcess, ending: ChildEnd) -> None:
         """It is gone, and its pipes are read to their end."""
@@ -151,6 +154,11 @@ class ChildProcess(ProcessProtocol):
         return self._total.rate(self._clock.seconds())
 
     @property
+    def waits(self) -> bool:
+        """Whether it does nothing yet, since another process goes first."""
+        return self.report.get("state") == STANDBY
+
+    @property
     def loading(self) -> bool:
         """Whether it may be importing code, for its boot or another configuration, and so can't send heartbeats."""
         return self.ready_at is None or self._loads > 0
@@ -210,7 +218,7 @@ class ChildProcess(ProcessProtocol):
     def reported(self, report: dict[str, Any], counters: list[list[Any]]) -> None:
         """A heartbeat, or an answer to `refresh`."""
         self.last_beat = self._clock.seconds()
-        self.report = report
+        waited, self.report = self.waits, report
         if not report.get("trouble"):
             self.trouble_since = None
         elif self.trouble_since is None:
@@ -219,6 +227,8 @@ class ChildProcess(ProcessProtocol):
             self._total.add(numbers, self.last_beat)
         self._news.counted(counters)
         self._owner.child_reported(self)
+        if waited and not self.waits:
+            self._owner.child_at_work(self)
 
     def refresh(self) -> Deferred[Any]:
         """Ask for a fresh report; fires when it is here."""

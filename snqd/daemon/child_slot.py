@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from signal import SIGABRT, SIGKILL
 from typing import Protocol
 
@@ -21,6 +22,9 @@ ABORT_GRACE = 5.0
 STOP_GRACE = 5.0
 """Seconds beyond drain_timeout after which a child that was asked to leave is killed."""
 
+MOST_GONE = 8
+"""Dead children of which the next one is told: one that could not boot has taken nothing from those before it."""
+
 
 class SlotOwner(Protocol):
     """The group that a place belongs to."""
@@ -30,6 +34,9 @@ class SlotOwner(Protocol):
 
     def slot_reported(self, slot: ChildSlot, child: ChildProcess) -> None:
         """Its child was heard of."""
+
+    def slot_at_work(self, child: ChildProcess) -> None:
+        """Its child, which was up, waits no more."""
 
     def slot_ended(self, slot: ChildSlot, child: ChildProcess, ending: ChildEnd) -> int:
         """Its child is gone; returns how many jobs were running in it."""
@@ -72,6 +79,7 @@ class ChildSlot:
         self.boot_failed = False
         self.standby = False
         self._boot_error = ""
+        self._gone: deque[str] = deque(maxlen=MOST_GONE)
         self._states = make_slot_states(self)
 
     def start(self) -> None:
@@ -119,7 +127,7 @@ class ChildSlot:
         self._boot_error = ""
         self._needed = self.role != SOLO
         try:
-            self.child = self._launcher.launch(self._group, self.n, self.role, self, self.standby)
+            self.child = self._launcher.launch(self._group, self.n, self.role, self, self.standby, self._gone)
         except OSError as error:
             self.child = None
             self.error = f"no process can be made: {error.strerror}"
@@ -214,11 +222,17 @@ class ChildSlot:
         """The child was heard of."""
         self._owner.slot_reported(self, child)
 
+    def child_at_work(self, child: ChildProcess) -> None:
+        """The child waits no more."""
+        if self.state == "up":
+            self._owner.slot_at_work(child)
+
     def child_ended(self, child: ChildProcess, ending: ChildEnd) -> None:
         """The child is gone: note how, let what it held be recovered, and set the time of the next."""
         self.cancel()
         self._note_ending(child, ending)
         self.child = None
+        self._gone.append(child.spec.incarnation)
         suspects = self._owner.slot_ended(self, child, ending)
         life = child.life(ending)
         if self.role == SOLO and suspects:

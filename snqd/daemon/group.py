@@ -15,7 +15,7 @@ from snqd.daemon.launcher import Launcher
 from snqd.daemon.replacement import Replacements
 from snqd.daemon.restart_policy import RestartPolicy
 from snqd.pipe import exit_codes
-from snqd.pipe.child_spec import EXCLUSIVE, NORMAL, SOLO, is_first
+from snqd.pipe.child_spec import EXCLUSIVE, NORMAL, SOLO, daemon_of, is_first
 
 _STATES = {"waiting": "waiting", "booting": "init", "killing": "hung", "leaving": "shutdown"}
 
@@ -167,6 +167,10 @@ class Group:
         if child.report.get("solo_waiting"):
             self.need_solo()
 
+    def slot_at_work(self, child: ChildProcess) -> None:
+        """A child takes requests that it has refused while it waited."""
+        self._news.child_up(child)
+
     def slot_ended(self, slot: ChildSlot, child: ChildProcess, ending: ChildEnd) -> int:
         """A child is gone."""
         if ending.exit_code == exit_codes.SHUT_DOWN:
@@ -196,7 +200,24 @@ class Group:
     def status(self) -> dict[str, Any]:
         """The group for ``snqctl status``; `reason` and `error` say what is wrong, empty where nothing is."""
         children = [_child_status(slot) for slot in self._places() if slot.state not in ("resting", "gone")]
-        return {"name": self.name, "state": self._state(), "reason": self._reason, "children": children}
+        return {
+            "name": self.name,
+            "state": self._state(),
+            "reason": self._reason,
+            "holder": self._holder(),
+            "children": children,
+        }
+
+    def _holder(self) -> str | None:
+        """The daemon that runs an exclusive group, None where that is not known."""
+        if not self._settings.exclusive:
+            return None
+        reports = [child.report for child in self.up() if child.report]
+        names = {report["holder"] for report in reports if report.get("holder")}
+        if names:
+            return daemon_of(names.pop(), self.name)
+        # One that knows of no holder looks at no lease: the store is this daemon's alone.
+        return self._launcher.daemon_id if any(report.get("holder") is None for report in reports) else None
 
     def _state(self) -> str:
         if self.stopping:

@@ -90,6 +90,10 @@ class Groups:
         """The children that take requests."""
         return (child for group in self for child in group.up())
 
+    def at_work(self) -> Iterator[ChildProcess]:
+        """Those of them that do not wait for another process to go first."""
+        return (child for child in self.up() if not child.waits)
+
     def configured_up(self) -> Iterator[ChildProcess]:
         """The same, but for those of groups that are configured no more."""
         return (child for group in self._groups.values() for child in group.up())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Collection
 from random import Random
 from typing import Any
 
@@ -47,10 +48,13 @@ class Launcher:
     def __attrs_post_init__(self) -> None:
         self._start = self.sources.main
 
-    def launch(self, group: str, n: int, role: str, owner: ChildOwner, standby: bool = False) -> ChildProcess:
+    def launch(
+        self, group: str, n: int, role: str, owner: ChildOwner, standby: bool = False, gone: Collection[str] = ()
+    ) -> ChildProcess:
         """Start a child in place `n` of `group`, with this process's whole environment.
 
         :param standby: whether it waits for TakeOver before it starts what may run only once.
+        :param gone: the incarnations that were in its place before and are dead.
         :raises OSError: where no process can be made.
         """
         place = child_id(self.daemon_id, group, n)
@@ -66,6 +70,7 @@ class Launcher:
             role=role,
             start="" if self.sources.main == self._start else self._start,
             standby=standby,
+            gone=tuple(gone),
             log_levels=dict(self.levels.changed),
         )
         child = ChildProcess(self.reactor, spec, self.sources, owner, self.news)

@@ -69,7 +69,7 @@ class QueueDaemon(MultiService):
         self._news = news
         folder = settings.daemon.state_dir / LEDGERS
         self._recovery = Recovery(
-            self._clock, folder, lambda: self._groups.up(), lambda incarnation: self._groups.suspected(incarnation)
+            self._clock, folder, lambda: self._groups.at_work(), lambda incarnation: self._groups.suspected(incarnation)
         )
         self._groups = Groups(self._make_group, settings)
         self.addService(self._recovery)  # type: ignore[no-untyped-call]

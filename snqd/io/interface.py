@@ -23,7 +23,7 @@ class Scope(Enum):
     """How many instances of a manager run; StatusNet's constants. A factory says it in its attribute `scope`."""
 
     SINGLE_ONLY = "single only"
-    """One in the whole daemon: in the first child of its group."""
+    """One in the whole daemon, in the first child of its group; one on all hosts that share a store."""
     INSTANCE_PER_SITE = "instance per site"
     """In every child of its group one for each site; `IoContext.site` says which."""
     INSTANCE_PER_PROCESS = "instance per process"
@@ -46,8 +46,9 @@ class Reporting(Protocol):
     def report(self) -> Mapping[str, Any]:
         """`in_flight` (a number), `claimed` and `unsettled` (mappings of queues to numbers of jobs that have not begun,
         and that have ended and are not durable yet), `solo_waiting` (whether suspects wait to run alone), `trouble`
-        (why its store does not take part, None while it does) and `shares` (rows ``[queue, site, jobs in flight]``), as
-        far as the manager has them.
+        (why its store does not take part, None while it does), `shares` (rows ``[queue, site, jobs in flight]``) and
+        `holder` (the process that runs what the farm has but once, empty while that is not known), as far as the
+        manager has them.
         """
 
 

@@ -201,6 +201,7 @@ class IoMaster(MultiService):
             "unsettled": Counter(),
             "solo_waiting": False,
             "trouble": None,
+            "holder": None,
             "shares": [],
             "managers": dict(self._reports),
         }
@@ -220,6 +221,7 @@ class IoMaster(MultiService):
                 "unsettled": total["unsettled"] + Counter(figures.get("unsettled", {})),
                 "solo_waiting": total["solo_waiting"] or bool(figures.get("solo_waiting")),
                 "trouble": total["trouble"] or figures.get("trouble"),
+                "holder": figures.get("holder", total["holder"]),
                 "shares": [*total["shares"], *figures.get("shares", ())],
             }
         except Exception:  # noqa: BLE001 - without figures the heartbeat goes on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 
 import attrs
 
@@ -11,8 +12,14 @@ EXCLUSIVE = "exclusive"
 """The only child of its group: it also runs suspects, alone."""
 SOLO = "solo"
 """Runs nothing but suspects, one at a time."""
+STANDBY = "standby"
+"""The state of a child that has come up and does nothing: another process, of this daemon or of another, goes first."""
 YOUNG = 5.0
 """Seconds after its readiness by which a child should have settled a job."""
+
+
+def _names(names: Collection[str]) -> tuple[str, ...]:
+    return tuple(names)
 
 
 def is_first(n: int) -> bool:
@@ -35,6 +42,7 @@ class ChildSpec:
     :ivar role: `NORMAL`, `EXCLUSIVE` or `SOLO`.
     :ivar start: the main file as it was when the daemon started, where it has changed: some keys hold until its end.
     :ivar standby: whether the child waits for a hand-over before it starts what the daemon must not have twice.
+    :ivar gone: incarnations that were in this place before and are dead for certain.
     :ivar log_levels: what was set at run time, by namespace.
     """
 
@@ -49,6 +57,7 @@ class ChildSpec:
     role: str
     start: str = ""
     standby: bool = False
+    gone: tuple[str, ...] = attrs.field(default=(), converter=_names)
     log_levels: dict[str, str] = attrs.field(factory=dict)
 
     @property
@@ -72,6 +81,11 @@ class ChildSpec:
 def child_id(daemon_id: str, group: str, n: int) -> str:
     """The id of the child in place `n` of `group`."""
     return f"{daemon_id}.{group}.{n or SOLO}"
+
+
+def daemon_of(incarnation: str, group: str) -> str:
+    """The id of the daemon that started the process called `incarnation` in `group`."""
+    return incarnation.rpartition("-")[0].rpartition(".")[0].removesuffix(f".{group}")
 
 
 def group_of(incarnation: str, groups: list[str]) -> str | None:

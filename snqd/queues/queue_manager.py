@@ -43,6 +43,7 @@ class ManagerParts:
     :ivar policy: for jobs whose site is unknown.
     :ivar close: lets go of all this; called once, when nothing is in hand.
     :ivar site_missed: told the nickname of a site that a job belongs to and that is not configured.
+    :ivar may_begin: whether an exclusive group's process may begin a job now; asked before each.
     """
 
     reactor: Any
@@ -57,6 +58,7 @@ class ManagerParts:
     random: Random
     close: Callable[[], Deferred[Any]]
     site_missed: Callable[[str], Any] = lambda nickname: None
+    may_begin: Callable[[], bool] = lambda: True
 
 
 class QueueManager(IoManager):

@@ -44,17 +44,17 @@ class ExclusiveQueueManager(QueueManager):
     """Whether a suspect runs, or its outcome is being settled."""
 
     def _may_start(self) -> bool:
-        return not (self._suspects or self._alone)
+        return not (self._suspects or self._alone) and self._use.may_begin()
 
     def _ask(self) -> Deferred[Claim] | None:
-        if self._unsure or ((self._suspects or self._alone) and self._busy):
+        if self._unsure or ((self._suspects or self._alone) and self._busy) or not self._use.may_begin():
             return None
         if self._suspects:
             return self._use.store.claim_solo(self._suspects).addCallback(self._take_solo)
         return super()._ask()
 
     def _take_solo(self, claim: Claim) -> Claim:
-        if self._quiet or not claim.jobs:
+        if self._quiet or not claim.jobs or not self._use.may_begin():
             return claim
         self._alone = True
         self._start_alone(claim)

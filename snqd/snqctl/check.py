@@ -9,11 +9,13 @@ import click
 
 from snqd.config.control_key import read_control_key
 from snqd.config.schema import SUBSYSTEMS
+from snqd.config.values import GNUSOCIAL_DB
 from snqd.core.errors import ConfigError, SnqdError
 from snqd.io.entry_points import ManagerFailed, load_factories, misplaced
+from snqd.io.interface import Scope
 from snqd.sites.site import Site
 from snqd.snqctl.invocation import Invocation, complain, say
-from snqd.stores.factory import subsystem_of
+from snqd.stores.factory import control_channel_of, subsystem_of
 from snqd.stores.subsystem import database_place
 
 _NAMES_SHOWN = 8
@@ -56,6 +58,27 @@ def _notes(invocation: Invocation) -> Iterator[str]:
             yield _located(invocation, "queue", "breakout", f"{name}: no site {site} is known (yet)")
     yield from _doubtful_options(invocation)
     yield from misplaced(settings.groups)
+    yield from _once_in_each_daemon(invocation)
+
+
+def _once_in_each_daemon(invocation: Invocation) -> Iterator[str]:
+    settings = invocation.settings
+    channel = control_channel_of(settings)
+    if channel is None or channel.farm_leases() is not None:
+        return
+    names = [f"[group:{group.name}] exclusive" for group in settings.groups.values() if group.exclusive]
+    names += [
+        f"I/O manager {factory.where}"
+        for factory in load_factories()
+        if factory.scope is Scope.SINGLE_ONLY and factory.group in settings.groups
+    ]
+    names += [f"[queue] foreign = {GNUSOCIAL_DB}"] if GNUSOCIAL_DB in settings.queue.foreign else []
+    if names:
+        problem = (
+            f"a file, so that other daemons on the same brokers do not know of it: what runs once "
+            f"({', '.join(names)}) runs once in each of them; name a database on a server"
+        )
+        yield _located(invocation, "queue", "morgue", problem)
 
 
 def _doubtful_options(invocation: Invocation) -> Iterator[str]:

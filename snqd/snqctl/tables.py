@@ -112,7 +112,10 @@ def _name(group: Mapping[str, Any], child: Mapping[str, Any]) -> str:
 def _state(group: Mapping[str, Any], child: Mapping[str, Any]) -> str:
     if group["state"] == "failed":
         return "failed"
-    return "store away" if child.get("trouble") else str(child["state"])
+    if child.get("trouble"):
+        return "store away"
+    held_by = group.get("holder")
+    return f"held by {printable(held_by)}" if held_by and child["state"] == "standby" else str(child["state"])
 
 
 def daemon_line(daemon: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from snqd.config.settings import QueueSettings, Settings
 from snqd.core.job import JSON
 from snqd.stores.blocking import IBlockingQueue
 from snqd.stores.control import IControlListener, IControlPublisher
+from snqd.stores.farm_leases import IFarmLeases
 from snqd.stores.interface import IStore
 
 
@@ -74,6 +75,9 @@ class ISubsystem(Interface):
 
 class IControlChannel(Interface):
     """A subsystem that daemons of several hosts share, through which a command reaches all of them."""
+
+    def farm_leases() -> IFarmLeases | None:
+        """Where the daemons agree on which of them runs what the farm has only once; None where they can't."""
 
     def control_listener(reactor: Any, random: Random) -> IControlListener:
         """Hears the commands, in one process of the daemon.

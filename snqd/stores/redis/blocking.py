@@ -18,9 +18,11 @@ from zope.interface import implementer
 from snqd.config.redis_address import RedisAddress
 from snqd.core.clocks import Monotonic, monotonic
 from snqd.core.errors import StoreError, StoreUnavailable, Unconfirmed
+from snqd.core.farm_lease import Holding
 from snqd.core.job import Job
 from snqd.stores.blocking import IBlockingQueue
 from snqd.stores.control import IControlPublisher
+from snqd.stores.farm_leases import IFarmLeases
 from snqd.stores.interface import Depth, Pauses
 from snqd.stores.redis import scripts
 from snqd.stores.redis.aof import AofRenewal, Step
@@ -52,7 +54,7 @@ _CODES: dict[type[redis.RedisError], str] = {
 }
 
 
-@implementer(IBlockingQueue, IControlPublisher)
+@implementer(IBlockingQueue, IControlPublisher, IFarmLeases)
 class RedisQueue:
     """Jobs in Redis, as :class:`snqd.stores.blocking.IBlockingQueue` has them.
 
@@ -129,6 +131,16 @@ class RedisQueue:
     def close(self) -> None:
         """Disconnect; using it again is fine."""
         self._client.close()
+
+    def lease_of(self, name: str) -> Holding | None:
+        """See :class:`snqd.stores.farm_leases.IFarmLeases`."""
+        beat, _, holder = self._run(scripts.LEASED, name).decode().partition(" ")
+        return Holding(holder, int(beat)) if beat else None
+
+    def exchange_lease(self, name: str, found: Holding | None, new: Holding) -> bool:
+        """See :class:`snqd.stores.farm_leases.IFarmLeases`. Done again after a lost answer, it tells False."""
+        kept = "" if found is None else f"{found.beat} {found.holder}"
+        return bool(self._run(scripts.LEASE, name, kept, f"{new.beat} {new.holder}") == 1)
 
     def publish(self, body: bytes) -> None:
         """See :class:`snqd.stores.control.IControlPublisher`."""

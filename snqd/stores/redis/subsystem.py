@@ -13,6 +13,7 @@ from snqd.config.redis_address import RedisAddress
 from snqd.config.settings import Settings
 from snqd.stores.blocking import IBlockingQueue
 from snqd.stores.control import IControlListener, IControlPublisher
+from snqd.stores.farm_leases import IFarmLeases
 from snqd.stores.interface import IStore, Promises
 from snqd.stores.redis.names import prefix_of
 from snqd.stores.subsystem import IControlChannel, ISubsystem, StoreContext, notes_unless_read_by_others, probe
@@ -72,6 +73,10 @@ class RedisSubsystem:
         from snqd.stores.redis.control import RedisControlListener
 
         return RedisControlListener(reactor, self._address, self._prefix, random)
+
+    def farm_leases(self) -> IFarmLeases:
+        """See :meth:`IControlChannel.farm_leases`."""
+        return self._queue()
 
     def control_publisher(self) -> IControlPublisher:
         """See :meth:`IControlChannel.control_publisher`."""

@@ -12,6 +12,7 @@ from zope.interface import implementer
 from snqd.config.settings import Settings
 from snqd.stores.blocking import IBlockingQueue
 from snqd.stores.control import IControlListener, IControlPublisher
+from snqd.stores.farm_leases import IFarmLeases
 from snqd.stores.interface import IStore, Promises
 from snqd.stores.subsystem import (
     IControlChannel,
@@ -76,6 +77,12 @@ class SqlSubsystem:
         from snqd.stores.sql.control import SqlControlListener
 
         return SqlControlListener(reactor, self.settings.queue.db)
+
+    def farm_leases(self) -> IFarmLeases:
+        """See :meth:`IControlChannel.farm_leases`."""
+        from snqd.stores.sql.farm_lease_table import FarmLeaseTable
+
+        return FarmLeaseTable(self.settings.queue.db)
 
     def control_publisher(self) -> IControlPublisher:
         """See :meth:`IControlChannel.control_publisher`."""

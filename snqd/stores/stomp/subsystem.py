@@ -14,6 +14,7 @@ from snqd.config.group_sections import MAIN
 from snqd.config.settings import Settings
 from snqd.stores.blocking import IBlockingQueue
 from snqd.stores.control import IControlListener, IControlPublisher
+from snqd.stores.farm_leases import IFarmLeases
 from snqd.stores.interface import IStore, Promises
 from snqd.stores.stomp.topology import Topology
 from snqd.stores.subsystem import IControlChannel, ISubsystem, StoreContext
@@ -101,6 +102,14 @@ class StompSubsystem:
         from snqd.stores.stomp.control import StompControlListener
 
         return StompControlListener(reactor, self.settings.queue.stomp, self.settings.queue.control_channel, random)
+
+    def farm_leases(self) -> IFarmLeases | None:
+        """See :meth:`IControlChannel.farm_leases`."""
+        if self.settings.queue.morgue_file is not None:
+            return None  # a broker keeps no such thing, and that file is this host's alone
+        from snqd.stores.sql.farm_lease_table import FarmLeaseTable
+
+        return FarmLeaseTable(self.settings.queue.morgue)
 
     def control_publisher(self) -> IControlPublisher:
         """See :meth:`IControlChannel.control_publisher`."""

@@ -20,7 +20,7 @@ from snqd.config.load import load
 from snqd.config.sources import Sources
 from snqd.io import IIoManager, IoManager
 from snqd.io.io_master import IoMaster
-from snqd.pipe.child_spec import NORMAL, ChildSpec
+from snqd.pipe.child_spec import EXCLUSIVE, NORMAL, SOLO, ChildSpec
 
 TEXT = """
 [snqd]
@@ -116,3 +116,34 @@ def test_what_the_daemon_has_but_once_is_in_the_first_child_of_main(
     names = {type(manager).__name__ for manager in assembled(group, n).given}
     assert "QueueManager" in names
     assert "QueueItemTables" not in names
+
+
+SHARED = TEXT.replace(
+    "[queue]", "[queue]\ndb = postgresql://127.0.0.1:1/nobody\nmorgue = postgresql://127.0.0.1:1/nobody"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "group", "n", "role", "key"),
+    [
+        (SHARED, "main", 1, NORMAL, "once:main"),  # the queue_item tables
+        (SHARED, "main", 2, NORMAL, None),
+        (SHARED.replace("foreign = gnusocial-db", ""), "main", 1, NORMAL, None),
+        (SHARED, "slow", 1, EXCLUSIVE, "group:slow"),
+        (SHARED, "main", 1, SOLO, None),
+        (TEXT, "main", 1, NORMAL, None),
+        (TEXT, "slow", 1, EXCLUSIVE, None),
+    ],
+)
+def test_what_the_farm_has_but_once_is_kept_by_the_first_manager_on_a_shared_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, group: str, n: int, role: str, key: str | None
+) -> None:
+    monkeypatch.setattr(assembly, "IoMaster", Recorded)
+    path = tmp_path / "snq.ini"
+    settings = load(Sources(path, {str(path): text}), plugins={})
+    (settings.daemon.state_dir / "children").mkdir(parents=True)
+    spec = ChildSpec("1", "{}", 1, None, group, n if role != SOLO else 0, "t", "t-0", role)
+    parts = assembly.build(MemoryReactorClock(), settings, spec, Parent())
+    first = Recorded.made.pop().given[0]
+    assert (parts.once.key if parts.once else None) == key
+    assert (first is parts.once) == (key is not None)

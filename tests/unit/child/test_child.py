@@ -15,22 +15,26 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from snqd.child.child import ANSWER_TIMEOUT, Child
+from snqd.child.child import ANSWER_TIMEOUT, LEAST_TO_END, Child
 from snqd.child.command_listener import CommandListener
+from snqd.child.farm_lease_keeper import FarmLeaseKeeper
 from snqd.child.parts import Parts
 from snqd.child.pulse import MOST_ROWS
 from snqd.child.single_process_timeout import PATIENCE
 from snqd.child.unknown_sites import UnknownSites
 from snqd.config.sources import SourceChanges, Sources
+from snqd.core.clocks import BootTime
 from snqd.core.counters import Counters
 from snqd.core.errors import StoreUnavailable
+from snqd.core.farm_lease import FREE, LOOKS, SAFE_SHARE, FarmLease, Holding
 from snqd.handlers.loading import HandlerLoadError
 from snqd.io.interface import Scope
 from snqd.io.io_manager import IoManager
 from snqd.io.io_master import IoMaster
-from snqd.pipe import commands
+from snqd.pipe import commands, exit_codes
 from snqd.pipe.child_spec import ChildSpec
 from snqd.pipe.version import VERSION
+from tests.unit.child.test_farm_lease_keeper import LEASE, Leases
 
 
 class Reactor(MemoryReactorClock):
@@ -146,7 +150,9 @@ class Nursery:
         self.prepare_error: Exception | None = None
         self.switched: list[str] = []
         self.parent = Parent()
-        self.child = Child(self.reactor, self.spec, self._build)
+        self.once: FarmLeaseKeeper | None = None
+        self.ends: list[float] = []
+        self.child = Child(self.reactor, self.spec, self._build, end_within=self.ends.append)
         self.to_child, self.to_parent = StringTransport(), StringTransport()
         self.parent.makeConnection(self.to_child)
         self.child.channel.makeConnection(self.to_parent)
@@ -157,9 +163,15 @@ class Nursery:
         self.missed = UnknownSites(reactor, parent.refresh_sites)
         self.channel = ControlChannel()
         listener = CommandListener(self.channel, parent.heard, parent.refresh_sites)
-        master = IoMaster(reactor, [self.manager, listener])
+        master = IoMaster(reactor, [*([self.once] if self.once else []), self.manager, listener])
         at_work = {commands.Recover: self._recover, commands.Wake: self._wake}
-        return Parts(master, self.counters, at_work, [self])
+        return Parts(master, self.counters, at_work, [self], self.once)
+
+    def on(self, leases: Leases) -> Nursery:
+        """Give it a keeper, for a store that others share."""
+        lease = FarmLease("me", LEASE, lambda: BootTime(self.reactor.seconds()))
+        self.once = FarmLeaseKeeper(self.reactor, leases, leases.in_thread, "group:x", lease, LEASE)
+        return self
 
     def prepare(self, settings: Any) -> Any:
         """It takes part in changes of the configuration itself."""
@@ -196,6 +208,11 @@ class Nursery:
         self.parent.ask(command, **arguments).addBoth(answers.append)
         self.pump()
         return answers[0] if answers else None
+
+
+@pytest.fixture
+def leases() -> Leases:
+    return Leases()
 
 
 @pytest.fixture
@@ -495,6 +512,112 @@ def test_of_a_normal_child_that_waits_only_what_runs_once_waits(tmp_path: Path) 
     assert single.manager.master is None
     single.ask(commands.TakeOver)
     assert single.manager.master is not None
+
+
+def reports(nursery: Nursery) -> list[str]:
+    return [report["state"] for _, report, _ in nursery.parent.told("beat")]
+
+
+def test_a_child_that_finds_its_lease_free_comes_up_at_work(tmp_path: Path, leases: Leases) -> None:
+    nursery = Nursery(tmp_path, role="exclusive").on(leases).begun()
+    assert nursery.parent.told("ready")
+    assert nursery.manager.master is not None
+    assert nursery.ask(commands.Recover, owner="o", suspects=[], cause="c") == {"freed": 3}
+    assert reports(nursery)[-1] != "standby"
+    assert nursery.parent.told("beat")[-1][1]["holder"] == "me"
+
+
+def test_a_child_whose_lease_another_host_has_is_up_beats_and_starts_nothing(tmp_path: Path, leases: Leases) -> None:
+    leases.kept["group:x"] = Holding("other", 7)
+    nursery = Nursery(tmp_path, role="exclusive").on(leases).begun()
+    assert nursery.parent.told("ready")
+    nursery.seconds(LEASE - 1)
+    assert nursery.manager.master is None
+    assert reports(nursery)[-1] == "standby"
+    assert nursery.parent.told("beat")[-1][1]["holder"] == "other"
+    assert nursery.ask(commands.Recover, owner="o", suspects=[], cause="c").check(commands.CommandFailed)
+    nursery.seconds(2)
+    assert nursery.manager.master is not None
+    assert reports(nursery)[-1] != "standby"
+    assert nursery.ask(commands.Recover, owner="o", suspects=[], cause="c") == {"freed": 3}
+
+
+def test_of_a_normal_child_only_what_runs_once_waits_for_the_lease(tmp_path: Path, leases: Leases) -> None:
+    leases.kept["group:x"] = Holding("other", 7)
+    nursery = Nursery(tmp_path).on(leases).begun()
+    assert nursery.manager.master is not None
+    assert nursery.ask(commands.Recover, owner="o", suspects=[], cause="c") == {"freed": 3}
+    single = Nursery(tmp_path).on(leases)
+    single.manager.scope = Scope.SINGLE_ONLY
+    single.begun()
+    assert single.ask(commands.Recover, owner="o", suspects=[], cause="c") == {"freed": 3}
+    assert single.manager.master is None
+    single.seconds(LEASE + 1)
+    assert single.manager.master is not None
+    assert "standby" not in reports(single)
+
+
+@pytest.mark.parametrize("lease_first", [False, True])
+def test_a_fresh_child_needs_both_the_lease_and_its_turn(tmp_path: Path, leases: Leases, lease_first: bool) -> None:
+    leases.kept["group:x"] = Holding("other", 7)
+    nursery = Nursery(tmp_path, role="exclusive", standby=True).on(leases).begun()
+    steps = [lambda: nursery.seconds(LEASE + 1), lambda: nursery.ask(commands.TakeOver)]
+    for step in steps if lease_first else steps[::-1]:
+        assert nursery.manager.master is None
+        step()
+    assert nursery.manager.master is not None
+
+
+def test_a_fresh_child_looks_at_once_when_it_takes_over(tmp_path: Path, leases: Leases) -> None:
+    leases.kept["group:x"] = Holding("old", 7)
+    nursery = Nursery(tmp_path, role="exclusive", standby=True).on(leases).begun()
+    leases.kept["group:x"] = Holding(FREE, 8)
+    assert nursery.manager.master is None
+    nursery.ask(commands.TakeOver)
+    assert nursery.manager.master is not None
+
+
+def test_a_child_that_loses_its_lease_is_gone_before_another_begins(tmp_path: Path, leases: Leases) -> None:
+    nursery = Nursery(tmp_path, role="exclusive").on(leases).begun()
+    leases.trouble = StoreUnavailable("away")
+    nursery.seconds(LEASE)
+    assert nursery.reactor.stopped
+    assert nursery.child.exit_code == exit_codes.RESTART
+    (drain,) = [float(note.removeprefix("drain ")) for note in nursery.manager.notes if note.startswith("drain")]
+    assert 0 < drain <= LEASE * (1 - SAFE_SHARE) / 2
+    assert len(nursery.ends) == 1
+    assert drain < nursery.ends[0] <= LEASE * (1 - SAFE_SHARE)
+
+
+def test_a_child_whose_lease_another_has_taken_leaves_at_once(tmp_path: Path, leases: Leases) -> None:
+    nursery = Nursery(tmp_path, role="exclusive").on(leases).begun()
+    leases.kept["group:x"] = Holding("other", 99)
+    nursery.seconds(LEASE / LOOKS + 1)
+    assert nursery.reactor.stopped
+    assert nursery.child.exit_code == exit_codes.RESTART
+    assert nursery.manager.notes == ["drain 0.0", "stop"]
+    assert nursery.ends == [LEAST_TO_END]
+    assert leases.kept["group:x"].holder == "other"
+
+
+def test_a_child_that_stops_gives_its_lease_back_and_needs_no_hard_end(tmp_path: Path, leases: Leases) -> None:
+    nursery = Nursery(tmp_path, role="exclusive").on(leases).begun()
+    nursery.ask(commands.Stop)
+    nursery.seconds(1)
+    assert nursery.reactor.stopped
+    assert nursery.manager.notes == ["drain 7.0", "stop"]
+    assert leases.kept["group:x"].holder == FREE
+    assert nursery.ends == []
+
+
+def test_a_child_that_begins_late_and_can_not_start_is_a_boot_failure(tmp_path: Path, leases: Leases) -> None:
+    leases.kept["group:x"] = Holding("other", 7)
+    nursery = Nursery(tmp_path, role="exclusive").on(leases).begun()
+    nursery.manager.started = fail(ConnectionRefusedError("no broker"))
+    nursery.seconds(LEASE + 1)
+    ((_, message, _),) = nursery.parent.told("boot failed")
+    assert message == "I/O manager Manager failed to start: no broker"
+    assert nursery.child.exit_code == 1
 
 
 def test_a_missed_site_is_told_to_the_parent(nursery: Nursery) -> None:

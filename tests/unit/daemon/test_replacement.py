@@ -199,3 +199,14 @@ def test_stop_while_the_old_child_drains(stage: Any, fresh_is_up: bool) -> None:
         process.exits(0)
     assert stopped.called
     assert not s.reactor.living
+
+
+def test_the_next_child_is_told_which_are_gone(stage: Any) -> None:
+    s = stage(EXCLUSIVE).started_ready()
+    gone = []
+    for _ in range(3):
+        child = s.reactor.named("t.xmpp.1")
+        assert child.spec.gone == tuple(gone)
+        gone.append(child.spec.incarnation)
+        child.exits(killed_by=9)
+        s.seconds(5)

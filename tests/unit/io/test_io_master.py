@@ -160,6 +160,7 @@ def test_reports_are_added_up(crew: Crew) -> None:
         "unsettled": {"feed": 4},
         "solo_waiting": True,
         "trouble": "down",
+        "holder": None,
         "shares": [["mail", "alpha", 2], ["feed", "beta", 1]],
         "managers": {},
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from snqd.pipe.child_spec import ChildSpec, child_id, group_of
+from snqd.pipe.child_spec import ChildSpec, child_id, daemon_of, group_of
 
 SPEC = ChildSpec("1", "{}", 2, None, "main", 1, "h.main.1", "h.main.1-0123456789ab", "normal")
 
@@ -29,3 +29,8 @@ def test_the_group_is_found_in_an_incarnation_even_with_dots_in_names() -> None:
     assert group_of("web.example.main.1-0123456789ab", groups) == "main"
     assert group_of("web.example.a.main.solo-0123456789ab", groups) == "a.main"
     assert group_of("web.example.gone.1-0123456789ab", groups) is None
+
+
+def test_the_daemon_is_found_in_an_incarnation_even_with_dots_and_hyphens_in_names() -> None:
+    assert daemon_of(f"{child_id('a.b-c', 'xmpp.one', 1)}-0f", "xmpp.one") == "a.b-c"
+    assert daemon_of(f"{child_id('xmpp', 'xmpp', 1)}-0f", "xmpp") == "xmpp"

@@ -119,6 +119,7 @@ class Bench:
         self.settings = settings(CONFIG)
         self.sites = SiteRegistry(self.settings)
         self.missed: list[str] = []
+        self.may_begin = True
         self.morgue = Morgue()
         self.pings = Pings()
         self.counters = Counters()
@@ -156,6 +157,7 @@ class Bench:
                 random=random,
                 close=lambda: succeed(ledger.close()),
                 site_missed=self.missed.append,
+                may_begin=lambda: self.may_begin,
             ),
             Slots(limit, {}),
             FairTurn(lambda site: 1.0, lambda queue: 1.0),

@@ -189,3 +189,40 @@ def test_a_solo_process_goes_on_where_one_suspects_queue_went_while_it_was_claim
     while held:
         arrive(bench, held)
     assert bench.handled == ["other"]
+
+
+def test_an_exclusive_process_that_may_not_begin_takes_and_begins_nothing(bench: Any) -> None:
+    bench.may_begin = False
+    manager = bench.manager(ExclusiveQueueManager)
+    bench.enqueue(2)
+    assert bench.handled == []
+    assert bench.depth() == (2, 0, 0)
+    bench.may_begin = True
+    manager.wake()
+    bench.turn()
+    assert len(bench.handled) == 2
+
+
+def test_what_an_exclusive_process_has_claimed_it_does_not_begin_when_it_may_no_more(bench: Any) -> None:
+    manager = bench.manager(ExclusiveQueueManager, limit=1)
+    bench.handle = bench.wait
+    first = bench.enqueue(3)
+    bench.may_begin = False
+    bench.waits[first[0]].callback(None)
+    bench.turn()
+    assert bench.handled == first[:1]
+    manager.drain(0)
+    bench.turn()
+    assert bench.depth() == (2, 0, 0)
+
+
+def test_a_suspect_that_comes_when_an_exclusive_process_may_begin_no_more_is_given_back(bench: Any) -> None:
+    manager = bench.manager(ExclusiveQueueManager)
+    held = held_claims(bench, manager)
+    make_suspects_beside(bench, 1)
+    bench.may_begin = False
+    arrive(bench, held)
+    assert bench.handled == []
+    manager.drain(0)
+    bench.turn()
+    assert bench.depth() == (1, 0, 0)

@@ -111,3 +111,41 @@ def test_an_io_manager_of_a_group_that_is_not_configured_is_noted(
     assert result.exit_code == 0
     (note,) = [line for line in result.stdout.splitlines() if line.startswith("  note")]
     assert "feeds = feeds_plugin:Feeds does not run: it belongs to group feeds, add a [group:feeds] section" in note
+
+
+ONCE = """[group:xmpp]
+queues = greet
+exclusive = yes
+[queue]
+subsystem = stomp
+stomp_server = 127.0.0.1:1
+"""
+
+
+@pytest.mark.parametrize(("morgue", "told"), [("", True), ("morgue = postgresql://127.0.0.1:1/morgue\n", False)])
+def test_what_runs_once_in_each_daemon_on_a_broker_only_is_noted(
+    operator: Any, monkeypatch: pytest.MonkeyPatch, morgue: str, told: bool
+) -> None:
+    monkeypatch.setattr("snqd.snqctl.check._stores", lambda invocation: ())  # no broker is there
+    operator.configure(ONCE + morgue)
+    result = operator("check")
+    assert (result.exit_code, result.stderr) == (0, "")
+    notes = [line for line in result.stdout.splitlines() if line.startswith("  note")]
+    line = (
+        f"  note      {operator.config}: [queue] morgue: a file, so that other daemons on the same brokers do not know "
+        "of it: what runs once ([group:xmpp] exclusive) runs once in each of them; name a database on a server"
+    )
+    assert notes == [line] * told
+
+
+def test_a_manager_that_runs_once_in_each_daemon_on_a_broker_only_is_noted(
+    operator: Any, install: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("feeds_once:Feeds")
+    source = "from snqd.io import Scope\ndef Feeds(context): ...\nFeeds.scope = Scope.SINGLE_ONLY\n"
+    (tmp_path / "feeds_once.py").write_text(source)
+    monkeypatch.delitem(sys.modules, "feeds_once", raising=False)
+    monkeypatch.setattr("snqd.snqctl.check._stores", lambda invocation: ())
+    operator.configure("[queue]\nsubsystem = stomp\nstomp_server = 127.0.0.1:1\n")
+    (note,) = [line for line in operator("check").stdout.splitlines() if line.startswith("  note")]
+    assert "what runs once (I/O manager feeds = feeds_once:Feeds) runs once in each of them" in note

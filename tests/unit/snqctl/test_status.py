@@ -250,3 +250,18 @@ def test_the_daemon_is_shown_in_spite_of_a_wrong_file(operator: Any, monkeypatch
     assert not operator.state.exists()
     assert operator("status").exit_code == 2
     assert asked == [operator.state / "control.sock"] * 2
+
+
+def test_a_child_that_waits_for_another_host_is_seen_with_its_holder() -> None:
+    out = Console(file=io.StringIO(), width=80)
+    waits = [{**CHILD, "state": "standby"}]
+    groups = [
+        {"name": "xmpp", "state": "running", "holder": "other", "children": waits},
+        {"name": "feeds", "state": "running", "holder": None, "children": waits},
+        {"name": "main", "state": "running", "holder": "host", "children": [CHILD]},
+    ]
+    show_status({"daemon": DAEMON, "groups": groups, "queues": [], "sites": []}, out)
+    shown = [" ".join(line.split()) for line in out.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert shown[2].startswith("xmpp.1 held by other 8")
+    assert shown[3].startswith("feeds.1 standby 8")
+    assert shown[4].startswith("main.1 idle 8")

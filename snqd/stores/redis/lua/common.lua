@@ -18,6 +18,7 @@
 --   beat          hash     name -> Redis's time of its last sign of life
 --   last:NAME     string   number and answer of that program's last numbered call
 --   paused        set      places, either part of which may be empty
+--   lease         hash     name -> "beat holder" of what runs once in the farm
 --   renewed       string   run_id of the Redis process whose append-only file was rewritten since its start
 --
 -- Nothing may fail half way through a script, since what it has written stays. Redis refuses a script's first write where it is
