@@ -75,6 +75,10 @@ class Session:
         """Why there is no connection, None while there is one."""
         return self._link.trouble
 
+    def is_connected(self) -> bool:
+        """Whether there is one."""
+        return self._link.connection is not None
+
     def start(self) -> Deferred[Any]:
         """Connect; fires when the process is registered, fails with StoreError where Redis refuses it for good."""
         self._link.start()

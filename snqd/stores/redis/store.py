@@ -89,8 +89,12 @@ class RedisStore:
         self._standby = Standby(reactor, random, self._told)
         heard, wake = self._standby.heard, wake_channel(prefix)
         self._listener = RedisListener(reactor, address, random, wake, unless_own(owner, heard), heard, "wake-ups")
-        self._settling = NumberedCalls(reactor, self._ready, self._send_settlements, self._settled, self._not_settled)
-        self._accepting = NumberedCalls(reactor, self._ready, self._send_jobs, self._accepted, self._not_accepted)
+        self._settling = NumberedCalls(
+            reactor, self._session.is_connected, self._send_settlements, self._settled, self._not_settled
+        )
+        self._accepting = NumberedCalls(
+            reactor, self._session.is_connected, self._send_jobs, self._accepted, self._not_accepted
+        )
         self._under_way: set[Receipt] = set()
         self._backoff = Backoff(0.5, 15.0, random)
         self._cursors: dict[str, str] = {}
@@ -256,11 +260,7 @@ class RedisStore:
 
     # SettlementQueue and accepting, in numbered calls
 
-    def _ready(self) -> bool:
-        return self._session.connection is not None
-
     def _up(self) -> None:
-        """There is a connection again."""
         self._settling.flush_soon()
         self._accepting.flush_soon()
         self._told()
