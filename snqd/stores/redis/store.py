@@ -87,14 +87,10 @@ class RedisStore:
         self._lease = Lease(self._beat, self.recover, suspects_of, LeaseWatch(BEATS_A_LEASE), lease)
         self._session = Session(reactor, address, random, prefix, owner, self._up, self._lease.begin)
         self._standby = Standby(reactor, random, self._told)
-        heard, wake = self._standby.heard, wake_channel(prefix)
+        heard, wake, up = self._standby.heard, wake_channel(prefix), self._session.is_connected
         self._listener = RedisListener(reactor, address, random, wake, unless_own(owner, heard), heard, "wake-ups")
-        self._settling = NumberedCalls(
-            reactor, self._session.is_connected, self._send_settlements, self._settled, self._not_settled
-        )
-        self._accepting = NumberedCalls(
-            reactor, self._session.is_connected, self._send_jobs, self._accepted, self._not_accepted
-        )
+        self._settling = NumberedCalls(reactor, up, self._send_settlements, self._settled, self._not_settled)
+        self._accepting = NumberedCalls(reactor, up, self._send_jobs, self._accepted, self._not_accepted)
         self._under_way: set[Receipt] = set()
         self._backoff = Backoff(0.5, 15.0, random)
         self._cursors: dict[str, str] = {}
@@ -309,7 +305,7 @@ class RedisStore:
         return None
 
     async def _send_jobs(self, number: int, batch: list[Accepting]) -> bytes:
-        if self._ready():
+        if self._session.is_connected():
             count_unanswered(batch, 1)
         try:
             return await self._call(scripts.ENQUEUE, "enqueue", number, enqueue_words(batch))
