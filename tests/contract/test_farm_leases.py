@@ -105,6 +105,27 @@ def test_of_many_at_once_one_gets_it(connect: Callable[[], IFarmLeases]) -> None
             assert sum(got) == 1
 
 
+def test_farms_that_share_a_morgues_database_do_not_share_leases(tmp_path: Path) -> None:
+    shared = beside_a_broker(tmp_path)
+    sides = []
+    for name in ("one", "two"):
+        config = tmp_path / f"{name}.ini"
+        config.write_text(f"[queue]\n{shared}\nqueue_basename = /queue/{name}.\n")
+        channel = control_channel_of(load_file(config, plugins={}))
+        assert channel is not None
+        leases = channel.farm_leases()
+        assert leases is not None
+        sides.append(leases)
+    one, two = sides
+    assert one.exchange_lease("group:x", None, Holding("a", 1))
+    assert two.lease_of("group:x") is None
+    assert two.exchange_lease("group:x", None, Holding("b", 1))
+    assert two.exchange_lease("group:x", Holding("b", 1), Holding("b", 2))
+    assert one.lease_of("group:x") == Holding("a", 1)
+    for each in sides:
+        each.close()
+
+
 def test_a_broker_with_a_morgue_of_this_host_alone_has_none(tmp_path: Path) -> None:
     config = tmp_path / "snq.ini"
     config.write_text("[queue]\nsubsystem = stomp\nstomp_server = 127.0.0.1:1\n")

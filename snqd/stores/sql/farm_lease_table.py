@@ -16,7 +16,7 @@ lease_tables = MetaData()
 lease = Table(
     "snqd_farm_lease",
     lease_tables,
-    Column("name", String(128), primary_key=True),
+    Column("name", String(255), primary_key=True),
     Column("holder", String(255), nullable=False),
     Column("beat", BigInteger, nullable=False),
     mariadb_engine="InnoDB",
@@ -30,14 +30,16 @@ class FarmLeaseTable:
     """The table.
 
     :param url: SQLAlchemy's.
+    :param farm: what tells the leases of farms apart that share the database.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, farm: str = "") -> None:
+        self._farm = farm
         self._server = SqlServer(url, "leases", LEASE_MIGRATIONS)
 
     def lease_of(self, name: str) -> Holding | None:
         """See :meth:`IFarmLeases.lease_of`."""
-        query = select(lease.c.holder, lease.c.beat).where(lease.c.name == name)
+        query = select(lease.c.holder, lease.c.beat).where(lease.c.name == self._farm + name)
         row = self._server.run(lambda connection: connection.execute(query).first())
         return Holding(row.holder, row.beat) if row is not None else None
 
@@ -47,7 +49,9 @@ class FarmLeaseTable:
         def write(connection: Connection) -> bool:
             if found is None:
                 return self._insert(connection, name, new)
-            is_found = (lease.c.name == name) & (lease.c.holder == found.holder) & (lease.c.beat == found.beat)
+            is_found = (
+                (lease.c.name == self._farm + name) & (lease.c.holder == found.holder) & (lease.c.beat == found.beat)
+            )
             changed = update(lease).where(is_found).values(holder=new.holder, beat=new.beat)
             return connection.execute(changed).rowcount == 1
 
@@ -59,7 +63,7 @@ class FarmLeaseTable:
 
     def _insert(self, connection: Connection, name: str, new: Holding) -> bool:
         """Insert the first row of a lease; False where another process was sooner."""
-        row = {"name": name, "holder": new.holder, "beat": new.beat}
+        row = {"name": self._farm + name, "holder": new.holder, "beat": new.beat}
         if self._server.postgresql:
             inserted = postgresql_insert(lease).values(row).on_conflict_do_nothing().returning(lease.c.beat)
             return connection.execute(inserted).first() is not None

@@ -109,7 +109,7 @@ class StompSubsystem:
             return None  # a broker keeps no such thing, and that file is this host's alone
         from snqd.stores.sql.farm_lease_table import FarmLeaseTable
 
-        return FarmLeaseTable(self.settings.queue.morgue)
+        return FarmLeaseTable(self.settings.queue.morgue, self.settings.queue.queue_basename)
 
     def control_publisher(self) -> IControlPublisher:
         """See :meth:`IControlChannel.control_publisher`."""
